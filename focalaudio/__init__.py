@@ -1,0 +1,57 @@
+"""What did a sound classifier listen to? A SpeechBrain plugin.
+
+The package follows one line, `file -> waveform -> STFT -> log-magnitude ->
+encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
+-> wav + picture + metrics -> report`; to find code, find its arrow:
+
+audio         file <-> waveform
+augment       what training does to waveforms and spectrograms
+spectrogram   waveform <-> STFT <-> log-magnitude
+encoders      image -> features + maps
+classifier    log-magnitude -> image -> encoder -> logits
+saliency      maps -> saliency on the spectrogram's grid
+masks         saliency -> mask -> kept / removed
+interpreters  the one pipeline from waveforms to an Interpretation
+metrics       what an interpretation is worth
+mixtures      two clips -> a mixture at a stated ratio
+data          folder -> manifests -> datasets
+brains        SpeechBrain's training and evaluation loops
+pictures      tensors -> figures
+export        Interpretation -> folder of wav and png
+report        rows -> CSV, JSON
+experiment    argv -> hparams and folder
+inference     trained folder -> model
+cli, demo     the `focalaudio` command
+
+Public names load when they are first used; importing has no side effects.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from focalaudio.version import __version__
+
+_HOMES = {
+    "ByDesignInterpreter": "focalaudio.interpreters",
+    "Interpretation": "focalaudio.interpreters",
+    "SoundClassifier": "focalaudio.classifier",
+    "Spectrogram": "focalaudio.spectrogram",
+    "build_encoder": "focalaudio.encoders",
+    "list_encoders": "focalaudio.encoders",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from where it lives (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'focalaudio' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,112 @@
+"""Whole files or none: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path that becomes `path` when the block ends well.
+
+    If the block fails, `path` is what it was before and nothing is left.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        Where the file goes; its folder is made if needed.
+
+    Yields
+    ------
+    pathlib.Path
+        In the same folder, with the same suffix.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> with replace_file(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [file.name for file in folder.iterdir()]
+    ['a.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # short, so that it fits wherever the name itself fits
+    temporary = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(beside: str | Path) -> Iterator[Path]:
+    """Give an empty folder that is gone when the block ends.
+
+    Arguments
+    ---------
+    beside : str or pathlib.Path
+        What it stands beside, and so on one disk with; made or not.
+
+    Yields
+    ------
+    pathlib.Path
+        In the same folder as `beside`, which is made if needed.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> with temporary_folder(folder / "new") as temporary:
+    ...     temporary.parent == folder, list(temporary.iterdir())
+    (True, [])
+    >>> list(folder.iterdir())
+    []
+    """
+    beside = Path(beside)
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside.with_name(f".{beside.name[:32]}-{uuid4().hex[:12]}")
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def replace_folder(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes `folder` when the block ends well.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        Must not exist yet, or be empty.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder beside it.
+
+    Raises
+    ------
+    OSError
+        If `folder` holds anything when the block ends.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path") / "new"
+    >>> with replace_folder(folder) as temporary:
+    ...     _ = (temporary / "a.txt").write_text("whole")
+    >>> [file.name for file in folder.iterdir()]
+    ['a.txt']
+    """
+    with temporary_folder(folder) as temporary:
+        yield temporary
+        with suppress(FileNotFoundError):
+            os.rmdir(folder)  # not every system replaces empty folders
+        os.replace(temporary, folder)
