@@ -1,0 +1,194 @@
+"""`log-magnitude -> image -> encoder -> embedding -> head -> logits (and maps)`.
+
+`[batch, time, freq] -> ClassifierOutput`. The conventions (bilinear resize
+with antialiasing, time as rows, the image repeated over channels) are those
+of arXiv 2402.02754.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from speechbrain.lobes.models.ECAPA_TDNN import Classifier as CosineClassifier
+from torch import Tensor, nn
+
+from focalaudio.spectrogram import group_by_length
+
+
+@dataclass(frozen=True)
+class ClassifierOutput:
+    """What the classifier says of a batch of clips, and what it is based on.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`, scores before the softmax.
+    embeddings : torch.Tensor
+        `[batch, channels]`, the head's input.
+    features : torch.Tensor
+        `[batch, channels, rows, cols]`, the encoder's last feature map.
+    maps : tuple of torch.Tensor
+        The encoder's maps, each `[batch, rows, cols]`, non-negative.
+
+    Example
+    -------
+    >>> logits = torch.tensor([[0.0, 2.0]])
+    >>> output = ClassifierOutput(logits, torch.ones(1, 4), logits, ())
+    >>> output.class_ids, output.probs.sum().item()
+    (tensor([1]), 1.0)
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+    features: Tensor
+    maps: tuple[Tensor, ...]
+
+    @property
+    def probs(self) -> Tensor:
+        """Probabilities, `[batch, n_classes]`; rows sum to 1."""
+        return self.logits.float().softmax(dim=-1)
+
+    @property
+    def class_ids(self) -> Tensor:
+        """Predicted classes, `[batch]`, int64."""
+        return self.logits.argmax(dim=-1)
+
+
+class CosineHead(nn.Module):
+    """SpeechBrain's cosine classifier with a scale.
+
+    BatchNorm, a linear map to 192 dimensions, then the cosine with one vector
+    per class. Without a scale the softmax of 50 cosines cannot exceed 0.13.
+
+    Arguments
+    ---------
+    n_features : int
+        Size of the embedding.
+    n_classes : int
+        Number of classes.
+    scale : float
+        Factor on the cosines; logits lie within `-scale ... scale`.
+
+    Example
+    -------
+    >>> CosineHead(8, 3, scale=15.0).eval()(torch.ones(2, 8)).abs().max() <= 15
+    tensor(True)
+    """
+
+    def __init__(
+        self, n_features: int, n_classes: int, scale: float = 15.0
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.cosine = CosineClassifier(
+            n_features, lin_blocks=1, out_neurons=n_classes
+        )
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Map `[batch, n_features]` to logits `[batch, n_classes]`."""
+        return self.scale * self.cosine(embeddings.unsqueeze(1)).squeeze(1)
+
+
+class SoundClassifier(nn.Module):
+    """An image encoder and a head that read log-magnitudes.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        One of `focalaudio.encoders`.
+    n_classes : int
+        Number of classes.
+    head : str
+        `cosine` or `linear`.
+    scale : float
+        Factor on the logits of the cosine head; see `CosineHead`.
+    image_size : tuple of int
+        Height (time) and width (frequency) of the encoder's input, in pixels;
+        the encoder's own if None.
+    dropout : float
+        Rate of dropout on the embedding, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If `head` is neither of the two.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 10)
+    >>> classifier.eval()(torch.rand(2, 431, 513)).logits.shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        n_classes: int,
+        head: str = "cosine",
+        scale: float = 15.0,
+        image_size: tuple[int, int] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if head not in ("cosine", "linear"):
+            raise ValueError(f"head={head!r} must be 'cosine' or 'linear'.")
+        self.encoder = encoder
+        self.n_classes = n_classes
+        self.frozen = False
+        self.image_size = tuple(image_size or encoder.image_size)
+        self.dropout = nn.Dropout(dropout)
+        self.head = (
+            CosineHead(encoder.n_features, n_classes, scale)
+            if head == "cosine"
+            else nn.Linear(encoder.n_features, n_classes)
+        )
+
+    def freeze(self) -> SoundClassifier:
+        """Stop learning for good: no gradient, always in evaluation mode."""
+        self.frozen = True
+        return self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> SoundClassifier:
+        """Set the mode, unless the classifier is frozen."""
+        return super().train(mode and not self.frozen)
+
+    def to_image(
+        self, log_magnitude: Tensor, n_frames: Tensor | None = None
+    ) -> Tensor:
+        """Resize each clip's own frames to the encoder's input.
+
+        Arguments
+        ---------
+        log_magnitude : torch.Tensor
+            `[batch, time, freq]`.
+        n_frames : torch.Tensor
+            `[batch]`, int64, each clip's own frames; all of them if None.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, in_channels, height, width]`, height is time.
+        """
+        batch, time, _ = log_magnitude.shape
+        if n_frames is None:
+            n_frames = torch.full((batch,), time)
+        image = log_magnitude.new_empty(batch, 1, *self.image_size)
+        for frames, rows in group_by_length(n_frames):
+            clips = log_magnitude[rows.to(image.device), None, :frames]
+            image[rows] = F.interpolate(
+                clips, self.image_size, mode="bilinear", antialias=True
+            )
+        return image.expand(-1, self.encoder.in_channels, -1, -1)
+
+    def forward(
+        self, log_magnitude: Tensor, n_frames: Tensor | None = None
+    ) -> ClassifierOutput:
+        """Classify clips; arguments as in `to_image`."""
+        encoded = self.encoder(self.to_image(log_magnitude, n_frames))
+        logits = self.head(self.dropout(encoded.embeddings))
+        return ClassifierOutput(
+            logits, encoded.embeddings, encoded.features, encoded.maps
+        )

@@ -1,0 +1,275 @@
+"""`features -> quantizer -> mask logits`: PIQ's decoders.
+
+`paper` are the published architectures (arXiv 2303.12659, arXiv 2402.02754),
+whose weights load; `light` is ours: its channels shrink as the map grows, and
+it fits any encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focalaudio.interpreters.quantizer import Quantized, Quantizer
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoder makes of a batch of feature maps.
+
+    Arguments
+    ---------
+    mask_logits : torch.Tensor
+        `[batch, rows, cols]`, before the sigmoid, on the decoder's own grid:
+        time and frequency at its resolution.
+    latents : torch.Tensor
+        `[batch, code_dim, rows, cols]`, before quantization.
+    quantized : Quantized
+        The same, quantized.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = LightDecoder(8, n_classes=2, n_codes=16)
+    >>> decoded = decoder(torch.rand(1, 8, 14, 14), torch.tensor([1]))
+    >>> decoded.mask_logits.shape
+    torch.Size([1, 112, 112])
+    """
+
+    mask_logits: Tensor
+    latents: Tensor
+    quantized: Quantized
+
+
+class ResidualBlock(nn.Module):
+    """A residual block of a 3 x 3 and a 1 x 1 convolution.
+
+    Arguments
+    ---------
+    dim : int
+        Channels.
+
+    Example
+    -------
+    >>> import torch
+    >>> ResidualBlock(4)(torch.ones(2, 4, 5, 5)).shape
+    torch.Size([2, 4, 5, 5])
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(dim, dim, 3, padding=1),
+            nn.BatchNorm2d(dim),
+            nn.ReLU(),
+            nn.Conv2d(dim, dim, 1),
+            nn.BatchNorm2d(dim),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map `[batch, dim, rows, cols]` to the same shape."""
+        return features + self.block(features)
+
+
+# kernel, stride of the transposed convolutions, rows and columns apart; what
+# follows each but the last is a ReLU and a batch norm
+CONV2D_LAYERS = ((3, 2), (4, 2), (4, 2), (4, 2), (12, 1))
+SQUARE_LAYERS = (
+    (3, (4, 5)),
+    ((4, 1), 2),
+    ((4, 1), 2),
+    ((4, 2), 2),
+    ((10, 8), 1),
+)
+# layout -> transposed convolutions, enlargement of the encoder's features, and
+# how many of the 431 frames of 5 s the output lacks
+LAYOUTS = {
+    "conv2d": (CONV2D_LAYERS, 1, 14),
+    "focalnet": (SQUARE_LAYERS, 2, 0),
+    "vit": (SQUARE_LAYERS, 1, 0),
+}
+
+
+class PaperDecoder(nn.Module):
+    """The published decoders; all channels as wide as the features.
+
+    Arguments
+    ---------
+    n_features : int
+        Channels of the encoder's features.
+    n_classes, n_codes, n_shared : int
+        See `Quantizer`.
+    layout : str
+        `conv2d`, `focalnet` or `vit`: whose features they decode. For
+        features of 26 x 32, 7 x 7 and 14 x 14 they give 431 x 513; the
+        published conv2d decoder stops 14 frames short, and its last frame is
+        repeated.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layout.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = PaperDecoder(4, n_classes=2, n_codes=8, layout="vit")
+    >>> decoder(torch.rand(1, 4, 14, 14), torch.tensor([1])).mask_logits.shape
+    torch.Size([1, 431, 513])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        n_codes: int = 1024,
+        n_shared: int = 0,
+        layout: str = "focalnet",
+    ) -> None:
+        super().__init__()
+        if layout not in LAYOUTS:
+            raise ValueError(
+                f"layout={layout!r} must be one of {', '.join(LAYOUTS)}."
+            )
+        layers, self.enlargement, self.missing_frames = LAYOUTS[layout]
+        self.quantizer = Quantizer(n_codes, n_features, n_classes, n_shared)
+        self.adapter = ResidualBlock(n_features)
+        self.down = nn.Conv2d(n_features, n_features, 4, 2, 1)
+        self.up = nn.ConvTranspose2d(n_features, n_features, 4, 2, 1)
+        steps: list[nn.Module] = []
+        for kernel, stride in layers[:-1]:
+            steps += [
+                nn.ConvTranspose2d(n_features, n_features, kernel, stride, 1),
+                nn.ReLU(),
+                nn.BatchNorm2d(n_features),
+            ]
+        kernel, stride = layers[-1]
+        last = nn.ConvTranspose2d(n_features, 1, kernel, stride, 1)
+        self.decoder = nn.Sequential(*steps, last)
+        self.apply(init_convolution)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
+        """Decode `[batch, n_features, rows, cols]` for the classes `[batch]`."""
+        if self.enlargement > 1:
+            features = F.interpolate(
+                features,
+                scale_factor=self.enlargement,
+                mode="bilinear",
+                antialias=True,
+            )
+        latents = self.down(self.adapter(features))
+        quantized = self.quantizer(latents, class_ids)
+        grid = self.decoder(self.up(quantized.straight))
+        grid = F.pad(grid, (0, 0, 0, self.missing_frames), mode="replicate")
+        return Decoded(grid[:, 0], latents, quantized)
+
+
+def init_convolution(module: nn.Module) -> None:
+    """Initialize a convolution as the published decoders do (Xavier, zero bias).
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Changed in place when it is a convolution.
+
+    Example
+    -------
+    >>> layer = nn.Conv2d(2, 2, 1)
+    >>> init_convolution(layer)
+    >>> layer.bias.abs().max().item()
+    0.0
+    """
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class LightDecoder(nn.Module):
+    """A decoder whose channels shrink as its map grows.
+
+    The same stages as the published one (adapter, stride-2 convolution,
+    quantizer, enlargement to a mask); each doubling of the map halves the
+    channels, so that every level costs about the same.
+
+    Arguments
+    ---------
+    n_features : int
+        Channels of the encoder's features.
+    n_classes, n_codes, n_shared : int
+        See `Quantizer`.
+    width : int
+        Channels of the codes and of the coarsest level, at least 16.
+    n_doublings : int
+        How often the encoder's grid is doubled.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = LightDecoder(8, n_classes=2, n_codes=16)
+    >>> decoder(torch.rand(1, 8, 7, 9), torch.tensor([1])).mask_logits.shape
+    torch.Size([1, 56, 72])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        n_codes: int = 1024,
+        n_shared: int = 0,
+        width: int = 64,
+        n_doublings: int = 3,
+    ) -> None:
+        super().__init__()
+        self.quantizer = Quantizer(n_codes, width, n_classes, n_shared)
+        self.adapter = nn.Sequential(
+            nn.Conv2d(n_features, width, 1), ResidualBlock(width)
+        )
+        self.down = nn.Conv2d(width, width, 4, 2, 1)
+        self.up = nn.Sequential(Enlarge(width, width))
+        for _ in range(n_doublings):
+            narrower = max(width // 2, 8)
+            self.up.append(Enlarge(width, narrower))
+            width = narrower
+        self.to_mask = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
+        """Decode `[batch, n_features, rows, cols]` for the classes `[batch]`."""
+        rows, cols = features.shape[2:]
+        # an even grid survives the stride of two
+        padded = F.pad(features, (0, cols % 2, 0, rows % 2), mode="replicate")
+        latents = self.down(self.adapter(padded))
+        quantized = self.quantizer(latents, class_ids)
+        mask_logits = self.to_mask(self.up(quantized.straight))[:, 0]
+        scale = 2 ** (len(self.up) - 1)
+        mask_logits = mask_logits[:, : rows * scale, : cols * scale]
+        return Decoded(mask_logits, latents, quantized)
+
+
+class Enlarge(nn.Sequential):
+    """Double a map and refine it.
+
+    Arguments
+    ---------
+    in_channels, out_channels : int
+        Channels before and after.
+
+    Example
+    -------
+    >>> import torch
+    >>> Enlarge(4, 2)(torch.ones(2, 4, 3, 3)).shape
+    torch.Size([2, 2, 6, 6])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
+
+
+DECODERS = {"light": LightDecoder, "paper": PaperDecoder}

@@ -1,0 +1,265 @@
+"""`features -> decoder -> mask`: PIQ, an interpreter that must be trained.
+
+Posthoc interpretation via quantization (arXiv 2303.12659): a decoder learns
+to draw the loud cells of a clip from the frozen classifier's features, through
+a bottleneck of codes that belong to the predicted class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.decoders import DECODERS, Decoded
+from focalaudio.saliency import resize_maps
+from focalaudio.spectrogram import Spectrogram, Spectrum
+
+
+@dataclass(frozen=True)
+class PIQLoss:
+    """The terms of PIQ's loss, each a mean over the batch's clips.
+
+    Arguments
+    ---------
+    reconstruction : torch.Tensor
+        Scalar, binary cross-entropy of the mask against the loud cells, nats.
+    codebook : torch.Tensor
+        Scalar, `|sg(h) - z|^2`: brings the codes to the latents.
+    commitment : torch.Tensor
+        Scalar, `|h - sg(z)|^2`: brings the latents to the codes.
+
+    Example
+    -------
+    >>> PIQLoss(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0)).total(0.5)
+    tensor(5.5000)
+    """
+
+    reconstruction: Tensor
+    codebook: Tensor
+    commitment: Tensor
+
+    def total(self, reconstruction_weight: float = 1.0) -> Tensor:
+        """Return the weighted sum, a scalar."""
+        weighted = reconstruction_weight * self.reconstruction
+        return weighted + self.codebook + self.commitment
+
+
+class PIQInterpreter(Interpreter):
+    """Let a trained decoder draw the mask.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Frozen in place.
+    spectrogram : Spectrogram
+        The analysis that the classifier was trained with.
+    decoder : torch.nn.Module
+        One of `focalaudio.interpreters.decoders`.
+    threshold : float
+        A cell is loud if its log-magnitude exceeds this share of the clip's
+        largest, 0 to 1; what the decoder learns to draw.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is outside 0 to 1.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
+    >>> decoder = build_decoder("light", classifier, n_codes=16)
+    >>> interpreter = PIQInterpreter(classifier, Spectrogram(), decoder).eval()
+    >>> with torch.no_grad():
+    ...     interpreter(torch.rand(1, 16000)).mask.shape
+    torch.Size([1, 87, 513])
+    """
+
+    def __init__(
+        self,
+        classifier: SoundClassifier,
+        spectrogram: Spectrogram,
+        decoder: nn.Module,
+        threshold: float = 0.35,
+    ) -> None:
+        super().__init__(classifier, spectrogram)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold={threshold} must be between 0 and 1.")
+        self.decoder = decoder
+        self.threshold = threshold
+
+    def explain(
+        self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Interpreter.explain`; the mask is soft and its own saliency."""
+        decoded = self.decoder(output.features, class_ids)
+        mask = self.draw_mask(decoded, spectrum)
+        return mask, mask
+
+    def draw_mask(self, decoded: Decoded, spectrum: Spectrum) -> Tensor:
+        """Return the mask on the spectrogram's grid, 0 beyond each clip's end.
+
+        Arguments
+        ---------
+        decoded : Decoded
+            What the decoder made of the clips' features.
+        spectrum : Spectrum
+            Of the clips.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, time, freq]`, 0 to 1.
+        """
+        return stretch(decoded, spectrum).sigmoid() * own_cells(spectrum)
+
+    def compute_loss(self, decoded: Decoded, spectrum: Spectrum) -> PIQLoss:
+        """Compare the mask with the loud cells, and latents with codes.
+
+        The loss of arXiv 2303.12659, with means instead of sums.
+
+        Arguments
+        ---------
+        decoded : Decoded
+            What the decoder made of the clips' features.
+        spectrum : Spectrum
+            Of the clips.
+
+        Returns
+        -------
+        PIQLoss
+            With gradients.
+        """
+        logits = stretch(decoded, spectrum)
+        loud = find_loud_cells(spectrum.log_magnitude, self.threshold)
+        errors = F.binary_cross_entropy_with_logits(
+            logits, loud.to(logits), reduction="none"
+        )
+        cells = own_cells(spectrum).expand_as(errors)
+        clips = (errors * cells).sum((1, 2)) / cells.sum((1, 2))
+        latents, codes = decoded.latents, decoded.quantized.codes
+        return PIQLoss(
+            clips.mean(),
+            F.mse_loss(codes, latents.detach()),
+            F.mse_loss(latents, codes.detach()),
+        )
+
+
+def stretch(decoded: Decoded, spectrum: Spectrum) -> Tensor:
+    """Bring a decoder's logits to the spectrogram's grid, clip by clip.
+
+    Arguments
+    ---------
+    decoded : Decoded
+        Logits on the decoder's grid.
+    spectrum : Spectrum
+        Of the clips.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, 0 beyond each clip's end.
+
+    Example
+    -------
+    >>> from focalaudio.interpreters.decoders import LightDecoder
+    >>> decoder = LightDecoder(8, n_classes=2, n_codes=16)
+    >>> decoded = decoder(torch.rand(1, 8, 14, 14), torch.tensor([1]))
+    >>> stretch(decoded, Spectrogram()(torch.ones(1, 1000))).shape
+    torch.Size([1, 6, 513])
+    """
+    shape = (spectrum.log_magnitude.shape[1], spectrum.log_magnitude.shape[2])
+    return resize_maps(decoded.mask_logits.float(), spectrum.n_frames, shape)
+
+
+def find_loud_cells(log_magnitude: Tensor, threshold: float) -> Tensor:
+    """Say which cells exceed a share of their clip's largest: `X > t max X`.
+
+    Arguments
+    ---------
+    log_magnitude : torch.Tensor
+        `[batch, time, freq]`.
+    threshold : float
+        0 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, bool.
+
+    Example
+    -------
+    >>> find_loud_cells(torch.tensor([[[1.0, 2.0, 4.0]]]), 0.4)
+    tensor([[[False,  True,  True]]])
+    """
+    return log_magnitude > threshold * log_magnitude.amax((1, 2), keepdim=True)
+
+
+def own_cells(spectrum: Spectrum) -> Tensor:
+    """Return 1 for a clip's own frames and 0 for padding, `[batch, time, 1]`.
+
+    Arguments
+    ---------
+    spectrum : Spectrum
+        Of the clips.
+
+    Returns
+    -------
+    torch.Tensor
+        float32.
+
+    Example
+    -------
+    >>> spectrum = Spectrogram()(torch.ones(2, 1000), torch.tensor([0.5, 1.0]))
+    >>> own_cells(spectrum).sum((1, 2))
+    tensor([3., 6.])
+    """
+    frames = torch.arange(
+        spectrum.log_magnitude.shape[1], device=spectrum.n_frames.device
+    )
+    return (frames < spectrum.n_frames[:, None]).float().unsqueeze(-1)
+
+
+def build_decoder(
+    name: str, classifier: SoundClassifier, **options: object
+) -> nn.Module:
+    """Build a decoder that fits a classifier.
+
+    Arguments
+    ---------
+    name : str
+        `light` or `paper`.
+    classifier : SoundClassifier
+        Whose features are decoded.
+    **options
+        Further arguments of the decoder's class.
+
+    Returns
+    -------
+    torch.nn.Module
+        With random weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no such decoder.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> classifier = SoundClassifier(build_encoder("vit_test"), 3)
+    >>> type(build_decoder("paper", classifier, layout="vit")).__name__
+    'PaperDecoder'
+    """
+    if name not in DECODERS:
+        raise ValueError(
+            f"decoder={name!r} must be one of {', '.join(DECODERS)}."
+        )
+    return DECODERS[name](
+        classifier.encoder.n_features, classifier.n_classes, **options
+    )

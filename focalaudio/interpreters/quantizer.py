@@ -1,0 +1,147 @@
+"""`features -> nearest codes of the clip's class`: PIQ's partitioned codebook.
+
+Vector quantization (arXiv 1711.00937) in which each code belongs to one
+class, or to all; a clip may use only the codes of its predicted class and the
+shared ones, in training and evaluation alike (arXiv 2303.12659).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+SHARED = -1  # class of a code that every class may use
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Vectors replaced by their nearest permitted codes.
+
+    Arguments
+    ---------
+    straight : torch.Tensor
+        `[batch, code_dim, rows, cols]`: the codes, with the gradient of the
+        vectors (straight-through).
+    codes : torch.Tensor
+        `[batch, code_dim, rows, cols]`: the codes, with their own gradient.
+    indices : torch.Tensor
+        `[batch, rows, cols]`, int64, which codes.
+
+    Example
+    -------
+    >>> output = Quantizer(8, 4, n_classes=2)(torch.rand(1, 4, 3, 3), torch.tensor([1]))
+    >>> output.indices.shape, bool((output.indices >= 4).all())
+    (torch.Size([1, 3, 3]), True)
+    """
+
+    straight: Tensor
+    codes: Tensor
+    indices: Tensor
+
+
+def assign_classes(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
+    """Say which class each code belongs to; the last codes are shared.
+
+    `round(linspace(-0.5, n_classes - 0.51, n_codes - n_shared))`, as in the
+    published weights.
+
+    Arguments
+    ---------
+    n_codes, n_classes, n_shared : int
+        Sizes; `n_codes - n_shared` is at least `n_classes`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[n_codes]`, int64; `SHARED` for shared codes.
+
+    Raises
+    ------
+    ValueError
+        If a class would have no code of its own.
+
+    Example
+    -------
+    >>> assign_classes(7, 3, n_shared=1)
+    tensor([ 0,  0,  1,  1,  2,  2, -1])
+    """
+    own = n_codes - n_shared
+    if n_shared < 0 or own < n_classes:
+        raise ValueError(
+            f"n_codes={n_codes} less n_shared={n_shared} leaves {own} codes "
+            f"for {n_classes} classes; give each class at least one."
+        )
+    classes = torch.linspace(-0.5, n_classes - 0.51, own).round().long()
+    return torch.cat((classes, torch.full((n_shared,), SHARED)))
+
+
+class Quantizer(nn.Module):
+    """A codebook that is partitioned by class.
+
+    Arguments
+    ---------
+    n_codes : int
+        Codes in all.
+    code_dim : int
+        Size of a code.
+    n_classes : int
+        Classes that share out the codes.
+    n_shared : int
+        Codes that every class may use.
+
+    Example
+    -------
+    >>> quantizer = Quantizer(8, 4, n_classes=2)
+    >>> quantizer(torch.rand(2, 4, 3, 3), torch.tensor([0, 1])).codes.shape
+    torch.Size([2, 4, 3, 3])
+    """
+
+    code_classes: Tensor
+
+    def __init__(
+        self, n_codes: int, code_dim: int, n_classes: int, n_shared: int = 0
+    ) -> None:
+        super().__init__()
+        self.codebook = nn.Parameter(
+            torch.empty(n_codes, code_dim).uniform_(-1 / n_codes, 1 / n_codes)
+        )
+        self.register_buffer(
+            "code_classes",
+            assign_classes(n_codes, n_classes, n_shared),
+            persistent=False,
+        )
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Quantized:
+        """Replace each vector by the nearest code that its clip may use.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            `[batch, code_dim, rows, cols]`.
+        class_ids : torch.Tensor
+            `[batch]`, int64, the predicted classes.
+
+        Returns
+        -------
+        Quantized
+            Codes and indices.
+        """
+        vectors = features.permute(0, 2, 3, 1)
+        indices = self.find_nearest(vectors.detach().flatten(1, 2), class_ids)
+        indices = indices.view(vectors.shape[:3])
+        codes = self.codebook[indices].permute(0, 3, 1, 2)
+        straight = features + (codes - features).detach()
+        return Quantized(straight, codes, indices)
+
+    @torch.no_grad()
+    def find_nearest(self, vectors: Tensor, class_ids: Tensor) -> Tensor:
+        """Return the index `[batch, n]` of the nearest code the class may use."""
+        permitted = (self.code_classes == class_ids[:, None]) | (
+            self.code_classes == SHARED
+        )
+        codebook = self.codebook.to(vectors.dtype)
+        # |v - c|^2 without |v|^2, which is the same for all codes
+        distances = codebook.square().sum(1) - 2 * vectors @ codebook.T
+        return distances.masked_fill(~permitted[:, None], torch.inf).argmin(-1)

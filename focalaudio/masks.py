@@ -1,0 +1,173 @@
+"""`saliency -> mask`, and `mask + STFT -> kept / removed`.
+
+Masks are `[batch, time, freq]`; they act on the complex STFT in one function,
+so that what is heard and what the classifier is shown are the same thing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# A map whose range is below this share of its largest value is constant but
+# for rounding, and points nowhere.
+CONSTANT_RANGE = 1e-6
+
+
+def quantile_mask(
+    saliency: Tensor, quantile: float, n_frames: Tensor | None = None
+) -> Tensor:
+    """Keep the cells of each clip that reach a quantile of its saliency.
+
+    Activation map thresholding (arXiv 2402.02754). A constant map, as silence
+    gives, keeps nothing: every cell would reach the quantile otherwise.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`, any scale.
+    quantile : float
+        Fraction of cells to drop, 0 to 1.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each clip's own frames; all of them if None. What
+        follows is never kept.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, bool, True where the cell is kept.
+
+    Raises
+    ------
+    ValueError
+        If `quantile` is outside 0 to 1.
+
+    Example
+    -------
+    >>> quantile_mask(torch.arange(4.0).reshape(1, 2, 2), 0.5).sum().item()
+    2
+    """
+    check_quantile(quantile)
+    if n_frames is None:
+        n_frames = torch.full((len(saliency),), saliency.shape[1])
+    mask = torch.zeros_like(saliency, dtype=torch.bool)
+    for row, frames in enumerate(n_frames.tolist()):
+        own = saliency[row, :frames]
+        low, high = own.aminmax()
+        if high - low > CONSTANT_RANGE * high.abs():
+            mask[row, :frames] = own >= threshold_at(own, quantile)
+    return mask
+
+
+def threshold_at(values: Tensor, quantile: float) -> Tensor:
+    """Return the quantile of all values, of any number of them.
+
+    Interpolated linearly between order statistics, as `torch.quantile`,
+    which refuses more than 2^24 values (a clip of 380 s).
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        Any shape, at least one value.
+    quantile : float
+        0 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Example
+    -------
+    >>> threshold_at(torch.arange(5.0), 0.9)
+    tensor(3.6000)
+    """
+    flat = values.flatten()
+    position = quantile * (flat.numel() - 1)
+    below = int(position)
+    # the largest values only: a partial selection instead of a full sort
+    top = flat.topk(flat.numel() - below).values
+    low, high = top[-1], top[max(len(top) - 2, 0)]
+    return torch.lerp(low, high, position - below)
+
+
+def check_quantile(quantile: float) -> None:
+    """Refuse a quantile outside 0 to 1.
+
+    Arguments
+    ---------
+    quantile : float
+        Fraction of cells to drop.
+
+    Raises
+    ------
+    ValueError
+        If it is outside 0 to 1.
+
+    Example
+    -------
+    >>> check_quantile(1.2)
+    Traceback (most recent call last):
+    ValueError: quantile=1.2 must be between 0 and 1.
+    """
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile={quantile} must be between 0 and 1.")
+
+
+def apply_mask(mask: Tensor, spectrum: Tensor) -> Tensor:
+    """Multiply a spectrum by a mask, cell by cell.
+
+    Arguments
+    ---------
+    mask : torch.Tensor
+        `[batch, time, freq]`, bool or 0 to 1.
+    spectrum : torch.Tensor
+        `[batch, time, freq]` magnitude (any scale), or an STFT
+        `[batch, time, freq, 2]`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shaped as `spectrum`.
+
+    Raises
+    ------
+    ValueError
+        If the two have different time or frequency.
+
+    Example
+    -------
+    >>> apply_mask(torch.eye(2)[None], torch.ones(1, 2, 2, 2)).sum()
+    tensor(4.)
+    """
+    if mask.shape != spectrum.shape[:3]:
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)} but the spectrogram has "
+            f"{tuple(spectrum.shape[:3])}; build both from the same Spectrogram."
+        )
+    if spectrum.dim() == 4:
+        mask = mask.unsqueeze(-1)
+    return spectrum * mask.to(spectrum.dtype)
+
+
+def keep_and_remove(mask: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a spectrum in the masked part and its complement.
+
+    Arguments
+    ---------
+    mask, spectrum : torch.Tensor
+        As in `apply_mask`.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Kept and removed, each shaped as `spectrum`; their sum is `spectrum`.
+
+    Example
+    -------
+    >>> kept, removed = keep_and_remove(torch.eye(2)[None], torch.ones(1, 2, 2))
+    >>> (kept + removed).sum()
+    tensor(4.)
+    """
+    kept = apply_mask(mask, spectrum)
+    return kept, spectrum - kept
