@@ -1,0 +1,118 @@
+"""`image -> encoder -> features + maps`: the registry of image encoders.
+
+base         what every encoder returns
+focalnet     focal modulation networks, interpretable by design
+vit          vision transformers, the baseline
+checkpoints  published weights -> our keys
+
+A variant is a class and the arguments that differ from its defaults. Sizes
+and names of the published variants follow timm; `nano` (for a laptop) and
+`test` (under 100k parameters) are ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from torch import nn
+
+from focalaudio.encoders.base import EncoderOutput
+from focalaudio.encoders.focalnet import FocalNet
+from focalaudio.encoders.vit import ViT
+
+__all__ = ["ENCODERS", "EncoderOutput", "build_encoder", "list_encoders"]
+
+SRF = {"focal_levels": 2}  # small receptive field: kernels 3, 5
+LRF = {"focal_levels": 3}  # large receptive field: kernels 3, 5, 7
+NANO = {"dim": 32, "depths": (1, 1, 3)}
+TINY = {"dim": 96, "depths": (2, 2, 6, 2)}
+SMALL = {"dim": 96, "depths": (2, 2, 18, 2)}
+BASE = {"dim": 128, "depths": (2, 2, 18, 2)}
+
+ENCODERS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
+    "focalnet_test": (
+        FocalNet,
+        {"dim": 16, "depths": (1, 1), "patch_size": 8, "image_size": (64, 64)},
+    ),
+    "focalnet_nano_srf": (FocalNet, NANO | SRF),
+    "focalnet_nano_lrf": (FocalNet, NANO | LRF),
+    "focalnet_tiny_srf": (FocalNet, TINY | SRF),
+    "focalnet_tiny_lrf": (FocalNet, TINY | LRF),
+    "focalnet_small_srf": (FocalNet, SMALL | SRF),
+    "focalnet_small_lrf": (FocalNet, SMALL | LRF),
+    "focalnet_base_srf": (FocalNet, BASE | SRF),
+    "focalnet_base_lrf": (FocalNet, BASE | LRF),
+    "vit_test": (
+        ViT,
+        {
+            "dim": 32,
+            "depth": 2,
+            "n_heads": 2,
+            "patch_size": 8,
+            "image_size": (64, 64),
+        },
+    ),
+    "vit_nano_patch16": (ViT, {"dim": 96, "depth": 6, "n_heads": 3}),
+    "vit_tiny_patch16": (ViT, {"dim": 192, "depth": 12, "n_heads": 3}),
+    "vit_small_patch16": (ViT, {"dim": 384, "depth": 12, "n_heads": 6}),
+    "vit_base_patch16": (ViT, {"dim": 768, "depth": 12, "n_heads": 12}),
+}
+
+
+def list_encoders() -> list[str]:
+    """Return the names that `build_encoder` knows, smallest family first.
+
+    Returns
+    -------
+    list of str
+        Names of variants.
+
+    Example
+    -------
+    >>> "focalnet_base_srf" in list_encoders()
+    True
+    """
+    return list(ENCODERS)
+
+
+def build_encoder(name: str, **overrides: Any) -> nn.Module:
+    """Build an encoder with random weights.
+
+    Arguments
+    ---------
+    name : str
+        One of `list_encoders()`; `focalnet_nano` means `focalnet_nano_srf`,
+        and likewise for every FocalNet without its receptive field.
+    **overrides : object
+        Arguments of the encoder's class that replace the variant's own.
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps an image to an `EncoderOutput`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such variant.
+
+    Example
+    -------
+    >>> build_encoder("focalnet_tiny_srf", in_channels=1).n_features
+    768
+    >>> build_encoder("focalnet_bass_srf")
+    Traceback (most recent call last):
+    ValueError: name='focalnet_bass_srf' is not an encoder. Did you mean
+    'focalnet_base_srf'? Available: focalnet_test, ...
+    """
+    key = name if name in ENCODERS else f"{name}_srf"
+    if key not in ENCODERS:
+        close = difflib.get_close_matches(name, ENCODERS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"name={name!r} is not an encoder.{hint} "
+            f"Available: {', '.join(ENCODERS)}."
+        )
+    encoder, arguments = ENCODERS[key]
+    return encoder(**arguments | overrides)

@@ -1,0 +1,307 @@
+"""FocalNet: an image encoder whose modulators show where it looked.
+
+`image [batch, channels, height, width] -> features, embeddings, maps`.
+Focal modulation networks (arXiv 2203.11926) replace self-attention by focal
+modulation; the norm of the modulators explains the network without any other
+model (arXiv 2402.02754). With respect to the published code:
+
+- the modulators are returned, not fished out by hooks;
+- any image size: edges that do not fill a patch are padded, as transformers
+  does;
+- activations stay `[batch, rows, cols, channels]`; convolutions see them
+  through a permuted view, so nothing is copied between layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focalaudio.encoders.base import (
+    DropPath,
+    EncoderOutput,
+    Mlp,
+    drop_path_rates,
+    init_linear,
+    pad_to_patches,
+)
+
+
+class FocalModulation(nn.Module):
+    """Aggregate context at several ranges, then modulate each position.
+
+    `y_i = q(x_i) * h(sum_l g_il z_il)`, followed by a linear map (arXiv
+    2203.11926, equations 5 to 8; here the published order of the projections).
+
+    Arguments
+    ---------
+    dim : int
+        Channels.
+    focal_window : int
+        Kernel size of the first level, odd; each level adds 2.
+    focal_levels : int
+        How many depthwise convolutions, before the global level.
+
+    Example
+    -------
+    >>> output, modulator = FocalModulation(8, 3, 2)(torch.ones(2, 5, 6, 8))
+    >>> output.shape, modulator.shape
+    (torch.Size([2, 5, 6, 8]), torch.Size([2, 8, 5, 6]))
+    """
+
+    def __init__(self, dim: int, focal_window: int, focal_levels: int) -> None:
+        super().__init__()
+        self.sizes = [dim, dim, focal_levels + 1]
+        self.project_in = nn.Linear(dim, sum(self.sizes))
+        self.levels = nn.ModuleList(
+            nn.Conv2d(dim, dim, size, padding=size // 2, groups=dim, bias=False)
+            for size in range(focal_window, focal_window + 2 * focal_levels, 2)
+        )
+        self.aggregate = nn.Conv2d(dim, dim, 1)
+        self.project_out = nn.Linear(dim, dim)
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Modulate a map.
+
+        Arguments
+        ---------
+        hidden : torch.Tensor
+            `[batch, rows, cols, channels]`.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            The modulated map `[batch, rows, cols, channels]`, and the
+            modulator `[batch, channels, rows, cols]`.
+        """
+        projected = self.project_in(hidden).permute(0, 3, 1, 2)
+        query, context, gates = projected.split(self.sizes, dim=1)
+        gathered = torch.zeros_like(query)
+        for level, convolution in enumerate(self.levels):
+            context = F.gelu(convolution(context))
+            gathered = gathered + context * gates[:, level : level + 1]
+        everywhere = F.gelu(context.mean((2, 3), keepdim=True))
+        modulator = self.aggregate(gathered + everywhere * gates[:, -1:])
+        output = (query * modulator).permute(0, 2, 3, 1)
+        return self.project_out(output), modulator
+
+
+class FocalBlock(nn.Module):
+    """Focal modulation and an MLP, each on a normalized residual branch.
+
+    Arguments
+    ---------
+    dim : int
+        Channels.
+    focal_window, focal_levels : int
+        See `FocalModulation`.
+    mlp_ratio : float
+        Hidden size of the MLP over `dim`.
+    drop_path : float
+        Rate of stochastic depth, 0 to 1.
+
+    Example
+    -------
+    >>> hidden, modulator = FocalBlock(8, 3, 2)(torch.ones(2, 5, 6, 8))
+    >>> hidden.shape
+    torch.Size([2, 5, 6, 8])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        focal_window: int,
+        focal_levels: int,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.norm_modulation = nn.LayerNorm(dim)
+        self.modulation = FocalModulation(dim, focal_window, focal_levels)
+        self.norm_mlp = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a map and its modulator, shaped as in `FocalModulation`."""
+        update, modulator = self.modulation(self.norm_modulation(hidden))
+        hidden = hidden + self.drop_path(update)
+        update = self.mlp(self.norm_mlp(hidden))
+        return hidden + self.drop_path(update), modulator
+
+
+class PatchEmbedding(nn.Module):
+    """Cut a map into patches, project each, normalize.
+
+    Arguments
+    ---------
+    in_channels, out_channels : int
+        Channels before and after.
+    patch_size : int
+        Side of a patch, in cells of the input; edges are padded with zeros.
+
+    Example
+    -------
+    >>> PatchEmbedding(3, 8, 4)(torch.ones(2, 3, 9, 8)).shape
+    torch.Size([2, 3, 2, 8])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, patch_size: int
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Conv2d(
+            in_channels, out_channels, patch_size, patch_size
+        )
+        self.norm = nn.LayerNorm(out_channels)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Map `[batch, channels, rows, cols]` to a coarse channels-last map."""
+        grid = pad_to_patches(grid, self.patch_size)
+        return self.norm(self.projection(grid).permute(0, 2, 3, 1))
+
+
+class FocalStage(nn.Module):
+    """A patch embedding and the blocks that work at its resolution.
+
+    Arguments
+    ---------
+    embedding : PatchEmbedding
+        Brings the previous stage's map to this stage's resolution.
+    blocks : sequence of FocalBlock
+        At least one.
+
+    Example
+    -------
+    >>> stage = FocalStage(PatchEmbedding(3, 8, 4), [FocalBlock(8, 3, 2)])
+    >>> stage(torch.ones(1, 3, 8, 8))[0].shape
+    torch.Size([1, 8, 2, 2])
+    """
+
+    def __init__(
+        self, embedding: PatchEmbedding, blocks: Sequence[FocalBlock]
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the stage's map and the modulator of its last block.
+
+        Arguments
+        ---------
+        grid : torch.Tensor
+            `[batch, channels, rows, cols]`.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Both `[batch, channels, rows, cols]`.
+        """
+        hidden = self.embedding(grid)
+        for block in self.blocks:
+            hidden, modulator = block(hidden)
+        return hidden.permute(0, 3, 1, 2), modulator
+
+
+class FocalNet(nn.Module):
+    """Focal modulation network without a head (arXiv 2203.11926).
+
+    Arguments
+    ---------
+    dim : int
+        Channels of the first stage; each stage doubles them.
+    depths : sequence of int
+        Blocks per stage.
+    focal_window, focal_levels : int
+        See `FocalModulation`; the same in all stages.
+    patch_size : int
+        Side of the first stage's patches, in pixels.
+    in_channels : int
+        Channels of the image.
+    mlp_ratio : float
+        Hidden size of the MLPs over their input size.
+    drop_path : float
+        Rate of stochastic depth at the last block; it grows linearly.
+    image_size : tuple of int
+        Height and width that inputs are resized to by default, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If `focal_window` is even, or `drop_path` is outside 0 to 1.
+
+    Example
+    -------
+    >>> encoder = FocalNet(dim=8, depths=(1, 1), in_channels=1)
+    >>> output = encoder(torch.rand(2, 1, 32, 48))
+    >>> output.features.shape, [tuple(m.shape) for m in output.maps]
+    (torch.Size([2, 16, 4, 6]), [(2, 8, 12), (2, 4, 6)])
+    """
+
+    def __init__(
+        self,
+        dim: int = 96,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        focal_window: int = 3,
+        focal_levels: int = 2,
+        patch_size: int = 4,
+        in_channels: int = 3,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        image_size: tuple[int, int] = (224, 224),
+    ) -> None:
+        super().__init__()
+        if focal_window % 2 == 0:
+            raise ValueError(f"focal_window={focal_window} must be odd.")
+        self.in_channels = in_channels
+        self.image_size = tuple(image_size)
+        self.n_features = dim * 2 ** (len(depths) - 1)
+        self.map_names = tuple(
+            f"stage_{stage + 1}" for stage in range(len(depths))
+        )
+        self.n_maps = len(depths)
+        rates = iter(drop_path_rates(drop_path, sum(depths)))
+        channels, stages = in_channels, []
+        for stage, depth in enumerate(depths):
+            width = dim * 2**stage
+            embedding = PatchEmbedding(
+                channels, width, 2 if stage else patch_size
+            )
+            blocks = [
+                FocalBlock(
+                    width, focal_window, focal_levels, mlp_ratio, next(rates)
+                )
+                for _ in range(depth)
+            ]
+            stages.append(FocalStage(embedding, blocks))
+            channels = width
+        self.stages = nn.ModuleList(stages)
+        self.apply(init_linear)
+
+    def forward(self, image: Tensor) -> EncoderOutput:
+        """Encode images and say where each stage looked.
+
+        The maps are the L2 norms over channels of the modulators in the last
+        block of each stage (arXiv 2402.02754, section 2); the embedding is
+        the mean of the last feature map over its cells.
+
+        Arguments
+        ---------
+        image : torch.Tensor
+            `[batch, in_channels, height, width]`.
+
+        Returns
+        -------
+        EncoderOutput
+            Features `[batch, n_features, rows, cols]`, one map per stage.
+        """
+        grid, maps = image, []
+        for stage in self.stages:
+            grid, modulator = stage(grid)
+            maps.append(modulator.norm(dim=1))
+        return EncoderOutput(grid, grid.mean((2, 3)), tuple(maps))
