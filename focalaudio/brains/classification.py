@@ -1,0 +1,192 @@
+"""Train and test a sound classifier with SpeechBrain's Brain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import speechbrain as sb
+import torch
+import torch.nn.functional as F
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.nnet.schedulers import update_learning_rate
+from torch import Tensor
+
+from focalaudio.classifier import ClassifierOutput
+from focalaudio.errors import ModelError
+from focalaudio.metrics.functional import correct, predicted_probability
+from focalaudio.metrics.tracker import ClipTracker
+
+SELECTABLE = ("error", "loss")  # of the validation fold, lower is better
+
+
+class ClassifierBrain(sb.Brain):
+    """`waveforms -> log-magnitude -> logits -> cross-entropy`.
+
+    Arguments
+    ---------
+    modules : dict
+        `augment` and `mask_spectrogram` (see `focalaudio.augment`),
+        `spectrogram`, `classifier`.
+    opt_class, hparams, run_opts, checkpointer
+        As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
+
+    Example
+    -------
+    >>> sorted(ClassifierBrain.MODULES_NEEDED)
+    ['augment', 'classifier', 'mask_spectrogram', 'spectrogram']
+    """
+
+    HPARAMS_NEEDED = (
+        "history",
+        "label_smoothing",
+        "labels",
+        "schedule",
+        "select_by",
+        "train_logger",
+    )
+    MODULES_NEEDED = (
+        "augment",
+        "mask_spectrogram",
+        "spectrogram",
+        "classifier",
+    )
+
+    tracker: ClipTracker
+    train_loss: float
+
+    def compute_forward(
+        self, batch: PaddedBatch, stage: sb.Stage
+    ) -> ClassifierOutput:
+        """Augment (in training), analyze, classify.
+
+        The targets that go with the augmented waveforms are left in
+        `batch.targets`, `[batch, n_classes]`.
+        """
+        batch = batch.to(self.device)
+        wavs, lens = batch.sig
+        n_classes = len(self.hparams.labels)
+        targets = F.one_hot(torch.as_tensor(batch.target), n_classes)
+        wavs, lens, batch.targets = self.modules.augment(
+            wavs, lens, targets.to(wavs)
+        )
+        spectrum = self.modules.spectrogram(wavs, lens)
+        visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
+        return self.modules.classifier(visible, spectrum.n_frames)
+
+    def compute_objectives(
+        self, predictions: ClassifierOutput, batch: PaddedBatch, stage: sb.Stage
+    ) -> Tensor:
+        """Return the cross-entropy; remember each clip in evaluation."""
+        logits = predictions.logits.float()
+        smoothing = self.hparams.label_smoothing
+        if stage == sb.Stage.TRAIN:
+            return F.cross_entropy(
+                logits, batch.targets, label_smoothing=smoothing
+            )
+        losses = F.cross_entropy(logits, batch.targets, reduction="none")
+        self.tracker.update(batch.id, self.judge(logits, batch, losses))
+        return losses.mean()
+
+    def judge(
+        self, logits: Tensor, batch: PaddedBatch, losses: Tensor
+    ) -> dict[str, Any]:
+        """Return the columns that a clip has in `clips.csv`."""
+        labels = self.hparams.labels
+        targets = batch.targets.argmax(-1)
+        return {
+            "label": batch.label,
+            "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
+            "probability": predicted_probability(logits, logits),
+            "correct": correct(logits, targets),
+            "loss": losses,
+        }
+
+    def make_dataloader(
+        self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
+    ) -> Any:
+        """See SpeechBrain; refuse an epoch without a single batch."""
+        loader = super().make_dataloader(dataset, stage, *args, **kwargs)
+        if len(loader) == 0:
+            raise ValueError(
+                f"batch_size={loader.batch_size} leaves no whole batch of the "
+                f"{len(dataset)} clips to {stage.name.lower()} on; lower it."
+            )
+        return loader
+
+    def on_fit_start(self) -> None:
+        """Resume; forget what was logged after the resumed checkpoint."""
+        if self.hparams.select_by not in SELECTABLE:
+            raise ValueError(
+                f"select_by={self.hparams.select_by!r} must be one of "
+                f"{', '.join(SELECTABLE)}."
+            )
+        super().on_fit_start()
+        if self.checkpointer is not None and not self.debug:
+            rows = self.hparams.history.rows
+            self.hparams.train_logger.rewind(rows[-1]["epoch"] if rows else 0)
+
+    def on_evaluate_start(
+        self, max_key: str | None = None, min_key: str | None = None
+    ) -> None:
+        """Load the best checkpoint; refuse to test what was never trained."""
+        if self.checkpointer is not None and not self.debug:
+            if (
+                self.checkpointer.find_checkpoint(None, max_key, min_key)
+                is None
+            ):
+                raise ModelError(
+                    f"{self.checkpointer.checkpoints_dir} holds no checkpoint "
+                    f"with {max_key or min_key!r}; train first."
+                )
+            if self.test_only:  # the last one knows the whole history
+                self.checkpointer.recover_if_possible()
+        super().on_evaluate_start(max_key, min_key)
+
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Start counting; set the epoch's learning rate."""
+        self.tracker = ClipTracker()
+        if stage == sb.Stage.TRAIN:
+            update_learning_rate(self.optimizer, self.hparams.schedule(epoch))
+
+    def on_stage_end(
+        self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
+    ) -> None:
+        """Log; after validation, keep the checkpoint if it is the best."""
+        if stage == sb.Stage.TRAIN:
+            self.train_loss = float(stage_loss)
+            return
+        loss = self.tracker.mean("loss")
+        error = 1 - self.tracker.mean("correct")
+        stats = {"loss": loss, "error": error}
+        if stage == sb.Stage.TEST:
+            self.hparams.train_logger.log_stats(
+                {"best epoch tested": self.best_epoch()}, test_stats=stats
+            )
+            return
+        rate = self.hparams.schedule(epoch)
+        self.hparams.history.add(
+            {
+                "epoch": epoch,
+                "lr": rate,
+                "train_loss": self.train_loss,
+                "valid_loss": loss,
+                "valid_accuracy": 1 - error,
+            }
+        )
+        self.hparams.train_logger.log_stats(
+            {"epoch": epoch, "lr": rate},
+            train_stats={"loss": self.train_loss},
+            valid_stats=stats,
+        )
+        if self.checkpointer is not None:
+            self.checkpointer.save_and_keep_only(
+                meta={"error": error, "loss": loss, "epoch": epoch},
+                min_keys=[self.hparams.select_by],
+            )
+
+    def best_epoch(self) -> int | None:
+        """Return the epoch of the checkpoint that `select_by` finds best."""
+        if self.checkpointer is None:
+            return None
+        best = self.checkpointer.find_checkpoint(min_key=self.hparams.select_by)
+        return best.meta.get("epoch") if best else None

@@ -1,0 +1,9 @@
+"""Data sets in ESC-50's layout, and the way from a folder to batches.
+
+esc50: folder -> checked metadata, split by fold.
+synthetic: the default data set, synthesized by code, its events known.
+voices: the ten classes of sounds and the backgrounds it is made of.
+download: ESC-50 itself, fetched, checked and unpacked.
+archives: zip archives, checked before they are unpacked.
+pipelines: the splits -> data sets that a Brain can load.
+"""

@@ -1,0 +1,396 @@
+"""Folder in ESC-50's layout -> checked metadata -> one manifest per split.
+
+The layout is `audio/*` and `meta/esc50.csv` with the columns filename, fold,
+target, category and src_file (the release's esc10 and take are not used). A
+subset with other audio formats and lengths is as good as the whole release.
+Everything that can be wrong with a folder is an error before work starts.
+
+Reference: Piczak, "ESC: Dataset for Environmental Sound Classification",
+ACM Multimedia 2015, doi:10.1145/2733373.2806390.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePath
+
+import pandas as pd
+
+from focalaudio.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+CSV_NAME = "meta/esc50.csv"
+CSV_COLUMNS = ("filename", "fold", "target", "category", "src_file")
+LAYOUT = f"audio/ and {CSV_NAME} (columns {', '.join(CSV_COLUMNS)})"
+METADATA_COLUMNS = (
+    *("clip_id", "path", "label", "fold", "target", "src_file", "filename"),
+)
+AUDIO_SUFFIXES = {".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
+# The release itself cuts these four recordings into clips of two folds, each
+# time under two categories: they cannot be refused, so they are warned about.
+RELEASE_SHARED_SOURCES = frozenset({"131943", "134049", "209698", "234879"})
+WHOLE_NUMBER = (r"0|[1-9][0-9]{0,8}", "a whole number")
+TRIMMED_TEXT = (r"\S(.*\S)?", "text without spaces around it")
+CELLS = {name: TRIMMED_TEXT for name in CSV_COLUMNS}
+CELLS |= {"fold": WHOLE_NUMBER, "target": WHOLE_NUMBER}
+# What is wrong, where (nothing, if it is not), and what to do about it.
+Problem = tuple[str, list[str], str]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which folds train, validate and test; the defaults are the paper's.
+
+    Arguments
+    ---------
+    train, valid, test : tuple of int
+        At least one fold each; a list is turned into a tuple.
+
+    Raises
+    ------
+    DataError
+        If a split is not whole numbers, or if a fold is named twice.
+
+    Example
+    -------
+    >>> Folds(train=[1, 2], valid=[3], test=[4]).train
+    (1, 2)
+    >>> Folds(train=(1, 2), valid=(2,), test=(3,))
+    Traceback (most recent call last):
+    focalaudio.errors.DataError: folds [2] are named twice in train=(1, 2),
+    valid=(2,), test=(3,); give every fold to one split only.
+    """
+
+    train: tuple[int, ...] = (1, 2, 3)
+    valid: tuple[int, ...] = (4,)
+    test: tuple[int, ...] = (5,)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            folds = _fold_tuple(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, folds)
+        named = self.train + self.valid + self.test
+        twice = sorted({fold for fold in named if named.count(fold) > 1})
+        if twice:
+            raise DataError(
+                f"folds {twice} are named twice in train={self.train}, "
+                f"valid={self.valid}, test={self.test}; "
+                "give every fold to one split only."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Manifests:
+    """The three splits of a data set and the order of its labels.
+
+    Arguments
+    ---------
+    train, valid, test : pandas.DataFrame
+        One row per clip, with the columns `METADATA_COLUMNS`.
+    labels : tuple of str
+        Label of class 0, 1, ...: order of first appearance in `train`.
+
+    Example
+    -------
+    >>> empty = pd.DataFrame(columns=METADATA_COLUMNS)
+    >>> Manifests(empty, empty, empty, labels=("dog", "rain")).labels
+    ('dog', 'rain')
+    """
+
+    train: pd.DataFrame
+    valid: pd.DataFrame
+    test: pd.DataFrame
+    labels: tuple[str, ...]
+
+
+def prepare_esc50(
+    data_folder: str | Path, folds: Folds | None = None
+) -> Manifests:
+    r"""Read a folder, check all of it, and split it by fold.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        Folder with `audio/` and `meta/esc50.csv`.
+    folds : Folds, optional
+        Which folds go where; the paper's 1, 2, 3 / 4 / 5 if left out.
+
+    Returns
+    -------
+    Manifests
+        Rows keep the order of `meta/esc50.csv`.
+
+    Raises
+    ------
+    DataError
+        If the folder contradicts itself or lacks what `folds` asks for.
+
+    Example
+    -------
+    >>> root = getfixture("tmp_path")
+    >>> (root / "audio").mkdir(), (root / "meta").mkdir()
+    (None, None)
+    >>> table = "filename,fold,target,category,src_file\n"
+    >>> for fold in range(1, 6):
+    ...     (root / "audio" / f"{fold}-A.wav").touch()
+    ...     table += f"{fold}-A.wav,{fold},0,dog,{fold}\n"
+    >>> _ = (root / "meta" / "esc50.csv").write_text(table)
+    >>> prepare_esc50(root).labels
+    ('dog',)
+    """
+    folds = folds or Folds()
+    metadata = read_metadata(data_folder)
+    check_dataset(metadata, folds)
+    train, valid, test = (
+        metadata[metadata["fold"].isin(split)].reset_index(drop=True)
+        for split in (folds.train, folds.valid, folds.test)
+    )
+    return Manifests(train, valid, test, tuple(train["label"].unique()))
+
+
+def read_metadata(data_folder: str | Path) -> pd.DataFrame:
+    """Read `meta/esc50.csv` and check it against itself and against `audio/`.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        Folder with `audio/` and `meta/esc50.csv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per clip, in the file's order: clip_id (filename without its
+        extension), path (absolute), label (category), fold and target (int),
+        src_file, filename; the rest is text.
+
+    Raises
+    ------
+    DataError
+        If the folder, the file, a column or clips are missing, or rows
+        contradict each other; every problem is listed, not only the first.
+
+    Example
+    -------
+    >>> read_metadata("no/such/folder")
+    Traceback (most recent call last):
+    focalaudio.errors.DataError: data_folder=...no/such/folder is not a
+    folder; give one with audio/ and meta/esc50.csv (columns filename, fold,
+    target, category, src_file).
+    """
+    folder = Path(data_folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise DataError(
+            f"data_folder={folder} is not a folder; give one with {LAYOUT}."
+        )
+    rows = _read_csv(folder / CSV_NAME)
+    problems = _row_problems(rows) + _audio_problems(rows, folder / "audio")
+    _refuse(f"data_folder={folder}", problems)
+    rows = rows.rename(columns={"category": "label"})
+    rows["clip_id"] = rows["filename"].map(_stem)
+    rows["path"] = f"{folder / 'audio'}{os.sep}" + rows["filename"]
+    return _tidy(rows)
+
+
+def check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
+    """Check that the metadata has what the folds ask for.
+
+    Warns where the release itself has one recording in two splits.
+
+    Arguments
+    ---------
+    metadata : pandas.DataFrame
+        What `read_metadata` returned.
+    folds : Folds
+        Which folds train, validate and test.
+
+    Raises
+    ------
+    DataError
+        If a fold has no clips, or a class has none to train on.
+
+    Example
+    -------
+    >>> metadata = pd.DataFrame(
+    ...     {"fold": [1, 2, 3], "label": ["dog"] * 3, "src_file": list("abc")}
+    ... )
+    >>> check_dataset(metadata, Folds())
+    Traceback (most recent call last):
+    focalaudio.errors.DataError: folds [4, 5] have no clips; the metadata has
+    folds [1, 2, 3]: choose among them.
+    """
+    present = sorted({int(fold) for fold in metadata["fold"]})
+    named = folds.train + folds.valid + folds.test
+    absent = sorted(set(named) - set(present))
+    if absent:
+        raise DataError(
+            f"folds {absent} have no clips; "
+            f"the metadata has folds {present}: choose among them."
+        )
+    trained = metadata.loc[metadata["fold"].isin(folds.train), "label"]
+    untrained = sorted(set(metadata["label"]) - set(trained))
+    if untrained:
+        raise DataError(
+            f"classes without clips in the training folds {folds.train}: "
+            f"{_few(untrained)}; train on a fold that has them, or remove "
+            "their rows and files."
+        )
+    _warn_of_shared_sources(metadata, folds)
+
+
+def _fold_tuple(name: str, folds: Sequence[int]) -> tuple[int, ...]:
+    """Turn one split's folds into a tuple, or say what is wrong with them."""
+    is_listed = isinstance(folds, (tuple, list)) and len(folds) > 0
+    if not is_listed or any(type(fold) is not int for fold in folds):
+        raise DataError(
+            f"{name}={folds!r} must list at least one fold, "
+            "as whole numbers such as (1, 2)."
+        )
+    return tuple(folds)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read the metadata as text; at least one row and all columns."""
+    remedy = f"data_folder must hold {LAYOUT}"
+    if not path.is_file():
+        raise DataError(f"path={path} does not exist; {remedy}.")
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            encoding="utf-8-sig",
+        )
+    except ValueError as error:  # what pandas' own errors derive from
+        raise DataError(f"path={path} is no CSV: {error}; {remedy}.") from error
+    missing = [name for name in CSV_COLUMNS if name not in frame.columns]
+    if missing:
+        raise DataError(f"path={path} lacks the columns {missing}; {remedy}.")
+    if frame.empty:
+        raise DataError(f"path={path} has no rows; {remedy}.")
+    return frame
+
+
+def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Checked text -> the columns and types that callers see."""
+    numbers = {"fold": int, "target": int}
+    return frame[list(METADATA_COLUMNS)].astype(numbers)
+
+
+def _refuse(where: str, problems: list[Problem]) -> None:
+    """Raise one error that lists every problem found, if there are any."""
+    lines = [
+        f"- {len(found)} x {what}: {_few(found)}; {remedy}."
+        for what, found, remedy in problems
+        if found
+    ]
+    if lines:
+        raise DataError("\n".join([f"{where}:", *lines]))
+
+
+def _row_problems(rows: pd.DataFrame) -> list[Problem]:
+    """Say how rows of the metadata are wrong by themselves."""
+    names = rows["filename"]
+    odd = [name for name in names if re.search(r"[/\\:\0]", name)]
+    clashing = names[names.map(_stem).duplicated() & ~names.duplicated()]
+    one_to_one = "category and target must go together, one to one"
+    return [
+        ("filename with a folder in it", odd, "name files inside audio/"),
+        *_cell_problems(rows),
+        ("file with another's clip id", list(clashing), "rename or remove it"),
+        ("category", _ambiguous(rows, "category", "target"), one_to_one),
+        ("target", _ambiguous(rows, "target", "category"), one_to_one),
+        (
+            "src_file with clips in several folds",
+            _leaking(rows),
+            "move all clips of a recording into one fold, or the test "
+            "hears what was trained on",
+        ),
+    ]
+
+
+def _cell_problems(rows: pd.DataFrame) -> list[Problem]:
+    """Say which values cannot be used, and which clips have two rows."""
+    names = rows["filename"]
+    twice = list(names[names.duplicated()])
+    problems: list[Problem] = [
+        ("row for a clip that has one", twice, "keep one row for each clip")
+    ]
+    for column, (pattern, rule) in CELLS.items():
+        is_good = rows[column].str.fullmatch(pattern)
+        wrong = [f"{column}={cell!r}" for cell in rows[column][~is_good]]
+        problems.append((f"value that is not {rule}", wrong, "correct it"))
+    return problems
+
+
+def _audio_problems(rows: pd.DataFrame, folder: Path) -> list[Problem]:
+    """Say which rows lack their file, and which files lack their row."""
+    named = set(rows["filename"])
+    present = {path.name for path in folder.glob("*") if path.is_file()}
+    unknown = [name for name in sorted(present - named) if _is_audio(name)]
+    return [
+        (
+            f"row (of {len(rows)}) without its file in audio/",
+            [name for name in rows["filename"] if name not in present],
+            f"copy the files there, remove their rows from {CSV_NAME}, or "
+            "fetch ESC-50 with focalaudio.data.download.download_esc50",
+        ),
+        (
+            f"file of audio/ without a row in {CSV_NAME}",
+            unknown,
+            "add rows or remove the files",
+        ),
+    ]
+
+
+def _ambiguous(rows: pd.DataFrame, one: str, other: str) -> list[str]:
+    """Values of a column that go with several values of the other."""
+    values = rows.groupby(one, sort=False)[other].unique()
+    return [
+        f"{one}={value} with {other} {' and '.join(others)}"
+        for value, others in values.items()
+        if len(others) > 1
+    ]
+
+
+def _leaking(rows: pd.DataFrame) -> list[str]:
+    """Recordings in several folds, except those of the release."""
+    counts = rows.groupby("src_file")["fold"].nunique()
+    return sorted(set(counts[counts > 1].index) - RELEASE_SHARED_SOURCES)
+
+
+def _warn_of_shared_sources(metadata: pd.DataFrame, folds: Folds) -> None:
+    """Warn of the release's own recordings that several splits share."""
+    shared: set[str] = set()
+    seen: set[str] = set()
+    for split in (folds.train, folds.valid, folds.test):
+        sources = set(metadata.loc[metadata["fold"].isin(split), "src_file"])
+        shared |= sources & seen
+        seen |= sources
+    if shared:
+        logger.warning(
+            "src_file=%s: the ESC-50 release has clips of these recordings "
+            "in several folds, and now in several splits.",
+            ", ".join(sorted(shared)),
+        )
+
+
+def _is_audio(name: str) -> bool:
+    """Whether a file claims to be audio; hidden files do not count."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix in AUDIO_SUFFIXES and not name.startswith(".")
+
+
+def _stem(name: str) -> str:
+    return PurePath(name).stem
+
+
+def _few(names: Iterable[str], n_shown: int = 3) -> str:
+    """The first names and how many follow."""
+    names = list(names)
+    rest = len(names) - n_shown
+    shown = ", ".join(names[:n_shown])
+    return f"{shown} and {rest} more" if rest > 0 else shown

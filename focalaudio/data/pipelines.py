@@ -1,0 +1,262 @@
+"""`manifests -> datasets`: SpeechBrain's dynamic items, each file decoded once.
+
+A dataset gives `id`, `sig [samples]` (mono, peak 1, at one rate), `label` and
+`target` for each clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.distributed import run_on_main
+from torch import Tensor
+
+from focalaudio.audio import fit_length, load_wav, normalize_peak
+from focalaudio.data.download import download_esc50
+from focalaudio.data.esc50 import Folds, Manifests, prepare_esc50
+from focalaudio.errors import DataError
+from focalaudio.files import replace_file
+
+
+class ClipReader:
+    """Read clips as the classifier wants them, each file once.
+
+    Waveforms stay in memory (64 kB per second at 16 kHz), so that no epoch
+    but the first decodes or resamples.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Hz.
+    clip_seconds : float
+        Clips are cropped or padded at the end to this, in seconds; None takes
+        them whole, whatever their length.
+
+    Raises
+    ------
+    ValueError
+        If `clip_seconds` is not positive.
+
+    Example
+    -------
+    >>> import torch
+    >>> from focalaudio.audio import write_wav
+    >>> path = write_wav(getfixture("tmp_path") / "a.wav", torch.ones(8), 8000)
+    >>> ClipReader(8000, clip_seconds=0.5)(str(path)).shape
+    torch.Size([4000])
+    """
+
+    def __init__(
+        self, sample_rate: int = 16000, clip_seconds: float | None = 5.0
+    ) -> None:
+        if clip_seconds is not None and clip_seconds <= 0:
+            raise ValueError(
+                f"clip_seconds={clip_seconds} must be positive, or null to "
+                "take clips whole."
+            )
+        self.sample_rate = sample_rate
+        self.clip_seconds = clip_seconds
+        self._decoded: dict[str, Tensor] = {}
+
+    def prepare(self, wav: Tensor) -> Tensor:
+        """Crop or pad a waveform `[samples]`, then scale its peak to 1."""
+        if self.clip_seconds is not None:
+            wav = fit_length(wav, round(self.clip_seconds * self.sample_rate))
+        return normalize_peak(wav)
+
+    def __call__(self, path: str) -> Tensor:
+        """Return the clip at `path`, `[samples]` within -1 to 1."""
+        if path not in self._decoded:
+            wav = load_wav(path, self.sample_rate)
+            self._decoded[path] = self.prepare(wav)
+        return self._decoded[path]
+
+
+@dataclass(frozen=True)
+class SoundData:
+    """The three datasets of an experiment and their labels.
+
+    Arguments
+    ---------
+    train, valid, test : DynamicItemDataset
+        Give `id`, `sig`, `label` and `target`.
+    label_encoder : CategoricalEncoder
+        Label to class id.
+
+    Example
+    -------
+    >>> from focalaudio.data.synthetic import write_dataset
+    >>> folder = write_dataset(
+    ...     getfixture("tmp_path"), clips_per_class=5, seconds=1.0
+    ... )
+    >>> data = open_esc50(folder, [1, 2, 3], [4], [5])
+    >>> data.n_classes, len(data.test), sorted(data.test[0])
+    (10, 10, ['id', 'label', 'sig', 'target'])
+    """
+
+    train: DynamicItemDataset
+    valid: DynamicItemDataset
+    test: DynamicItemDataset
+    label_encoder: CategoricalEncoder
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels in the order of the class ids."""
+        encoder = self.label_encoder
+        return [encoder.ind2lab[index] for index in range(len(encoder))]
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.label_encoder)
+
+    def save_labels(self, folder: str | Path) -> Path:
+        """Write `label_encoder.txt` into a folder; one process does it.
+
+        Raises
+        ------
+        DataError
+            If the folder has other labels, or the same in another order.
+        """
+        path = Path(folder) / "label_encoder.txt"
+        if path.exists():
+            saved = CategoricalEncoder.from_saved(str(path))
+            if saved.lab2ind != self.label_encoder.lab2ind:
+                raise DataError(
+                    f"{path} has other labels, or another order, than the "
+                    "data; give another experiment_name or seed."
+                )
+        run_on_main(self._write_labels, args=[path])
+        return path
+
+    def _write_labels(self, path: Path) -> None:
+        with replace_file(path) as temporary:
+            self.label_encoder.save(str(temporary))
+
+
+def open_esc50(
+    data_folder: str | Path,
+    train_folds: Sequence[int],
+    valid_folds: Sequence[int],
+    test_folds: Sequence[int],
+    reader: ClipReader | None = None,
+    download: bool = False,
+    labels: Sequence[str] | None = None,
+) -> SoundData:
+    """Open a folder in ESC-50's layout; every contradiction is an error here.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        Holds `audio/` and `meta/esc50.csv`, complete or a subset.
+    train_folds : sequence of int
+        Numbers of the folds to train on.
+    valid_folds : sequence of int
+        Those that choose the checkpoint, none of them trained on.
+    test_folds : sequence of int
+        Those that are held out for the result.
+    reader : ClipReader
+        Reads the files; 16 kHz and 5 s if None.
+    download : bool
+        Fetch ESC-50 into the folder if it is not there.
+    labels : sequence of str
+        The classes in a trained model's order; the order of first appearance
+        in the training folds if None.
+
+    Returns
+    -------
+    SoundData
+        Datasets and labels.
+
+    Raises
+    ------
+    DataError
+        If the folder contradicts itself, the folds or the labels.
+    """
+    if download:
+        run_on_main(download_esc50, args=[data_folder])
+    folds = Folds(tuple(train_folds), tuple(valid_folds), tuple(test_folds))
+    manifests: Manifests = prepare_esc50(data_folder, folds)
+    labels = labels or manifests.labels
+    unknown = sorted(set(manifests.labels) - set(labels))
+    if unknown:
+        raise DataError(
+            f"data_folder={data_folder} has classes that the model does not "
+            f"know: {', '.join(unknown)}; choose a folder with its classes."
+        )
+    encoder = encode_labels(labels)
+    reader = reader or ClipReader()
+    train, valid, test = (
+        build_dataset(manifest, reader, encoder)
+        for manifest in (manifests.train, manifests.valid, manifests.test)
+    )
+    return SoundData(train, valid, test, encoder)
+
+
+def encode_labels(labels: Sequence[str]) -> CategoricalEncoder:
+    """Make SpeechBrain's encoder for labels in the order of their class ids.
+
+    Arguments
+    ---------
+    labels : sequence of str
+        Distinct names.
+
+    Returns
+    -------
+    CategoricalEncoder
+        Label to class id and back.
+
+    Example
+    -------
+    >>> encode_labels(["dog", "rain"]).encode_label("rain")
+    1
+    """
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(labels)
+    encoder.expect_len(len(labels))
+    return encoder
+
+
+def build_dataset(
+    manifest: pd.DataFrame, reader: ClipReader, encoder: CategoricalEncoder
+) -> DynamicItemDataset:
+    """Make a SpeechBrain dataset of a manifest.
+
+    Arguments
+    ---------
+    manifest : pandas.DataFrame
+        Columns `clip_id`, `path`, `label`.
+    reader : ClipReader
+        Path to `sig`.
+    encoder : CategoricalEncoder
+        Label to `target`.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Gives `id`, `sig`, `label` and `target`.
+
+    Example
+    -------
+    >>> rows = {"clip_id": ["a"], "path": ["a.wav"], "label": ["dog"]}
+    >>> encoder = encode_labels(["rain", "dog"])
+    >>> dataset = build_dataset(pd.DataFrame(rows), ClipReader(), encoder)
+    >>> with dataset.output_keys_as(["id", "target"]):
+    ...     dataset[0]
+    {'id': 'a', 'target': 1}
+    """
+    columns = manifest.set_index("clip_id")[["path", "label"]]
+    items: dict[str, Any] = columns.to_dict("index")
+    dataset = DynamicItemDataset(items)
+    dataset.add_dynamic_item(reader, takes="path", provides="sig")
+    dataset.add_dynamic_item(
+        encoder.encode_label, takes="label", provides="target"
+    )
+    dataset.set_output_keys(["id", "sig", "label", "target"])
+    return dataset

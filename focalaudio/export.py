@@ -1,0 +1,118 @@
+"""`Interpretation -> folder of wav + png`, named by clip id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process
+
+from focalaudio.audio import common_gain, write_wav
+from focalaudio.interpreters.base import Interpretation
+from focalaudio.pictures import draw_interpretation, save_picture
+from focalaudio.spectrogram import Spectrogram
+
+
+class InterpretationExporter:
+    """Write what can be heard and seen of each interpreted clip.
+
+    `<clip_id>_input.wav`, `_kept.wav` and `_removed.wav` share one gain, so
+    that they add up and compare; `<clip_id>.png` shows them.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        Made when the first clip comes.
+    spectrogram : Spectrogram
+        The analysis of the interpretations.
+    labels : sequence of str
+        In the order of the class ids.
+    max_clips : int
+        Stop writing after so many; None writes all.
+
+    Example
+    -------
+    >>> import torch
+    >>> from focalaudio.classifier import SoundClassifier
+    >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> spectrogram = Spectrogram()
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
+    >>> interpreter = ByDesignInterpreter(classifier, spectrogram)
+    >>> folder = getfixture("tmp_path")
+    >>> exporter = InterpretationExporter(folder, spectrogram, ["dog", "rain"])
+    >>> exporter(interpreter(torch.rand(1, 8000)), ["a"], ["dog"])
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a.png', 'a_input.wav', 'a_kept.wav', 'a_removed.wav']
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        spectrogram: Spectrogram,
+        labels: Sequence[str],
+        max_clips: int | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.spectrogram = spectrogram
+        self.labels = list(labels)
+        self.max_clips = max_clips
+        self.written: list[str] = []
+
+    def __call__(
+        self,
+        interpretation: Interpretation,
+        clip_ids: Sequence[str],
+        clip_labels: Sequence[str],
+    ) -> None:
+        """Write a batch.
+
+        Arguments
+        ---------
+        interpretation : Interpretation
+            Of the batch.
+        clip_ids : sequence of str
+            One per clip.
+        clip_labels : sequence of str
+            The true label of each.
+        """
+        if not if_main_process():
+            return
+        for row, clip_id in enumerate(clip_ids):
+            if self.max_clips is None or len(self.written) < self.max_clips:
+                self.write_sound(interpretation, row, clip_id)
+                self.write_picture(
+                    interpretation, row, clip_id, clip_labels[row]
+                )
+                self.written.append(clip_id)
+
+    def write_sound(
+        self, interpretation: Interpretation, row: int, clip_id: str
+    ) -> None:
+        """Write the three wavs of one clip."""
+        length = int(interpretation.spectrum.n_samples[row])
+        kept = interpretation.wavs[row, :length].cpu()
+        removed = interpretation.removed_wavs[row, :length].cpu()
+        wavs = {"input": kept + removed, "kept": kept, "removed": removed}
+        gain = common_gain(*wavs.values())
+        for name, wav in wavs.items():
+            write_wav(
+                self.folder / f"{clip_id}_{name}.wav",
+                wav,
+                self.spectrogram.sample_rate,
+                gain=gain,
+            )
+
+    def write_picture(
+        self, interpretation: Interpretation, row: int, clip_id: str, label: str
+    ) -> None:
+        """Write the picture of one clip."""
+        figure = draw_interpretation(
+            interpretation,
+            row,
+            spectrogram=self.spectrogram,
+            labels=self.labels,
+            title=clip_id,
+            target_label=label,
+        )
+        save_picture(figure, self.folder / f"{clip_id}.png")

@@ -1,0 +1,4 @@
+"""`rows -> CSV, JSON`: results as files.
+
+tables  rows -> clips.csv, metrics.json
+"""

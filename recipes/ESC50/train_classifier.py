@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Train a sound classifier; see hparams/train_classifier.yaml.
+
+python recipes/ESC50/train_classifier.py hparams/train_classifier.yaml \
+    --data_folder ../shared/data/ESC-10 --encoder_name focalnet_nano
+"""
+
+import sys
+
+from focalaudio.brains import ClassifierBrain
+from focalaudio.experiment import start_experiment
+from focalaudio.report.training import write_training_report
+
+
+def main(argv: list[str]) -> None:
+    """Train, test the best checkpoint, write the report."""
+    experiment = start_experiment(argv)
+    hparams, data = experiment.hparams, experiment.hparams["data"]
+    data.save_labels(hparams["save_folder"])
+    brain = experiment.brain(ClassifierBrain)
+    brain.fit(
+        hparams["epoch_counter"],
+        data.train,
+        data.valid,
+        train_loader_kwargs=hparams["train_loader"],
+        valid_loader_kwargs=hparams["eval_loader"],
+    )
+    brain.evaluate(
+        data.test,
+        min_key=hparams["select_by"],
+        test_loader_kwargs=hparams["eval_loader"],
+    )
+    write_training_report(
+        experiment.folder,
+        brain.tracker.rows(),
+        hparams["history"].rows,
+        data.labels,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,95 @@
+"""Laws of the registry of encoders."""
+
+import inspect
+
+import pytest
+import torch
+
+from focalaudio.encoders import (
+    ENCODERS,
+    EncoderOutput,
+    build_encoder,
+    list_encoders,
+)
+
+PUBLISHED_NAMES = [
+    f"focalnet_{size}_{field}"
+    for size in ("nano", "tiny", "small", "base")
+    for field in ("srf", "lrf")
+] + [f"vit_{size}_patch16" for size in ("nano", "tiny", "small", "base")]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def build(name, **overrides):
+    with torch.device("meta"):
+        return build_encoder(name, **overrides)
+
+
+def test_all_published_names_and_the_test_variants_are_there():
+    expected = {*PUBLISHED_NAMES, "focalnet_test", "vit_test"}
+    assert set(list_encoders()) == set(ENCODERS) == expected
+
+
+def test_the_list_is_a_copy():
+    list_encoders().clear()
+    assert list_encoders()
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_variant_keeps_the_contract(name):
+    encoder = build(name)
+    height, width = encoder.image_size
+    image = torch.empty(2, encoder.in_channels, height, width, device="meta")
+    output = encoder(image)
+    assert isinstance(output, EncoderOutput)
+    assert output.features.shape[:2] == (2, encoder.n_features)
+    assert output.embeddings.shape == (2, encoder.n_features)
+    assert len(set(encoder.map_names)) == encoder.n_maps == len(output.maps)
+    assert all(len(map_) == 2 and map_.dim() == 3 for map_ in output.maps)
+    assert encoder.map_names[-1] in ("pooled", f"stage_{encoder.n_maps}")
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_arguments_of_every_variant_are_arguments_of_its_class(name):
+    cls, arguments = ENCODERS[name]
+    assert set(arguments) <= set(inspect.signature(cls).parameters)
+
+
+@pytest.mark.parametrize("name", ["focalnet_test", "vit_test"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_overrides_reach_the_encoder(name, channels):
+    encoder = build_encoder(name, in_channels=channels).eval()
+    output = encoder(torch.randn(1, channels, 64, 64))
+    assert encoder.in_channels == channels
+    assert output.embeddings.isfinite().all()
+
+
+def test_a_build_leaves_the_registry_as_it_was():
+    before = {name: dict(ENCODERS[name][1]) for name in ENCODERS}
+    build("focalnet_test", dim=32)
+    build("vit_test", depth=1)
+    assert {name: ENCODERS[name][1] for name in ENCODERS} == before
+
+
+@pytest.mark.parametrize("size", ["nano", "tiny", "small", "base"])
+def test_a_focalnet_without_its_field_has_the_small_one(size):
+    ours, full = build(f"focalnet_{size}"), build(f"focalnet_{size}_srf")
+    assert list(ours.state_dict()) == list(full.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("focalnet_bass_srf", "focalnet_base_srf"), ("vit_tset", "vit_test")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(name, meant):
+    with pytest.raises(ValueError, match=f"'{name}'.*'{meant}'.*Available"):
+        build_encoder(name)
+
+
+def test_a_wrong_argument_is_refused():
+    with pytest.raises(TypeError, match="dept"):
+        build_encoder("focalnet_test", dept=3)

@@ -1,0 +1,168 @@
+"""Laws of activation map thresholding."""
+
+import pytest
+import torch
+from torch import nn
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import EncoderOutput, build_encoder
+from focalaudio.interpreters import ByDesignInterpreter
+
+
+class Listener(nn.Module):
+    """An encoder whose only map is the energy of its image."""
+
+    n_features, n_maps, in_channels, image_size = 4, 1, 1, (64, 48)
+
+    def forward(self, image):
+        features = image.expand(-1, 4, -1, -1)
+        return EncoderOutput(features, features.mean((2, 3)), (image[:, 0],))
+
+
+@pytest.fixture
+def interpreter(classifier, spectrogram):
+    return ByDesignInterpreter(classifier, spectrogram, quantile=0.8)
+
+
+@pytest.fixture
+def listener(spectrogram, device):
+    classifier = SoundClassifier(Listener(), 3, "linear").to(device)
+    return ByDesignInterpreter(classifier, spectrogram, quantile=0.99)
+
+
+def test_what_the_encoder_hears_is_what_is_kept(listener, two_tones):
+    burst = two_tones.clone()
+    burst[:, :10000] = 0  # 4 kHz from 0.625 s on
+    mask = listener(burst).mask[0]
+    times, bins = mask.nonzero().T
+    assert times.min() >= 10000 / 186 - 3
+    assert (bins - 256).abs().max() <= 14  # one pixel of the image is 11 bins
+
+
+def test_kept_sound_is_the_louder_of_two_tones(listener, two_tones):
+    quiet_first = two_tones.clone()
+    quiet_first[:, :8000] *= 0.01
+    kept = listener(quiet_first).wavs
+    assert kept[:, :7000].abs().max() < 1e-3
+    assert kept[:, 9000:].abs().max() > 0.3
+
+
+def test_a_clip_is_interpreted_alike_in_any_batch(interpreter, uneven):
+    wavs, lens, n_samples = uneven
+    batch = interpreter(wavs, lens)
+    for row, length in enumerate(n_samples.tolist()):
+        alone = interpreter(wavs[row : row + 1, :length])
+        frames = int(alone.spectrum.n_frames)
+        for name in ("logits", "probs"):
+            torch.testing.assert_close(
+                getattr(batch, name)[row],
+                getattr(alone, name)[0],
+                atol=1e-5,
+                rtol=1e-5,
+            )
+        torch.testing.assert_close(
+            batch.saliency[row, :frames],
+            alone.saliency[0],
+            atol=1e-5,
+            rtol=1e-5,
+        )
+        moved = (batch.mask[row, :frames] != alone.mask[0]).float().mean()
+        assert moved < 1e-3  # rounding at the threshold
+        torch.testing.assert_close(
+            batch.wavs[row, :length], alone.wavs[0], atol=1e-2, rtol=0
+        )
+        assert not batch.mask[row, frames:].any()
+        assert (batch.saliency[row, frames:] == 0).all()
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9])
+def test_kept_fraction_is_what_the_quantile_leaves(
+    classifier, spectrogram, uneven, quantile
+):
+    interpreter = ByDesignInterpreter(classifier, spectrogram, quantile)
+    fraction = interpreter(*uneven[:2]).kept_fraction
+    torch.testing.assert_close(
+        fraction, torch.full_like(fraction, 1 - quantile), atol=5e-3, rtol=0
+    )
+
+
+def test_saliency_is_the_last_map_stretched_over_the_clip(interpreter, tone):
+    interpretation = interpreter(tone)
+    spectrum = interpretation.spectrum
+    maps = interpreter.classifier(spectrum.log_magnitude).maps
+    expected = nn.functional.interpolate(
+        maps[-1][:, None], interpretation.saliency.shape[1:], mode="bilinear"
+    )
+    torch.testing.assert_close(interpretation.saliency, expected[:, 0])
+
+
+@pytest.mark.parametrize("stages", [(0,), (0, 1), [-2, -1]])
+def test_other_stages_give_other_masks(classifier, spectrogram, tone, stages):
+    last = ByDesignInterpreter(classifier, spectrogram)(tone)
+    other = ByDesignInterpreter(classifier, spectrogram, stages=stages)(tone)
+    assert other.mask.shape == last.mask.shape
+    assert not torch.equal(other.mask, last.mask)
+    assert (other.saliency >= 0).all()
+
+
+def test_attention_explains_a_vit_the_same_way(spectrogram, device, tone):
+    classifier = SoundClassifier(build_encoder("vit_test"), 3).to(device)
+    interpretation = ByDesignInterpreter(classifier, spectrogram)(tone)
+    assert (interpretation.saliency >= 0).all()
+    assert abs(interpretation.kept_fraction.item() - 0.1) < 0.01
+
+
+def test_class_makes_no_difference(interpreter, tone):
+    masks = [
+        interpreter(tone, class_ids=torch.tensor([c], device=tone.device)).mask
+        for c in (0, 1)
+    ]
+    assert torch.equal(*masks)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 4000])
+def test_a_map_that_points_nowhere_keeps_nothing(listener, samples, device):
+    interpretation = listener(torch.zeros(1, samples, device=device))
+    assert interpretation.kept_fraction.item() == 0
+    assert interpretation.logits.isfinite().all()
+    assert (interpretation.wavs == 0).all()
+
+
+def test_silence_is_finite(interpreter, device):
+    interpretation = interpreter(torch.zeros(2, 4000, device=device))
+    kept, removed = interpreter.judge(interpretation)
+    for part in (interpretation.saliency, kept, removed):
+        assert part.isfinite().all()
+    assert (interpretation.wavs == 0).all()
+
+
+def test_interpretation_takes_no_gradient(interpreter, uneven):
+    interpretation = interpreter.train()(*uneven[:2])
+    assert not interpretation.saliency.requires_grad
+    assert not interpretation.wavs.requires_grad
+
+
+@pytest.mark.parametrize("stages", [(-1,), (0, 1)])
+def test_low_precision_keeps_the_pipeline_in_single_precision(
+    classifier, spectrogram, tone, stages
+):
+    interpreter = ByDesignInterpreter(
+        classifier, spectrogram, 0.8, stages=stages
+    )
+    with torch.autocast(tone.device.type, dtype=torch.bfloat16):
+        interpretation = interpreter(tone)
+    assert interpretation.saliency.dtype == torch.float
+    torch.testing.assert_close(
+        interpretation.wavs + interpretation.removed_wavs,
+        tone,
+        atol=1e-6,
+        rtol=0,
+    )
+    same = interpretation.mask == interpreter(tone).mask
+    assert same.float().mean() > 0.95
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 1.1])
+def test_quantile_is_checked_at_the_door(classifier, spectrogram, quantile):
+    with pytest.raises(ValueError, match=f"quantile={quantile} must"):
+        ByDesignInterpreter(classifier, spectrogram, quantile)

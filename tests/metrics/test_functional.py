@@ -1,0 +1,115 @@
+"""Laws of the metrics, against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from focalaudio.metrics.functional import (
+    correct,
+    energy_share,
+    faithfulness,
+    faithfulness_of_kept,
+    fidelity,
+    predicted_probability,
+)
+
+
+def logits_of(*probabilities):
+    """Logits whose softmax gives these rows."""
+    return torch.tensor(probabilities).log()
+
+
+WHOLE = logits_of((0.7, 0.2, 0.1), (0.1, 0.6, 0.3), (0.2, 0.2, 0.6))
+KEPT = logits_of((0.8, 0.1, 0.1), (0.5, 0.4, 0.1), (0.1, 0.2, 0.7))
+REMOVED = logits_of((0.1, 0.8, 0.1), (0.2, 0.7, 0.1), (0.3, 0.1, 0.6))
+
+
+def judge(logits):
+    return predicted_probability(logits, WHOLE)
+
+
+def test_values_by_hand():
+    close = {"atol": 1e-6, "rtol": 0}
+    whole, kept, removed = judge(WHOLE), judge(KEPT), judge(REMOVED)
+    for values, expected in (
+        (correct(WHOLE, torch.tensor([0, 2, 2])), [1, 0, 1]),
+        (fidelity(WHOLE, KEPT), [1, 0, 1]),
+        (whole, [0.7, 0.6, 0.6]),
+        (kept, [0.8, 0.4, 0.7]),
+        (removed, [0.1, 0.7, 0.6]),
+        (faithfulness(whole, removed), [0.6, -0.1, 0.0]),
+        (faithfulness_of_kept(whole, kept), [-0.1, 0.2, -0.1]),
+    ):
+        torch.testing.assert_close(
+            values, torch.tensor(expected, dtype=torch.float), **close
+        )
+
+
+def test_identity_mask_is_faithful():
+    assert fidelity(WHOLE, WHOLE).tolist() == [1, 1, 1]
+    assert faithfulness_of_kept(judge(WHOLE), judge(WHOLE)).tolist() == [0] * 3
+
+
+def test_probability_is_of_the_class_of_the_whole_clip():
+    parts, whole = torch.randn(20, 7), torch.randn(20, 7)
+    values = predicted_probability(parts, whole)
+    for row in range(20):
+        scores = [math.exp(x) for x in parts[row].tolist()]
+        best = max(range(7), key=whole[row].tolist().__getitem__)
+        assert values[row].item() == pytest.approx(
+            scores[best] / sum(scores), abs=1e-6
+        )
+
+
+def test_only_differences_of_logits_matter():
+    parts, whole = torch.randn(5, 7), torch.randn(5, 7)
+    torch.testing.assert_close(
+        predicted_probability(parts + 100, whole - 50),
+        predicted_probability(parts, whole),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
+def test_low_precision_logits_give_single_precision_probabilities():
+    low = WHOLE.bfloat16()
+    values = predicted_probability(low, low)
+    assert values.dtype == torch.float
+    torch.testing.assert_close(values, judge(WHOLE), atol=0.01, rtol=0)
+
+
+def test_clips_are_judged_independently_of_their_order():
+    order = torch.tensor([2, 0, 1])
+    assert torch.equal(
+        fidelity(WHOLE[order], KEPT[order]), fidelity(WHOLE, KEPT)[order]
+    )
+    torch.testing.assert_close(
+        predicted_probability(KEPT[order], WHOLE[order]), judge(KEPT)[order]
+    )
+
+
+def test_energy_share_of_all_nothing_and_complement():
+    stft, mask = torch.randn(3, 5, 4, 2), torch.rand(3, 5, 4) > 0.5
+    torch.testing.assert_close(
+        energy_share(torch.ones(3, 5, 4), stft), torch.ones(3)
+    )
+    assert energy_share(torch.zeros(3, 5, 4), stft).tolist() == [0, 0, 0]
+    torch.testing.assert_close(
+        energy_share(mask, stft) + energy_share(~mask, stft), torch.ones(3)
+    )
+
+
+def test_energy_share_of_a_soft_mask_is_of_the_masked_sound():
+    stft, mask = torch.randn(3, 5, 4, 2), torch.rand(3, 5, 4)
+    masked = (mask[..., None] * stft).flatten(1).norm(dim=1) ** 2
+    whole = stft.flatten(1).norm(dim=1) ** 2
+    torch.testing.assert_close(energy_share(mask, stft), masked / whole)
+
+
+def test_energy_share_ignores_the_level_and_is_unknown_for_silence():
+    stft, mask = torch.randn(2, 5, 4, 2), torch.rand(2, 5, 4) > 0.5
+    torch.testing.assert_close(
+        energy_share(mask, 1e-3 * stft), energy_share(mask, stft)
+    )
+    assert energy_share(mask, torch.zeros(2, 5, 4, 2)).isnan().all()

@@ -1,0 +1,240 @@
+"""Laws of focalaudio.augment: what each step may change, and what never."""
+
+import pytest
+import torch
+
+from focalaudio.augment import (
+    Augment,
+    MaskSpectrogram,
+    MixClips,
+    RandomGain,
+    TimeShift,
+)
+from focalaudio.mixtures import energy
+
+STEPS = [TimeShift(), RandomGain(), MixClips(1.0)]
+OFF = [TimeShift(0), RandomGain(0), MixClips(0), Augment([])]
+BATCH, SAMPLES = 6, 40
+
+
+@pytest.fixture
+def batch(device):
+    """Six clips of uneven length, two classes each seen in targets."""
+    n_samples = torch.tensor([40, 1, 20, 33, 40, 7], device=device)
+    wavs = torch.randn(BATCH, SAMPLES, device=device)
+    wavs *= torch.arange(SAMPLES, device=device) < n_samples[:, None]
+    targets = torch.eye(BATCH, device=device)
+    return wavs, n_samples / SAMPLES, targets
+
+
+def assert_unchanged(step, batch):
+    for before, after in zip(batch, step(*batch), strict=True):
+        assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("step", OFF, ids=lambda step: type(step).__name__)
+def test_a_step_that_is_off_is_the_identity(step, batch):
+    assert_unchanged(step.train(), batch)
+
+
+@pytest.mark.parametrize(
+    "step", [*STEPS, Augment(STEPS)], ids=lambda step: type(step).__name__
+)
+def test_evaluation_is_the_identity(step, batch):
+    assert_unchanged(step.eval(), batch)
+    step.train()
+
+
+@pytest.mark.parametrize(
+    "step", [*STEPS, Augment(STEPS)], ids=lambda step: type(step).__name__
+)
+def test_training_changes_sound_but_not_its_input(step, batch):
+    copies = [part.clone() for part in batch]
+    wavs, lens, targets = step.train()(*batch)
+    assert not torch.equal(wavs, batch[0])
+    for part, copy in zip(batch, copies, strict=True):
+        assert torch.equal(part, copy)
+    assert wavs.shape == batch[0].shape
+    torch.testing.assert_close(targets.sum(1), torch.ones_like(targets[0]))
+
+
+@pytest.mark.parametrize(
+    "step", [*STEPS, Augment(STEPS)], ids=lambda step: type(step).__name__
+)
+def test_same_seed_same_augmentation(step, batch):
+    results = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        results.append(step.train()(*batch))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+
+
+def test_shift_is_a_rotation_of_the_clips_own_samples(batch):
+    wavs, lens, _ = batch
+    shifted, _, _ = TimeShift(1.0)(*batch)
+    for clip, moved, length in zip(
+        wavs, shifted, (lens * SAMPLES).round().int().tolist(), strict=True
+    ):
+        rotations = [clip[:length].roll(by) for by in range(length)]
+        assert any(torch.equal(moved[:length], turn) for turn in rotations)
+        assert (moved[length:] == 0).all()
+
+
+def test_shift_stays_within_its_bound_and_goes_both_ways():
+    clips = torch.zeros(500, 100)
+    clips[:, 50] = 1
+    shifted, _, _ = TimeShift(0.1)(clips, torch.ones(500), torch.ones(500, 1))
+    places = shifted.argmax(1)
+    assert places.min() == 41  # the last tenth of the bound is never drawn
+    assert places.max() == 59
+
+
+def test_gain_stays_within_its_bound_and_goes_both_ways(batch):
+    wavs = torch.ones(500, 1)
+    louder, _, _ = RandomGain(6.0)(wavs, torch.ones(500), torch.ones(500, 1))
+    decibels = 20 * louder.log10()
+    assert decibels.abs().max() <= 6
+    assert decibels.min() < -5
+    assert decibels.max() > 5
+
+
+def test_gain_is_one_number_per_clip(batch):
+    wavs, lens, targets = batch
+    louder, _, _ = RandomGain(6.0)(*batch)
+    gain = (louder / wavs)[wavs != 0]
+    assert (gain > 0).all()
+    for before, after in zip(wavs, louder, strict=True):
+        ratio = after[before != 0] / before[before != 0]
+        torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
+
+
+def test_share_of_the_target_is_share_of_the_energy(batch):
+    wavs, _, targets = batch
+    mixed, _, shared = MixClips(1.0, 12.0)(*batch)
+    own, theirs = energy(wavs), energy(mixed - wavs)
+    expected = own / (own + theirs)
+    for row in range(BATCH):
+        if shared[row, row] < 1:  # mixed with another clip
+            torch.testing.assert_close(
+                shared[row, row], expected[row], atol=1e-4, rtol=1e-4
+            )
+    assert (shared.diagonal() < 1).any()
+
+
+def test_added_clip_is_the_one_whose_label_is_added(batch):
+    wavs, lens, targets = batch
+    mixed, new_lens, shared = MixClips(1.0, 12.0)(*batch)
+    for row in range(BATCH):
+        partner = int((shared[row] - targets[row]).argmax())
+        if partner == row:
+            continue
+        added = mixed[row] - wavs[row]
+        cosine = torch.cosine_similarity(added, wavs[partner], dim=0)
+        assert cosine > 0.999
+        assert new_lens[row] == max(lens[row], lens[partner])
+
+
+def test_ratio_of_the_two_clips_stays_within_its_bound():
+    wavs = torch.randn(300, 20)
+    mixed, _, _ = MixClips(1.0, 6.0)(wavs, torch.ones(300), torch.eye(300))
+    ratio = 10 * (energy(wavs) / energy(mixed - wavs)).log10()
+    assert ratio.abs().max() <= 6.01
+    assert ratio.min() < -5
+    assert ratio.max() > 5
+
+
+def test_probability_is_the_share_of_mixed_clips():
+    wavs, lens = torch.randn(2000, 4), torch.ones(2000)
+    mixed, _, _ = MixClips(0.3)(wavs, lens, torch.ones(2000, 1))
+    share = (mixed != wavs).any(1).float().mean()
+    assert 0.26 < share < 0.34
+
+
+def test_clips_that_are_not_mixed_keep_everything(batch):
+    wavs, lens, targets = batch
+    mixed, new_lens, shared = MixClips(0.5)(*batch)
+    alone = (mixed == wavs).all(1)
+    assert alone.any()
+    assert torch.equal(new_lens[alone], lens[alone])
+    assert torch.equal(shared[alone], targets[alone])
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-9, 1e-7])
+@pytest.mark.parametrize("probability", [1e-9, 1.0])
+def test_silent_and_quiet_clips_keep_their_labels(level, probability):
+    wavs = torch.full((4, 10), level)
+    _, _, shared = MixClips(probability, 0.0)(wavs, torch.ones(4), torch.eye(4))
+    assert shared.isfinite().all()
+    assert (shared.diagonal() > 0.49).all()
+    if probability < 1 or level == 0:
+        assert torch.equal(shared, torch.eye(4))
+
+
+def test_silence_added_to_a_clip_changes_nothing():
+    wavs = torch.tensor([[1.0, -1.0], [0.0, 0.0]])
+    mixed, _, shared = MixClips(1.0)(wavs, torch.ones(2), torch.eye(2))
+    assert torch.equal(shared, torch.eye(2))
+    assert torch.equal(mixed[1], wavs[1])
+
+
+def test_steps_are_applied_in_order(batch):
+    class Add(torch.nn.Module):
+        def forward(self, wavs, lens, targets):
+            return wavs + 1, lens, targets
+
+    class Double(torch.nn.Module):
+        def forward(self, wavs, lens, targets):
+            return 2 * wavs, lens, targets
+
+    wavs, _, _ = Augment([Add(), Double()])(*batch)
+    torch.testing.assert_close(wavs, 2 * (batch[0] + 1))
+
+
+def find_stripes(masked, axis):
+    """Lengths of the runs of zeros along an axis of a `[time, freq]` image."""
+    blank = (masked == 0).all(2 - axis).int()
+    edges = torch.nn.functional.pad(blank, (1, 1)).diff()
+    return ((edges == -1).nonzero() - (edges == 1).nonzero()).flatten()
+
+
+@pytest.mark.parametrize(("axis", "longest"), [(1, 1), (1, 5), (2, 3)])
+def test_stripes_are_whole_and_as_long_as_stated(axis, longest):
+    limits = {"max_frames": 0, "max_bins": 0}
+    limits["max_frames" if axis == 1 else "max_bins"] = longest
+    masked = MaskSpectrogram(1, **limits)(torch.ones(300, 40, 50))
+    lengths = torch.cat([find_stripes(image, axis) for image in masked])
+    assert len(lengths) == 300
+    assert sorted(lengths.unique().tolist()) == list(range(1, longest + 1))
+    kept = masked.amax(3 - axis)
+    torch.testing.assert_close(  # nothing but whole stripes
+        masked, kept.unsqueeze(3 - axis).expand_as(masked)
+    )
+
+
+def test_number_of_stripes_stays_within_its_bound():
+    mask = MaskSpectrogram(3, max_frames=2, max_bins=0)
+    counts = [
+        len(find_stripes(mask(torch.ones(1, 200, 3))[0], 1)) for _ in range(60)
+    ]
+    assert min(counts) == 1
+    assert max(counts) == 3
+
+
+def test_masking_leaves_its_input_alone():
+    log_magnitude = torch.ones(2, 40, 50)
+    masked = MaskSpectrogram(2, 10, 10)(log_magnitude)
+    assert (masked == 0).any()
+    assert (log_magnitude == 1).all()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        MaskSpectrogram(0),
+        MaskSpectrogram(2, 0, 0),
+        MaskSpectrogram(2, 10, 10).eval(),
+    ],
+)
+def test_masking_that_is_off_is_the_identity(mask):
+    log_magnitude = torch.rand(2, 40, 50)
+    assert torch.equal(mask(log_magnitude), log_magnitude)

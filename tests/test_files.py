@@ -1,0 +1,99 @@
+"""Laws of focalaudio.files: whole files and folders, or none."""
+
+import pytest
+
+from focalaudio.files import replace_file, replace_folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_file_appears_only_when_the_block_ends(tmp_path):
+    with replace_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with (
+        pytest.raises(KeyError),
+        replace_file(path) as temporary,
+    ):
+        temporary.write_text("half")
+        raise KeyError
+    assert names(tmp_path) == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_failure_before_anything_is_written_is_not_hidden(tmp_path):
+    with pytest.raises(KeyError), replace_file(tmp_path / "a.txt"):
+        raise KeyError
+    assert names(tmp_path) == []
+
+
+def test_block_that_writes_nothing_fails(tmp_path):
+    with pytest.raises(FileNotFoundError), replace_file(tmp_path / "a.txt"):
+        pass
+
+
+def test_file_keeps_its_suffix_and_makes_its_folder(tmp_path):
+    path = str(tmp_path / "new" / "deep" / "a.wav")
+    with replace_file(path) as temporary:
+        assert temporary.suffix == ".wav"
+        temporary.touch()
+    assert names(tmp_path / "new" / "deep") == ["a.wav"]
+
+
+def test_longest_possible_names_fit(tmp_path):
+    path = tmp_path / ("ä" * 125 + ".wav")  # 254 bytes
+    with replace_file(path) as temporary:
+        temporary.touch()
+    assert names(tmp_path) == [path.name]
+    folder = tmp_path / ("ä" * 127)
+    with replace_folder(folder):
+        pass
+    assert folder.is_dir()
+
+
+def test_folder_appears_only_when_the_block_ends(tmp_path):
+    folder = tmp_path / "parent" / "new"
+    with replace_folder(folder) as temporary:
+        (temporary / "a.txt").write_text("whole")
+        assert not folder.exists()
+        assert temporary.parent == folder.parent
+    assert names(tmp_path / "parent") == ["new"]
+    assert names(folder) == ["a.txt"]
+
+
+def test_empty_folder_is_replaced(tmp_path):
+    (tmp_path / "new").mkdir()
+    with replace_folder(tmp_path / "new") as temporary:
+        (temporary / "a.txt").touch()
+    assert names(tmp_path / "new") == ["a.txt"]
+
+
+def test_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "kept.txt").touch()
+    with (
+        pytest.raises(OSError, match="old"),
+        replace_folder(tmp_path / "old") as temporary,
+    ):
+        (temporary / "a.txt").touch()
+    assert names(tmp_path) == ["old"]
+    assert names(tmp_path / "old") == ["kept.txt"]
+
+
+def test_failure_leaves_no_folder(tmp_path):
+    with (
+        pytest.raises(KeyError),
+        replace_folder(tmp_path / "new") as temporary,
+    ):
+        (temporary / "a.txt").touch()
+        raise KeyError
+    assert names(tmp_path) == []

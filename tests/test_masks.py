@@ -1,0 +1,172 @@
+"""Laws of focalaudio.masks: what a quantile keeps, and what a mask splits."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from focalaudio.masks import (
+    apply_mask,
+    check_quantile,
+    keep_and_remove,
+    quantile_mask,
+    threshold_at,
+)
+
+QUANTILES = st.floats(0, 1)
+
+
+def distinct(*shape):
+    """Distinct values in random places."""
+    cells = torch.Size(shape).numel()
+    return torch.randperm(cells).float().reshape(shape)
+
+
+@given(QUANTILES)
+def test_kept_fraction_is_what_the_quantile_leaves(quantile):
+    saliency = distinct(1, 20, 30)
+    kept = quantile_mask(saliency, quantile).sum().item()
+    assert abs(kept - (1 - quantile) * 600) <= 1
+
+
+@given(QUANTILES, QUANTILES)
+def test_higher_quantile_keeps_a_subset(one, other):
+    saliency = torch.rand(1, 9, 11).mul(10).round()  # with ties
+    low, high = (quantile_mask(saliency, q) for q in sorted((one, other)))
+    assert (high <= low).all()
+
+
+def test_kept_cells_are_the_largest():
+    saliency = distinct(2, 20, 30)
+    mask = quantile_mask(saliency, 0.75)
+    for values, kept in zip(saliency, mask, strict=True):
+        assert values[kept].min() > values[~kept].max()
+
+
+def test_ties_are_kept_together():
+    saliency = torch.tensor([[[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
+    assert torch.equal(quantile_mask(saliency, 0.9), saliency == 1)
+    assert torch.equal(quantile_mask(saliency, 0.5), saliency == 1)
+    assert quantile_mask(saliency, 0.1).all()
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.7, 1e-20, 1e20, -3.0])
+def test_constant_map_keeps_nothing(value, quantile):
+    saliency = torch.full((2, 5, 6), value)
+    assert not quantile_mask(saliency, quantile).any()
+    rounded = saliency * (1 + 2e-7 * torch.rand(2, 5, 6))
+    assert not quantile_mask(rounded, quantile).any()
+
+
+def test_constant_clip_does_not_silence_its_neighbours():
+    saliency = distinct(3, 10, 10)
+    saliency[1] = 4
+    assert quantile_mask(saliency, 0.9).sum((1, 2)).tolist() == [10, 0, 10]
+
+
+def test_quantile_zero_keeps_all_and_one_the_maxima():
+    saliency = distinct(1, 6, 5)
+    saliency[saliency == 7] = saliency.max()  # the largest twice
+    assert quantile_mask(saliency, 0).all()
+    assert torch.equal(quantile_mask(saliency, 1), saliency == saliency.max())
+
+
+@pytest.mark.parametrize("gain", [1e-12, 1e12])
+def test_scale_of_the_saliency_does_not_matter(gain):
+    saliency = distinct(1, 20, 30)
+    assert torch.equal(
+        quantile_mask(gain * saliency, 0.8), quantile_mask(saliency, 0.8)
+    )
+
+
+def test_padding_is_never_kept_and_never_counted():
+    saliency = distinct(3, 20, 5)
+    n_frames = torch.tensor([20, 8, 1])
+    mask = quantile_mask(saliency, 0.8, n_frames)
+    for row, frames in enumerate(n_frames.tolist()):
+        own = saliency[row : row + 1, :frames]
+        assert torch.equal(mask[row, :frames], quantile_mask(own, 0.8)[0])
+        assert not mask[row, frames:].any()
+    assert mask.sum((1, 2)).tolist() == [20, 8, 1]
+
+
+@given(QUANTILES, st.integers(1, 300))
+def test_threshold_equals_torch_quantile(quantile, size):
+    values = torch.randn(size, dtype=torch.double)
+    expected = torch.quantile(values, quantile)
+    torch.testing.assert_close(threshold_at(values, quantile), expected)
+
+
+@given(QUANTILES)
+def test_threshold_of_ties_is_exact(quantile):
+    assert threshold_at(torch.full((7,), 0.1), quantile) == torch.tensor(0.1)
+
+
+def test_threshold_of_more_values_than_torch_takes():
+    values = torch.rand(2**24 + 10)
+    expected = np.quantile(values.numpy(), 0.9)
+    assert abs(threshold_at(values, 0.9).item() - expected) < 1e-6
+
+
+def test_threshold_of_one_value_and_of_any_shape():
+    assert threshold_at(torch.tensor([[3.0]]), 0.4) == 3
+    values = distinct(3, 4, 5)
+    assert threshold_at(values, 0.3) == threshold_at(values.flatten(), 0.3)
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 1.2, float("nan")])
+def test_quantile_outside_its_range_is_refused(quantile):
+    with pytest.raises(ValueError, match=r"quantile=.* between 0 and 1"):
+        check_quantile(quantile)
+    with pytest.raises(ValueError, match=r"quantile=.* between 0 and 1"):
+        quantile_mask(torch.rand(1, 2, 2), quantile)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 5, 4, 2)])
+@pytest.mark.parametrize("soft", [True, False])
+def test_kept_and_removed_add_up_to_the_whole(shape, soft):
+    spectrum, mask = torch.randn(shape), torch.rand(2, 5, 4)
+    mask = mask if soft else mask > 0.5
+    kept, removed = keep_and_remove(mask, spectrum)
+    torch.testing.assert_close(kept + removed, spectrum)
+    swapped = keep_and_remove(1 - mask.float(), spectrum)
+    torch.testing.assert_close(swapped, (removed, kept))
+
+
+def test_binary_mask_splits_exactly():
+    spectrum, mask = torch.randn(2, 5, 4, 2), torch.rand(2, 5, 4) > 0.5
+    kept, removed = keep_and_remove(mask, spectrum)
+    assert torch.equal(kept[mask], spectrum[mask])
+    assert torch.equal(removed[~mask], spectrum[~mask])
+    assert (kept[~mask] == 0).all()
+    assert (removed[mask] == 0).all()
+
+
+def test_mask_of_an_stft_scales_its_magnitude_and_leaves_its_phase():
+    stft, mask = torch.randn(1, 3, 4, 2), torch.rand(1, 3, 4) + 0.01
+    whole = torch.view_as_complex(stft)
+    kept = torch.view_as_complex(apply_mask(mask, stft))
+    torch.testing.assert_close(kept.abs(), mask * whole.abs())
+    torch.testing.assert_close(kept.angle(), whole.angle())
+
+
+def test_soft_mask_passes_its_gradient():
+    mask = torch.rand(1, 3, 4, requires_grad=True)
+    stft = torch.randn(1, 3, 4, 2)
+    apply_mask(mask, stft).sum().backward()
+    torch.testing.assert_close(mask.grad, stft.sum(-1))
+
+
+def test_mask_does_not_change_the_precision():
+    stft = torch.randn(1, 3, 4, 2)
+    assert apply_mask(torch.ones(1, 3, 4).double(), stft).dtype == stft.dtype
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 6, 4), (1, 5, 4), (5, 4)])
+def test_mask_of_another_grid_is_refused_with_both_shapes(shape):
+    with pytest.raises(ValueError, match="mask has shape") as error:
+        apply_mask(torch.ones(shape), torch.ones(2, 5, 4, 2))
+    assert str(shape) in str(error.value)
+    assert "(2, 5, 4)" in str(error.value)
