@@ -36,6 +36,7 @@ from focalaudio.version import __version__
 _HOMES = {
     "ByDesignInterpreter": "focalaudio.interpreters",
     "Interpretation": "focalaudio.interpreters",
+    "PIQInterpreter": "focalaudio.interpreters",
     "SoundClassifier": "focalaudio.classifier",
     "Spectrogram": "focalaudio.spectrogram",
     "build_encoder": "focalaudio.encoders",

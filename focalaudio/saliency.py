@@ -51,46 +51,33 @@ def resize_maps(
     return saliency
 
 
-def combine_maps(maps: Sequence[Tensor], indices: Sequence[int]) -> Tensor:
-    """Multiply the chosen maps at the resolution of the finest.
+def combine_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Multiply maps at the resolution of the finest.
 
     Each map is divided by its mean first, so that none outweighs the others;
-    one chosen map is returned as it is.
+    a single map is returned as it is.
 
     Arguments
     ---------
     maps : sequence of torch.Tensor
-        Each `[batch, rows, cols]`, non-negative.
-    indices : sequence of int
-        Which of them, -1 for the last.
+        At least one, each `[batch, rows, cols]`, non-negative.
 
     Returns
     -------
     torch.Tensor
         `[batch, rows, cols]`, non-negative.
 
-    Raises
-    ------
-    ValueError
-        If no map is chosen, or one that does not exist.
-
     Example
     -------
     >>> maps = (torch.rand(1, 4, 4), torch.rand(1, 2, 2))
-    >>> combine_maps(maps, (-1,)).shape, combine_maps(maps, (0, 1)).shape
+    >>> combine_maps(maps[1:]).shape, combine_maps(maps).shape
     (torch.Size([1, 2, 2]), torch.Size([1, 4, 4]))
     """
-    if not indices or not all(-len(maps) <= i < len(maps) for i in indices):
-        raise ValueError(
-            f"indices={tuple(indices)} must name at least one of {len(maps)} "
-            f"maps: 0 to {len(maps) - 1}, or -1 for the last."
-        )
-    chosen = [maps[index] for index in indices]
-    if len(chosen) == 1:
-        return chosen[0]
-    finest = max((m.shape[1:] for m in chosen), key=lambda s: s[0] * s[1])
-    product = torch.ones_like(chosen[0][:, :1, :1])
-    for part in chosen:
+    if len(maps) == 1:
+        return maps[0]
+    finest = max((m.shape[1:] for m in maps), key=lambda s: s[0] * s[1])
+    product = torch.ones_like(maps[0][:, :1, :1])
+    for part in maps:
         part = part / part.mean((1, 2), keepdim=True).clamp(min=EPS_MEAN)
         product = product * F.interpolate(
             part[:, None], tuple(finest), mode="bilinear"

@@ -177,6 +177,12 @@ def test_silence_added_to_a_clip_changes_nothing():
     assert torch.equal(mixed[1], wavs[1])
 
 
+def test_a_step_knows_whether_it_is_on():
+    assert all(step.is_active for step in [*STEPS, Augment(STEPS)])
+    assert not any(step.is_active for step in [*OFF, Augment(OFF)])
+    assert Augment([*OFF, RandomGain()]).is_active
+
+
 def test_steps_are_applied_in_order(batch):
     class Add(torch.nn.Module):
         def forward(self, wavs, lens, targets):

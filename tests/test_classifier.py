@@ -51,9 +51,8 @@ def test_shapes_of_the_record(tiny, device):
     assert output.embeddings.shape == (2, tiny.encoder.n_features)
     assert output.features.shape[:2] == (2, tiny.encoder.n_features)
     assert len(output.maps) == tiny.encoder.n_maps
-    torch.testing.assert_close(
-        output.probs.sum(1), torch.ones_like(output.probs[:, 0])
-    )
+    sums = output.probs.sum(1)
+    torch.testing.assert_close(sums, torch.ones_like(sums))
     assert torch.equal(output.class_ids, output.probs.argmax(1))
 
 
@@ -184,6 +183,15 @@ def test_linear_head_is_a_linear_map(device):
     torch.testing.assert_close(
         output.logits, classifier.head(output.embeddings)
     )
+
+
+def test_frozen_classifier_never_trains_again(classifier):
+    assert classifier.train().training
+    assert classifier.freeze() is classifier
+    for part in (classifier, nn.ModuleList([classifier])):
+        part.train()
+        assert not any(m.training for m in classifier.modules())
+    assert not any(p.requires_grad for p in classifier.parameters())
 
 
 def test_unknown_head_is_refused():

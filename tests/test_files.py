@@ -9,6 +9,18 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def fail_after_writing(path):
+    with replace_file(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+
+
+def fail_after_filling(folder):
+    with replace_folder(folder) as temporary:
+        (temporary / "a.txt").touch()
+        raise KeyError
+
+
 def test_file_appears_only_when_the_block_ends(tmp_path):
     with replace_file(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
@@ -20,12 +32,8 @@ def test_file_appears_only_when_the_block_ends(tmp_path):
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with (
-        pytest.raises(KeyError),
-        replace_file(path) as temporary,
-    ):
-        temporary.write_text("half")
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail_after_writing(path)
     assert names(tmp_path) == ["a.txt"]
     assert path.read_text() == "old"
 
@@ -90,10 +98,6 @@ def test_folder_that_holds_something_is_left_alone(tmp_path):
 
 
 def test_failure_leaves_no_folder(tmp_path):
-    with (
-        pytest.raises(KeyError),
-        replace_folder(tmp_path / "new") as temporary,
-    ):
-        (temporary / "a.txt").touch()
-        raise KeyError
+    with pytest.raises(KeyError):
+        fail_after_filling(tmp_path / "new")
     assert names(tmp_path) == []

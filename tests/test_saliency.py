@@ -66,33 +66,28 @@ def test_values_stay_within_the_range_of_the_map():
 
 
 def test_one_map_is_returned_as_it_is():
-    maps = [torch.rand(2, 8, 6), torch.rand(2, 4, 3)]
-    assert combine_maps(maps, (-1,)) is maps[1]
-    assert combine_maps(maps, (0,)) is maps[0]
+    maps = torch.rand(2, 8, 6)
+    assert combine_maps([maps]) is maps
 
 
 def test_product_is_taken_at_the_finest_resolution():
     coarse, fine = torch.rand(2, 4, 3), torch.rand(2, 8, 6)
-    expected = (
-        fine * F.interpolate(coarse[:, None], (8, 6), mode="bilinear")[:, 0]
-    )
+    stretched = F.interpolate(coarse[:, None], (8, 6), mode="bilinear")[:, 0]
     means = fine.mean((1, 2)) * coarse.mean((1, 2))
     for maps in ([fine, coarse], [coarse, fine]):
-        product = combine_maps(maps, (0, 1))
-        torch.testing.assert_close(product * means[:, None, None], expected)
+        product = combine_maps(maps) * means[:, None, None]
+        torch.testing.assert_close(product, fine * stretched)
 
 
 def test_no_map_outweighs_the_others():
     maps = [torch.rand(2, 8, 6), torch.rand(2, 4, 3)]
     louder = [1000 * maps[0], torch.tensor([[[1e-3]], [[7.0]]]) * maps[1]]
-    torch.testing.assert_close(
-        combine_maps(louder, (0, 1)), combine_maps(maps, (0, 1))
-    )
+    torch.testing.assert_close(combine_maps(louder), combine_maps(maps))
 
 
 def test_product_keeps_what_all_maps_point_at():
     maps = [plant(1, 5, 8, 6) + plant(7, 0, 8, 6), plant(0, 2, 4, 3)]
-    product = combine_maps(maps, (0, 1))[0]
+    product = combine_maps(maps)[0]
     assert divmod(int(product.argmax()), 6) == (1, 5)
     assert product[7, 0] == 0
 
@@ -100,7 +95,7 @@ def test_product_keeps_what_all_maps_point_at():
 def test_an_empty_map_empties_its_own_clip_only():
     maps = [torch.rand(2, 8, 6), torch.rand(2, 4, 3)]
     maps[1][0] = 0
-    product = combine_maps(maps, (0, 1))
+    product = combine_maps(maps)
     assert product.isfinite().all()
     assert (product[0] == 0).all()
     assert (product[1] > 0).all()
@@ -108,14 +103,7 @@ def test_an_empty_map_empties_its_own_clip_only():
 
 def test_clips_are_combined_independently():
     maps = [torch.rand(3, 8, 6), torch.rand(3, 4, 3)]
-    together = combine_maps(maps, (0, -1))
+    together = combine_maps(maps)
     for row in range(3):
-        alone = combine_maps([m[row : row + 1] for m in maps], (0, -1))
+        alone = combine_maps([m[row : row + 1] for m in maps])
         torch.testing.assert_close(together[row], alone[0])
-
-
-@pytest.mark.parametrize("indices", [(), (2,), (0, -3), [5]])
-def test_maps_that_do_not_exist_are_refused(indices):
-    maps = [torch.ones(1, 2, 2), torch.ones(1, 2, 2)]
-    with pytest.raises(ValueError, match=r"indices=\(.*0 to 1"):
-        combine_maps(maps, indices)

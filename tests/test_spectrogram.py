@@ -1,4 +1,4 @@
-"""Laws of focalaudio.spectrogram: analysis, and the synthesis that undoes it."""
+"""Laws of focalaudio.spectrogram: analysis, and synthesis that undoes it."""
 
 import math
 
@@ -108,10 +108,9 @@ def test_five_seconds_have_the_published_shape(spectrogram):
 def test_tones_peak_in_their_own_bin_and_time(spectrogram, two_tones):
     peaks = spectrogram(two_tones).log_magnitude[0].argmax(-1)
     frames = len(peaks)
-    assert peaks[2 : frames // 2 - 2].unique().tolist() == [1000 * 1024 / 16000]
-    assert peaks[frames // 2 + 2 : -2].unique().tolist() == [
-        4000 * 1024 / 16000
-    ]
+    # frequency * n_fft / sample_rate
+    assert peaks[2 : frames // 2 - 2].unique().tolist() == [64]
+    assert peaks[frames // 2 + 2 : -2].unique().tolist() == [256]
 
 
 @pytest.mark.parametrize("row", range(4))
@@ -200,9 +199,7 @@ def test_autocast_does_not_touch_the_analysis(spectrogram, device):
 
 @pytest.mark.parametrize("shape", [(100,), (2, 1, 100), (2, 0), (0, 100)])
 def test_only_batches_of_waveforms_are_analyzed(spectrogram, shape):
-    with pytest.raises(
-        ValueError, match=r"wavs has shape .*\[batch, samples\]"
-    ):
+    with pytest.raises(ValueError, match="wavs has shape .* at least one"):
         spectrogram(torch.zeros(shape))
 
 

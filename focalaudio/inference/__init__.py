@@ -1,8 +1,12 @@
 """`folder -> model`: use what was trained.
 
-runs  a finished run's folder -> classifier, spectrogram, reader, labels
+runs  a finished run's folder -> classifier, its reader and labels; interpreter
 """
 
-from focalaudio.inference.runs import SoundModel, load_model
+from focalaudio.inference.runs import (
+    SoundModel,
+    load_interpreter,
+    load_model,
+)
 
-__all__ = ["SoundModel", "load_model"]
+__all__ = ["SoundModel", "load_interpreter", "load_model"]

@@ -1,4 +1,4 @@
-"""`a finished run's folder -> SoundModel`, without running its YAML.
+"""`a finished run's folder -> model, interpreter`, without running its YAML.
 
 A run's `hyperparams.yaml` is HyperPyYAML, which is code. Only its plain values
 are read here; the objects are built by this package.
@@ -6,6 +6,7 @@ are read here; the objects are built by this package.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,23 @@ import torch
 import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.checkpoints import Checkpointer
+from torch import nn
 
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.errors import ModelError
+from focalaudio.interpreters import (
+    ByDesignInterpreter,
+    Interpreter,
+    PIQInterpreter,
+)
+from focalaudio.interpreters.piq import build_decoder
 from focalaudio.spectrogram import Spectrogram
 
 SPECTROGRAM_KEYS = ("sample_rate", "n_fft", "win_length", "hop_length")
-KEYS = (
+CLASSIFIER_KEYS = (
     *SPECTROGRAM_KEYS,
     "clip_seconds",
     "encoder_name",
@@ -32,6 +40,14 @@ KEYS = (
     "head",
     "logit_scale",
     "image_size",
+    "select_by",
+)
+DECODER_KEYS = (
+    "decoder_name",
+    "decoder_options",
+    "n_codes",
+    "n_shared",
+    "mask_threshold",
     "select_by",
 )
 
@@ -76,6 +92,11 @@ class PlainLoader(yaml.SafeLoader):
 
 
 PlainLoader.add_multi_constructor("", lambda loader, tag, node: None)
+PlainLoader.add_implicit_resolver(  # 1e1 is a number to HyperPyYAML
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
 
 
 def load_model(source: str | Path) -> SoundModel:
@@ -99,7 +120,7 @@ def load_model(source: str | Path) -> SoundModel:
         If the files are damaged, or do not fit each other.
     """
     folder = Path(source)
-    values = read_values(folder / "hyperparams.yaml")
+    values = read_values(folder / "hyperparams.yaml", CLASSIFIER_KEYS)
     labels = read_labels(folder / "save" / "label_encoder.txt")
     try:
         model = build_model(values, labels)
@@ -107,8 +128,8 @@ def load_model(source: str | Path) -> SoundModel:
         raise ModelError(
             f"{folder / 'hyperparams.yaml'} describes no classifier: {error}"
         ) from error
-    weights = best_checkpoint(folder / "save", values["select_by"])
-    fill_weights(model.classifier, weights)
+    best = best_checkpoint(folder / "save", min_key=values["select_by"])
+    fill_weights(model.classifier, best / "classifier.ckpt")
     return model
 
 
@@ -118,7 +139,7 @@ def build_model(values: Mapping[str, Any], labels: Sequence[str]) -> SoundModel:
     Arguments
     ---------
     values : mapping
-        At least `KEYS`.
+        At least `CLASSIFIER_KEYS`.
     labels : sequence of str
         In the order of the class ids.
 
@@ -154,12 +175,12 @@ def build_model(values: Mapping[str, Any], labels: Sequence[str]) -> SoundModel:
     )
 
 
-def fill_weights(classifier: SoundClassifier, path: Path) -> None:
-    """Load a file of weights into a classifier, all of them or none.
+def fill_weights(module: nn.Module, path: Path) -> None:
+    """Load a file of weights into a classifier or decoder.
 
     Arguments
     ---------
-    classifier : SoundClassifier
+    module : torch.nn.Module
         Filled in place.
     path : pathlib.Path
         Written by a training run.
@@ -176,9 +197,9 @@ def fill_weights(classifier: SoundClassifier, path: Path) -> None:
     >>> torch.save(classifier.state_dict(), path)
     >>> fill_weights(classifier, path)
     """
-    state = read_state_dict(path)
+    state = read_state_dict(existing(path))
     try:
-        classifier.load_state_dict(state)
+        module.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(
             f"{path} does not fit its run's hyperparams.yaml and "
@@ -245,38 +266,40 @@ def existing(path: Path) -> Path:
     return path
 
 
-def read_values(path: Path) -> dict[str, Any]:
+def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """Read the plain values of a run's `hyperparams.yaml`; nothing is executed.
 
     Arguments
     ---------
     path : pathlib.Path
         The file.
+    keys : sequence of str
+        What it must have.
 
     Returns
     -------
     dict
-        The values of `KEYS`.
+        All plain values.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ModelError
-        If it is no YAML mapping, or a key is missing.
+        If a key is missing, or the file is not YAML.
     """
+    text = existing(path).read_text(encoding="utf-8")
     try:
-        text = existing(path).read_text(encoding="utf-8")
-        values = yaml.load(text, Loader=PlainLoader)
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} is not YAML: {error}") from error
+        values = yaml.load(text, Loader=PlainLoader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(values, dict):
-        raise ModelError(f"{path} must hold keys and values, one per line.")
-    missing = [key for key in KEYS if key not in values]
+        raise ModelError(f"{path} holds no keys; is it a run's own file?")
+    missing = [key for key in keys if key not in values]
     if missing:
         raise ModelError(
-            f"{path} has no {', '.join(missing)}; it is not the file of a "
-            "classifier trained by train_classifier.py."
+            f"{path} has no {', '.join(missing)}; it is not the file of a run "
+            "of the recipe that is asked for here."
         )
     return values
 
@@ -312,30 +335,101 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ) from error
 
 
-def best_checkpoint(folder: Path, select_by: str) -> Path:
-    """Return the classifier's weights of the best checkpoint.
+def best_checkpoint(
+    folder: Path, min_key: str | None = None, max_key: str | None = None
+) -> Path:
+    """Return the folder of the best checkpoint.
 
     Arguments
     ---------
     folder : pathlib.Path
         Holds `CKPT+...` folders.
-    select_by : str
-        Key of the checkpoints' metadata, lower is better.
+    min_key, max_key : str
+        Key of the checkpoints' metadata that is best when lowest or highest.
 
     Returns
     -------
     pathlib.Path
-        The file `classifier.ckpt`.
+        One of the folders.
 
     Raises
     ------
     FileNotFoundError
         If there is no checkpoint.
     """
-    best = Checkpointer(existing(folder)).find_checkpoint(min_key=select_by)
+    best = Checkpointer(existing(folder)).find_checkpoint(
+        min_key=min_key, max_key=max_key
+    )
     if best is None:
         raise FileNotFoundError(
-            f"{folder.absolute()} holds no CKPT+... with {select_by!r}; "
-            "train first."
+            f"{folder.absolute()} holds no CKPT+... with "
+            f"{min_key or max_key!r}; train first."
         )
-    return existing(Path(best.path) / "classifier.ckpt")
+    return Path(best.path)
+
+
+def load_interpreter(
+    model: SoundModel,
+    method: str = "by_design",
+    quantile: float = 0.9,
+    stages: Sequence[int | str] = (-1,),
+    piq: str | Path | None = None,
+) -> Interpreter:
+    """Build an interpreter of a trained classifier.
+
+    Arguments
+    ---------
+    model : SoundModel
+        The classifier, frozen in place.
+    method : str
+        `by_design` or `piq`.
+    quantile, stages
+        Of `ByDesignInterpreter`.
+    piq : str or pathlib.Path
+        Folder of a finished run of `train_piq.py` on this classifier.
+
+    Returns
+    -------
+    Interpreter
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown, or lacks what it needs.
+    FileNotFoundError
+        If the folder, or a file that a finished run leaves, is not there.
+    ModelError
+        If the files do not fit each other or the classifier.
+
+    Example
+    -------
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
+    >>> model = SoundModel(classifier, Spectrogram(), ClipReader(), ("a", "b"))
+    >>> load_interpreter(model, "by_design").map_names
+    ('stage_2',)
+    """
+    classifier, spectrogram = model.classifier, model.spectrogram
+    if method == "by_design":
+        return ByDesignInterpreter(classifier, spectrogram, quantile, stages)
+    if method != "piq":
+        raise ValueError(f"method={method!r} must be 'by_design' or 'piq'.")
+    if piq is None:
+        raise ValueError(
+            "method='piq' needs piq: the folder of a run of train_piq.py."
+        )
+    folder = Path(piq)
+    values = read_values(folder / "hyperparams.yaml", DECODER_KEYS)
+    decoder = build_decoder(
+        values["decoder_name"],
+        classifier,
+        n_codes=values["n_codes"],
+        n_shared=values["n_shared"],
+        options=values["decoder_options"],
+    )
+    best = best_checkpoint(folder / "save", max_key=values["select_by"])
+    fill_weights(decoder.requires_grad_(False), best / "decoder.ckpt")
+    interpreter = PIQInterpreter(
+        classifier, spectrogram, decoder, values["mask_threshold"]
+    )
+    return interpreter.eval()

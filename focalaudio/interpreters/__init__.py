@@ -2,9 +2,18 @@
 
 base       Interpretation, and the one pipeline that all interpreters share
 by_design  the encoder's own maps, thresholded
+piq        a mask drawn by a trained decoder
+decoders   PIQ's decoders: features -> quantizer -> mask
+quantizer  a codebook that is partitioned by class
 """
 
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.interpreters.by_design import ByDesignInterpreter
+from focalaudio.interpreters.piq import PIQInterpreter
 
-__all__ = ["ByDesignInterpreter", "Interpretation", "Interpreter"]
+__all__ = [
+    "ByDesignInterpreter",
+    "Interpretation",
+    "Interpreter",
+    "PIQInterpreter",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +120,11 @@ class Interpreter(nn.Module):
         super().__init__()
         self.classifier = classifier.freeze()
         self.spectrogram = spectrogram
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What results made by this interpreter must name."""
+        raise NotImplementedError
 
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor

@@ -7,7 +7,9 @@ a bottleneck of codes that belong to the predicted class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -92,6 +94,11 @@ class PIQInterpreter(Interpreter):
             raise ValueError(f"threshold={threshold} must be between 0 and 1.")
         self.decoder = decoder
         self.threshold = threshold
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Method and decoder."""
+        return {"method": "piq", "decoder": type(self.decoder).__name__}
 
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
@@ -226,7 +233,11 @@ def own_cells(spectrum: Spectrum) -> Tensor:
 
 
 def build_decoder(
-    name: str, classifier: SoundClassifier, **options: object
+    name: str,
+    classifier: SoundClassifier,
+    n_codes: int = 1024,
+    n_shared: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Build a decoder that fits a classifier.
 
@@ -236,7 +247,9 @@ def build_decoder(
         `light` or `paper`.
     classifier : SoundClassifier
         Whose features are decoded.
-    **options
+    n_codes, n_shared : int
+        See `focalaudio.interpreters.quantizer.Quantizer`.
+    options : mapping
         Further arguments of the decoder's class.
 
     Returns
@@ -253,7 +266,8 @@ def build_decoder(
     -------
     >>> from focalaudio.encoders import build_encoder
     >>> classifier = SoundClassifier(build_encoder("vit_test"), 3)
-    >>> type(build_decoder("paper", classifier, layout="vit")).__name__
+    >>> decoder = build_decoder("paper", classifier, options={"layout": "vit"})
+    >>> type(decoder).__name__
     'PaperDecoder'
     """
     if name not in DECODERS:
@@ -261,5 +275,9 @@ def build_decoder(
             f"decoder={name!r} must be one of {', '.join(DECODERS)}."
         )
     return DECODERS[name](
-        classifier.encoder.n_features, classifier.n_classes, **options
+        classifier.encoder.n_features,
+        classifier.n_classes,
+        n_codes,
+        n_shared,
+        **options or {},
     )

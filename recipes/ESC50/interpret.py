@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     write_evaluation(
         experiment.folder,
         brain.tracker.rows(),
-        {"quantile": hparams["quantile"], "stages": hparams["stages"]},
+        hparams["interpreter"].settings,
     )
 
 

@@ -7,12 +7,14 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import EncoderOutput, build_encoder
 from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters.by_design import select_names
 
 
 class Listener(nn.Module):
     """An encoder whose only map is the energy of its image."""
 
-    n_features, n_maps, in_channels, image_size = 4, 1, 1, (64, 48)
+    n_features, in_channels, image_size = 4, 1, (64, 48)
+    map_names = ("energy",)
 
     def forward(self, image):
         features = image.expand(-1, 4, -1, -1)
@@ -96,13 +98,37 @@ def test_saliency_is_the_last_map_stretched_over_the_clip(interpreter, tone):
     torch.testing.assert_close(interpretation.saliency, expected[:, 0])
 
 
-@pytest.mark.parametrize("stages", [(0,), (0, 1), [-2, -1]])
+@pytest.mark.parametrize("stages", [(0,), (0, 1), ["stage_1", "stage_2"]])
 def test_other_stages_give_other_masks(classifier, spectrogram, tone, stages):
     last = ByDesignInterpreter(classifier, spectrogram)(tone)
     other = ByDesignInterpreter(classifier, spectrogram, stages=stages)(tone)
     assert other.mask.shape == last.mask.shape
     assert not torch.equal(other.mask, last.mask)
     assert (other.saliency >= 0).all()
+
+
+def test_a_stage_is_a_name_or_a_position(classifier, spectrogram, tone):
+    masks = []
+    for stages in (("stage_1",), (0,), (-2,)):
+        interpreter = ByDesignInterpreter(
+            classifier, spectrogram, stages=stages
+        )
+        assert interpreter.settings["maps"] == ["stage_1"]
+        masks.append(interpreter(tone).mask)
+    assert torch.equal(masks[0], masks[1])
+    assert torch.equal(masks[0], masks[2])
+
+
+def test_chosen_names_come_in_the_order_of_the_choice():
+    assert select_names(("a", "b", "c"), (-1, "a", 1)) == ("c", "a", "b")
+
+
+@pytest.mark.parametrize("stages", [(), (2,), (0, -3), ["stage_9"]])
+def test_stages_that_do_not_exist_are_refused_at_the_door(
+    classifier, spectrogram, stages
+):
+    with pytest.raises(ValueError, match=r"stages=\[.*stage_1, stage_2"):
+        ByDesignInterpreter(classifier, spectrogram, stages=stages)
 
 
 def test_attention_explains_a_vit_the_same_way(spectrogram, device, tone):

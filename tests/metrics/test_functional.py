@@ -11,6 +11,7 @@ from focalaudio.metrics.functional import (
     faithfulness,
     faithfulness_of_kept,
     fidelity,
+    judge_parts,
     predicted_probability,
 )
 
@@ -44,6 +45,24 @@ def test_values_by_hand():
         torch.testing.assert_close(
             values, torch.tensor(expected, dtype=torch.float), **close
         )
+
+
+def test_judgement_of_the_parts_is_every_formula_under_its_name():
+    targets = torch.tensor([0, 2, 2])
+    columns = judge_parts(WHOLE, KEPT, REMOVED, targets)
+    whole, kept, removed = judge(WHOLE), judge(KEPT), judge(REMOVED)
+    expected = {
+        "probability": whole,
+        "kept_probability": kept,
+        "removed_probability": removed,
+        "accuracy": correct(WHOLE, targets),
+        "fidelity": fidelity(WHOLE, KEPT),
+        "faithfulness": whole - removed,
+        "faithfulness_of_kept": whole - kept,
+    }
+    assert columns.keys() >= expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(columns[name], values)
 
 
 def test_identity_mask_is_faithful():

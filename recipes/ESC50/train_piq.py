@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Train PIQ on a trained classifier; see hparams/train_piq.yaml.
+
+python recipes/ESC50/train_piq.py hparams/train_piq.yaml \
+    --data_folder ../shared/data/ESC-10 \
+    --classifier results/classifier_focalnet_nano/1234
+"""
+
+import sys
+
+from focalaudio.brains import PIQBrain
+from focalaudio.experiment import start_experiment
+from focalaudio.report.evaluation import write_evaluation
+from focalaudio.report.tables import write_csv
+
+
+def main(argv: list[str]) -> None:
+    """Train, test the most faithful checkpoint, write rows and averages."""
+    experiment = start_experiment(argv)
+    hparams, data = experiment.hparams, experiment.hparams["data"]
+    brain = experiment.brain(PIQBrain)
+    brain.fit(
+        hparams["epoch_counter"],
+        data.train,
+        data.valid,
+        train_loader_kwargs=hparams["train_loader"],
+        valid_loader_kwargs=hparams["eval_loader"],
+    )
+    brain.evaluate(
+        data.test,
+        max_key=hparams["select_by"],
+        test_loader_kwargs=hparams["eval_loader"],
+    )
+    write_csv(hparams["history"].rows, experiment.folder / "history.csv")
+    write_evaluation(
+        experiment.folder,
+        brain.tracker.rows(),
+        hparams["interpreter"].settings,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
