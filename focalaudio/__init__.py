@@ -5,6 +5,8 @@ encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
 -> wav + picture + metrics -> report`; to find code, find its arrow:
 
 audio         file <-> waveform
+sniffing      the bytes of a file -> what it is, whether all of it is there
+waveforms     waveform -> waveform: channels, rate, length, level
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
 encoders      image -> features + maps

@@ -5,70 +5,43 @@ at one rate, `[samples]`. Content decides how a file is read, never its name.
 What cannot be trusted (cut off, empty, not finite) is refused or reported.
 """
 
-import errno
 import io
-import math
 import os
-import struct
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
-import soundfile
 import torch
+from soundfile import SoundFile, SoundFileError
 from torch import Tensor
-from torch.nn import functional as F
 
 from focalaudio.errors import AudioError
+from focalaudio.files import replace_file
+from focalaudio.sniffing import (
+    MAX_RATE,
+    MIN_RATE,
+    check_header,
+    check_is_file,
+    declared_per_present,
+    describe_unreadable,
+    report_cut,
+)
+from focalaudio.waveforms import (
+    BLOCK_VALUES,
+    check_finite,
+    check_peak,
+    check_whole,
+    mix_to_mono,
+    resample,
+)
 
 AnyPath = str | os.PathLike[str]
 
-MIN_RATE, MAX_RATE = 1_000, 10_000_000  # Hz; beyond: a header gone wrong
 MAX_CHANNELS = 1_024  # libsndfile reads no more
-MAX_FRAMES = 2**40  # libsndfile says 2**63 - 1 when the header is silent
 MAX_WAV_BYTES = 2**32 - 2**12  # sizes in a WAV header have 32 bits
 SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-BLOCK_VALUES = 2**20  # samples of all channels in one step of a long job
-
-# Resampling kernel: torchaudio's defaults, written down for the odd ratios.
-ZERO_CROSSINGS, ROLLOFF = 6, 0.99
-MAX_BANK = 2**22  # from_rate * to_rate / gcd**2; beyond: gigabytes of kernels
-
-OGG_PAGE = 65_307  # bytes of the longest page
-OGG_LAST_PAGE = 4  # flag in a page's header
-# Byte order and name of the chunk that holds the samples.
-SAMPLE_CHUNKS = {
-    b"RIFF": ("<", b"data"),
-    b"RIFX": (">", b"data"),
-    b"RF64": ("<", b"data"),
-    b"FORM": (">", b"SSND"),
-}
-# Written by recorders that stream and cannot come back to fill the size in.
-UNKNOWN_SIZES = {0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000}
-
-READABLE = {
-    b"RIFF": "a WAV file",
-    b"fLaC": "a FLAC file",
-    b"OggS": "an Ogg file",
-    b"FORM": "an AIFF file",
-    b"ID3": "an MP3 file",
-    b"\xff\xfb": "an MP3 file",
-}
-FOREIGN = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%PDF": "a PDF document",
-    b"\x1aE\xdf\xa3": "a Matroska or WebM video",
-    b"version https://git-lfs": "a Git LFS pointer (git lfs pull gets it)",
-}
 
 
 @dataclass(frozen=True)
@@ -261,203 +234,13 @@ def iter_blocks(
     >>> [block.shape[1] for block in iter_blocks(path, 4)]
     [4, 4, 2]
     """
-    _check_whole("n_frames", n_frames, 1)
+    check_whole("n_frames", n_frames, 1)
     first = 0
     with _opened(Path(path)) as sound:
         for block in _blocks(sound, Path(path), n_frames, strict):
             check_finite(block, str(path), first=first)
             first += block.shape[1]
             yield block
-
-
-def mix_to_mono(audio: Tensor) -> Tensor:
-    """Average the channels.
-
-    Arguments
-    ---------
-    audio : torch.Tensor
-        `[..., channels, samples]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[..., samples]`.
-
-    Raises
-    ------
-    ValueError
-        If there is no dimension of channels.
-
-    Example
-    -------
-    >>> mix_to_mono(torch.tensor([[1.0, 0.0], [0.0, 0.5]]))
-    tensor([0.5000, 0.2500])
-    """
-    if audio.dim() < 2:
-        raise ValueError(
-            f"audio has shape {tuple(audio.shape)} but must be "
-            "[channels, samples]; add the channel with wav[None]."
-        )
-    return audio.mean(dim=-2)
-
-
-def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Change the sample rate with a Hann-windowed sinc.
-
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[..., samples]`, floating point.
-    from_rate : int
-        Rate of `wav` in Hz, at least 1.
-    to_rate : int
-        Wanted rate in Hz, at least 1; any pair of rates works.
-
-    Returns
-    -------
-    torch.Tensor
-        `[..., ceil(samples * to_rate / from_rate)]`; `wav` itself if the rates
-        are equal.
-
-    Raises
-    ------
-    ValueError
-        If a rate is not a whole number of Hz, at least 1.
-
-    Example
-    -------
-    >>> resample(torch.zeros(2, 441), 44100, 16000).shape
-    torch.Size([2, 160])
-    """
-    _check_whole("from_rate", from_rate, 1)
-    _check_whole("to_rate", to_rate, 1)
-    if from_rate == to_rate or not wav.numel():
-        return wav
-    divisor = math.gcd(from_rate, to_rate)
-    down, up = from_rate // divisor, to_rate // divisor
-    if down * up > MAX_BANK:
-        return _resample_directly(wav, down, up)
-
-    from torchaudio.functional import resample as resample_by_bank
-
-    return resample_by_bank(wav, down, up, ZERO_CROSSINGS, ROLLOFF)
-
-
-def normalize_peak(wavs: Tensor) -> Tensor:
-    """Scale every waveform to a largest magnitude of 1; silence stays silence.
-
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        `[..., samples]`, any scale.
-
-    Returns
-    -------
-    torch.Tensor
-        Same shape, within -1 to 1, signs kept.
-
-    Example
-    -------
-    >>> normalize_peak(torch.tensor([[0.1, -0.2], [0.0, 0.0]]))
-    tensor([[ 0.5000, -1.0000],
-            [ 0.0000,  0.0000]])
-    """
-    if not wavs.numel():
-        return wavs
-    peak = wavs.abs().amax(dim=-1, keepdim=True)
-    return wavs / peak.masked_fill(peak == 0, 1)
-
-
-def fit_length(wav: Tensor, n_samples: int) -> Tensor:
-    """Cut the end off, or add zeros to it.
-
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[..., samples]`.
-    n_samples : int
-        Wanted length, at least 0.
-
-    Returns
-    -------
-    torch.Tensor
-        `[..., n_samples]`.
-
-    Raises
-    ------
-    ValueError
-        If `n_samples` is negative.
-
-    Example
-    -------
-    >>> fit_length(torch.ones(2), 3)
-    tensor([1., 1., 0.])
-    """
-    _check_whole("n_samples", n_samples, 0)
-    return F.pad(wav, (0, n_samples - wav.shape[-1]))
-
-
-def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
-    """Refuse NaN and infinite samples.
-
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[..., samples]`.
-    name : str
-        What the message calls it: a path or an argument.
-    first : int
-        Position of `wav`'s first sample in a longer recording.
-
-    Raises
-    ------
-    AudioError
-        If a sample is not finite; gives the count and the first position.
-
-    Example
-    -------
-    >>> check_finite(torch.tensor([0.0, float("nan")]), "wav")
-    Traceback (most recent call last):
-    focalaudio.errors.AudioError: wav holds 1 NaN or infinite samples of 2, ...
-    """
-    bad = ~torch.isfinite(wav)
-    if not bad.any():
-        return
-    position = first + int(torch.atleast_1d(bad).nonzero()[:, -1].min())
-    raise AudioError(
-        f"{name} holds {int(bad.sum())} NaN or infinite samples of "
-        f"{wav.numel()}, the first at sample {position}; repair or remove it."
-    )
-
-
-def common_gain(*wavs: Tensor) -> float:
-    """Find one gain that brings all waveforms within -1 to 1.
-
-    Sounds that are to be compared must be written with the same gain.
-
-    Arguments
-    ---------
-    *wavs : torch.Tensor
-        Any shapes, any scale.
-
-    Returns
-    -------
-    float
-        Above 0, at most 1.
-
-    Raises
-    ------
-    AudioError
-        If a sample is not finite.
-
-    Example
-    -------
-    >>> common_gain(torch.tensor([0.5, -2.0]), torch.tensor([1.0]))
-    0.5
-    """
-    for index, wav in enumerate(wavs):
-        check_finite(wav, f"wavs[{index}]")
-    return 1 / max([1.0, *map(_peak, wavs)])
 
 
 def write_wav(
@@ -498,8 +281,7 @@ def write_wav(
     Example
     -------
     >>> path = getfixture("tmp_path") / "new" / "loud.wav"
-    >>> loud = torch.tensor([0.5, -2.0])
-    >>> load_wav(write_wav(path, loud, 16000, gain=common_gain(loud)))
+    >>> load_wav(write_wav(path, torch.tensor([0.5, -2.0]), 16000, gain=0.5))
     tensor([ 0.2500, -1.0000])
     """
     audio = wav[None] if wav.dim() == 1 else wav
@@ -559,37 +341,35 @@ def wav_writer(
     """
     _check_writable(sample_rate, n_channels, subtype)
     layout = (sample_rate, n_channels, subtype)
-    with _replaced(Path(path)) as temporary:
+    with replace_file(Path(path)) as temporary:
+        temporary.touch()  # a refusal has its errno; libsndfile has none
         try:
-            with soundfile.SoundFile(
-                str(temporary), "w", *layout, format="WAV"
-            ) as sound:
+            with SoundFile(str(temporary), "w", *layout, format="WAV") as sound:
                 yield partial(_write_block, sound, str(path))
-                _check_not_empty(Path(path), sound)
-        except soundfile.SoundFileError as error:
+                check_header(Path(path), sample_rate, sound.frames, "WAV")
+        except SoundFileError as error:
             raise OSError(
                 f"{path} cannot be written ({_words(error)}); "
                 "is there space left on the disk?"
             ) from error
 
 
-# Opening
-
-
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+def _opened(path: Path) -> Iterator[SoundFile]:
     """Open by content, with every fault of the file as an `AudioError`."""
-    _check_is_file(path)
+    check_is_file(path)
     with (
         open(path, "rb") as named,
         _NamelessFile(named.fileno(), closefd=False) as file,
     ):
         try:
-            with soundfile.SoundFile(file) as sound:
-                _check_header(path, sound)
+            with SoundFile(file) as sound:
+                check_header(path, sound.samplerate, sound.frames, sound.format)
                 yield sound
-        except soundfile.SoundFileError as error:
-            raise AudioError(_describe_unreadable(path, error)) from error
+        except SoundFileError as error:
+            raise AudioError(
+                describe_unreadable(path, _words(error))
+            ) from error
 
 
 class _NamelessFile(io.FileIO):
@@ -602,58 +382,13 @@ class _NamelessFile(io.FileIO):
         return self.tell()
 
 
-def _check_is_file(path: Path) -> None:
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder; give one of its audio files.")
-    if not path.exists():
-        raise FileNotFoundError(
-            errno.ENOENT, "No such audio file", str(path.absolute())
-        )
-    if not path.is_file():
-        raise AudioError(f"{path} is a pipe or device; save it to a file.")
-
-
-def _check_header(path: Path, sound: soundfile.SoundFile) -> None:
-    if not MIN_RATE <= sound.samplerate <= MAX_RATE:
-        raise AudioError(
-            f"{path} says sample_rate={sound.samplerate} Hz, which must be "
-            f"{MIN_RATE} to {MAX_RATE}; the header is damaged or not of sound."
-        )
-    if sound.frames > MAX_FRAMES:
-        raise AudioError(
-            f"{path} does not say how long it is; re-encode it, for instance "
-            "with `ffmpeg -i OLD NEW.wav`."
-        )
-    if sound.format == "OGG" and _ogg_is_cut(path):
-        raise AudioError(
-            f"{path} ({_size(path)} bytes) is an Ogg file that is cut off; "
-            "fetch it again, or save the rest with `ffmpeg -i OLD NEW.wav`."
-        )
-    _check_not_empty(path, sound)
-
-
-def _check_not_empty(path: Path, sound: soundfile.SoundFile) -> None:
-    if not sound.frames:
-        raise AudioError(f"{path} is empty: a header and 0 samples.")
-
-
-def _ogg_is_cut(path: Path) -> bool:
-    """Whether the last page is incomplete or not marked as the last."""
-    with open(path, "rb") as file:
-        file.seek(max(0, _size(path) - OGG_PAGE))
-        tail = file.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    if len(page) < 27 or not page[5] & OGG_LAST_PAGE:
-        return True
-    n_segments = page[26]
-    return len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments])
-
-
-# Reading
+def _words(error: SoundFileError) -> str:
+    """Give libsndfile's own words, without the name of the stream."""
+    return str(getattr(error, "error_string", error)).strip(" .")
 
 
 def _blocks(
-    sound: soundfile.SoundFile,
+    sound: SoundFile,
     path: Path,
     size: int,
     strict: bool,
@@ -661,24 +396,23 @@ def _blocks(
     n_frames: int | None = None,
 ) -> Iterator[Tensor]:
     """Give the frames from `start` on in blocks `[channels, size]`."""
-    left = _frames_to_read(sound, start, n_frames)
-    declared = sound.frames * _declared_per_present(path)
+    left, rate = _frames_to_read(sound, start, n_frames), sound.samplerate
+    declared = sound.frames * declared_per_present(path)
     if declared > sound.frames:
-        _report_cut(path, sound, declared, sound.frames, strict)
+        report_cut(path, declared / rate, sound.frames / rate, strict)
     if start:
         sound.seek(start)
     while left:
         block = sound.read(min(size, left), "float32", always_2d=True)
         if not len(block):
-            _report_cut(path, sound, sound.frames, sound.frames - left, strict)
+            present = (sound.frames - left) / rate
+            report_cut(path, sound.frames / rate, present, strict)
             return
         left -= len(block)
         yield torch.from_numpy(block.T)  # [channels, frames]
 
 
-def _frames_to_read(
-    sound: soundfile.SoundFile, start: int, n_frames: int | None
-) -> int:
+def _frames_to_read(sound: SoundFile, start: int, n_frames: int | None) -> int:
     if not 0 <= start < sound.frames:
         raise ValueError(
             f"start={start} must be 0 to {sound.frames - 1}, the last frame."
@@ -686,152 +420,13 @@ def _frames_to_read(
     rest = sound.frames - start
     if n_frames is None:
         return rest
-    _check_whole("n_frames", n_frames, 1)
+    check_whole("n_frames", n_frames, 1)
     return min(n_frames, rest)
 
 
-def _declared_per_present(path: Path) -> float:
-    """Bytes of samples that the header promises, per byte that is there."""
-    with open(path, "rb") as file:
-        order, wanted = SAMPLE_CHUNKS.get(file.read(12)[:4], ("<", None))
-        declared, long_size = 0, 0
-        while wanted and len(header := file.read(8)) == 8:
-            name, declared = struct.unpack(f"{order}4sI", header)
-            if name == wanted:
-                break
-            if name == b"ds64":
-                long_size = _peek_data_size(file)
-            file.seek(declared + declared % 2, os.SEEK_CUR)
-        present = _size(path) - file.tell()
-    if declared in UNKNOWN_SIZES:
-        declared = long_size
-    return declared / present if present > 0 else 1.0
-
-
-def _peek_data_size(file: BinaryIO) -> int:
-    """Read the second number of RF64's list of 64-bit sizes."""
-    numbers = file.read(16)
-    file.seek(-len(numbers), os.SEEK_CUR)
-    return int.from_bytes(numbers[8:], "little")
-
-
-def _report_cut(
-    path: Path,
-    sound: soundfile.SoundFile,
-    declared: float,
-    present: float,
-    strict: bool,
-) -> None:
-    message = (
-        f"{path} is cut off: it declares {declared / sound.samplerate:.2f} s "
-        f"but holds {present / sound.samplerate:.2f} s"
-    )
-    if strict:
-        raise AudioError(f"{message}; fetch it again, or use strict=False.")
-    warnings.warn(f"{message}, which is what is read.", stacklevel=4)
-
-
-# Saying what a file is
-
-
-def _describe_unreadable(path: Path, error: soundfile.SoundFileError) -> str:
-    with open(path, "rb") as file:
-        kind = _looks_like(file.read(512))
-    advice = "give a WAV, FLAC, Ogg or MP3 file; ffmpeg converts most others"
-    if kind in READABLE.values():
-        advice = "it is cut off, damaged or of a rare encoding; fetch it again"
-    return (
-        f"{path} ({_size(path)} bytes) cannot be read: it looks like {kind} "
-        f"({_words(error)}); {advice}."
-    )
-
-
-def _looks_like(head: bytes) -> str:
-    """Say in words what a file's first bytes are."""
-    if not head:
-        return "an empty file"
-    if head[4:8] == b"ftyp":
-        return "an MP4 or M4A file"
-    for magic, kind in (READABLE | FOREIGN).items():
-        if head.startswith(magic):
-            return kind
-    return _looks_like_text(head)
-
-
-def _looks_like_text(head: bytes) -> str:
-    text = head.decode("utf-8", errors="ignore").strip("\ufeff \t\r\n")
-    if text.lower().startswith(("<!doctype html", "<html")):
-        return "an HTML page"
-    # One broken character is forgiven: `head` may end in the middle of it.
-    whole = head.decode("utf-8", errors="replace").count("\ufffd") <= 1
-    if whole and all(c.isprintable() or c.isspace() for c in text):
-        return "text"
-    return "unknown data, perhaps samples without a header"
-
-
-def _words(error: soundfile.SoundFileError) -> str:
-    """Give libsndfile's own words, without the name of the stream."""
-    return str(getattr(error, "error_string", error)).strip(" .")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-# Resampling
-
-
-def _resample_directly(wav: Tensor, down: int, up: int) -> Tensor:
-    """Weight the neighbours of every output sample on their own.
-
-    Gives what a bank of `up` kernels gives, which is too big to hold where two
-    rates share no large divisor.
-    """
-    cutoff = ROLLOFF * min(1.0, up / down)  # of the input's Nyquist rate
-    width = math.ceil(ZERO_CROSSINGS / cutoff)
-    taps = torch.arange(-width, width + 2, device=wav.device)
-    padded = F.pad(wav, (width, width + 1))
-    n_out = -(-wav.shape[-1] * up // down)
-    rows = max(1, BLOCK_VALUES // (len(taps) * wav[..., 0].numel()))
-    outputs = []
-    for index in torch.arange(n_out, device=wav.device).split(rows):
-        left, phase = index * down // up, (index * down % up).double() / up
-        weights = cutoff * _sinc((taps - phase[:, None]) * cutoff)
-        near = padded[..., left[:, None] + taps + width]  # [..., rows, taps]
-        outputs.append((near * weights.to(wav)).sum(dim=-1))
-    return torch.cat(outputs, dim=-1)
-
-
-def _sinc(crossings: Tensor) -> Tensor:
-    """Sinc under a Hann window that ends at `ZERO_CROSSINGS`."""
-    inside = crossings.clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS)
-    window = torch.cos(inside * math.pi / ZERO_CROSSINGS / 2) ** 2
-    return torch.sinc(inside) * window
-
-
-# Writing
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """Give a temporary name that becomes `path` if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid4().hex}.part")
-    temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_block(sound: soundfile.SoundFile, name: str, block: Tensor) -> None:
+def _write_block(sound: SoundFile, name: str, block: Tensor) -> None:
     check_finite(block, name, first=sound.frames)
-    if (peak := _peak(block)) > 1:
-        raise AudioError(
-            f"{name} has peak={peak:.4g}, which must be at most 1 or it would "
-            "be clipped; pass gain=common_gain(...) of all sounds to compare."
-        )
+    check_peak(block, name)
     frames = sound.frames + block.shape[-1]
     if frames * sound.channels * SAMPLE_BYTES[sound.subtype] > MAX_WAV_BYTES:
         raise AudioError(
@@ -841,22 +436,9 @@ def _write_block(sound: soundfile.SoundFile, name: str, block: Tensor) -> None:
 
 
 def _check_writable(rate: int, n_channels: int, subtype: str) -> None:
-    _check_whole("sample_rate", rate, MIN_RATE, MAX_RATE)
-    _check_whole("n_channels", n_channels, 1, MAX_CHANNELS)
+    check_whole("sample_rate", rate, MIN_RATE, MAX_RATE)
+    check_whole("n_channels", n_channels, 1, MAX_CHANNELS)
     if subtype not in SAMPLE_BYTES:
         raise ValueError(
             f"{subtype=} must be one of {', '.join(SAMPLE_BYTES)}."
-        )
-
-
-def _peak(wav: Tensor) -> float:
-    return float(wav.detach().abs().max()) if wav.numel() else 0.0
-
-
-def _check_whole(
-    name: str, value: int, least: int, most: float = math.inf
-) -> None:
-    if not isinstance(value, Integral) or not least <= value <= most:
-        raise ValueError(
-            f"{name}={value} must be a whole number, {least} to {most}."
         )

@@ -1,4 +1,4 @@
-"""`log-magnitude -> image -> encoder -> embedding -> head -> logits (and maps)`.
+"""`log-magnitude -> image -> encoder -> embedding -> head -> logits, maps`.
 
 `[batch, time, freq] -> ClassifierOutput`. The conventions (bilinear resize
 with antialiasing, time as rows, the image repeated over channels) are those
@@ -8,6 +8,7 @@ of arXiv 2402.02754.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +37,7 @@ class ClassifierOutput:
     -------
     >>> logits = torch.tensor([[0.0, 2.0]])
     >>> output = ClassifierOutput(logits, torch.ones(1, 4), logits, ())
-    >>> output.class_ids, output.probs.sum().item()
+    >>> output.class_ids, round(output.probs.sum().item(), 4)
     (tensor([1]), 1.0)
     """
 
@@ -123,6 +124,8 @@ class SoundClassifier(nn.Module):
     torch.Size([2, 10])
     """
 
+    encoder: Any  # its attributes are those that focalaudio.encoders.base names
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -138,12 +141,12 @@ class SoundClassifier(nn.Module):
         self.encoder = encoder
         self.n_classes = n_classes
         self.frozen = False
-        self.image_size = tuple(image_size or encoder.image_size)
+        self.image_size = tuple(image_size or self.encoder.image_size)
         self.dropout = nn.Dropout(dropout)
         self.head = (
-            CosineHead(encoder.n_features, n_classes, scale)
+            CosineHead(self.encoder.n_features, n_classes, scale)
             if head == "cosine"
-            else nn.Linear(encoder.n_features, n_classes)
+            else nn.Linear(self.encoder.n_features, n_classes)
         )
 
     def freeze(self) -> SoundClassifier:

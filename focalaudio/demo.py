@@ -23,7 +23,16 @@ from focalaudio.interpreters import ByDesignInterpreter
 from focalaudio.metrics.functional import energy_share
 
 PACKAGE = Path(__file__).parent
-TRAINING = {"number_of_epochs": 12, "warmup_epochs": 2, "lr": 0.002}
+SECONDS = 2.5  # of a clip
+TRAINING = {
+    "clip_seconds": SECONDS,
+    "image_size": [112, 112],
+    "batch_size": 8,
+    "mix_probability": 0,
+    "max_stripes": 0,
+    "number_of_epochs": 36,
+    "warmup_epochs": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,8 @@ class DemoResult:
     def describe(self) -> str:
         """Return the result in plain words, with the files to open."""
         sounds = self.folder / "interpretation" / "interpretations"
-        first = min(path.stem for path in sounds.glob("*.png"))
+        names = sorted(path.stem for path in sounds.glob("*.png"))
+        first = names[0] if names else "<clip>"
         return "\n".join(
             (
                 f"The classifier was right on {100 * self.accuracy:.1f} % of "
@@ -72,7 +82,7 @@ class DemoResult:
                 "Open:",
                 f"  {sounds / first}.png  (what it saw)",
                 f"  {sounds / first}_kept.wav  (what it listened to)",
-                f"  {self.folder / 'interpretation' / 'clips.csv'}  (every clip)",
+                f"  {self.folder / 'interpretation' / 'clips.csv'}  (all clips)",
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
             )
         )
@@ -190,10 +200,14 @@ def run_demo(folder: str | Path) -> DemoResult:
         Of the held-out fold.
     """
     folder = Path(folder)
-    dataset = write_dataset(folder / "dataset", clips_per_class=40, seed=0)
+    dataset = write_dataset(
+        folder / "dataset", clips_per_class=60, seed=0, seconds=SECONDS
+    )
     run, out = folder / "classifier", folder / "interpretation"
     run_recipe("train_classifier", run, data_folder=dataset, **TRAINING)
-    run_recipe("interpret", out, data_folder=dataset, classifier=run, max_clips=20)
+    run_recipe(
+        "interpret", out, data_folder=dataset, classifier=run, max_clips=20
+    )
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     kept, at_random = compare_with_stems(run, dataset)
     return DemoResult(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
-from focalaudio.audio import common_gain, write_wav
+from focalaudio.audio import write_wav
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.pictures import draw_interpretation, save_picture
 from focalaudio.spectrogram import Spectrogram
+from focalaudio.waveforms import common_gain
 
 
 class InterpretationExporter:

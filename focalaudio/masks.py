@@ -143,7 +143,8 @@ def apply_mask(mask: Tensor, spectrum: Tensor) -> Tensor:
     if mask.shape != spectrum.shape[:3]:
         raise ValueError(
             f"mask has shape {tuple(mask.shape)} but the spectrogram has "
-            f"{tuple(spectrum.shape[:3])}; build both from the same Spectrogram."
+            f"{tuple(spectrum.shape[:3])}; build both from the same "
+            "Spectrogram."
         )
     if spectrum.dim() == 4:
         mask = mask.unsqueeze(-1)

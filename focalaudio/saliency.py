@@ -79,7 +79,6 @@ def combine_maps(maps: Sequence[Tensor]) -> Tensor:
     product = torch.ones_like(maps[0][:, :1, :1])
     for part in maps:
         part = part / part.mean((1, 2), keepdim=True).clamp(min=EPS_MEAN)
-        product = product * F.interpolate(
-            part[:, None], tuple(finest), mode="bilinear"
-        )[:, 0]
+        part = F.interpolate(part[:, None], tuple(finest), mode="bilinear")
+        product = product * part[:, 0]
     return product

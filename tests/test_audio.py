@@ -1,39 +1,30 @@
-"""Laws of reading, changing and writing waveforms."""
+"""Laws of reading and writing audio files."""
 
+import errno
 import io
 import math
 import os
 import struct
-import subprocess
-import sys
 import tracemalloc
 import warnings
 
-import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
-from torchaudio.functional import resample as torchaudio_resample
 
 from focalaudio import audio as audio_module
 from focalaudio.audio import (
     audio_info,
-    check_finite,
-    common_gain,
-    fit_length,
     iter_blocks,
     load_wav,
-    mix_to_mono,
-    normalize_peak,
     read_audio,
-    resample,
     wav_writer,
     write_wav,
 )
 from focalaudio.errors import AudioError
+from focalaudio.waveforms import common_gain
 
 STEP = 1 / 32768  # of 16-bit PCM
 RATE = 16000
@@ -44,15 +35,11 @@ def noise(*shape, seed=0):
     return torch.rand(*shape, generator=generator) * 1.8 - 0.9
 
 
-def tone(frequency, rate, seconds=1.0):
-    time = torch.arange(int(rate * seconds), dtype=torch.float64) / rate
-    return torch.sin(2 * math.pi * frequency * time).float()
-
-
-def encode(samples, format="WAV", subtype="PCM_16", rate=RATE):
-    """Bytes of a file; `samples` is [frames] or [frames, channels]."""
+def encode(wav, kind="WAV PCM_16", rate=RATE):
+    """Bytes of a file of `[samples]` or `[channels, samples]`."""
+    format, _, subtype = kind.partition(" ")
     file = io.BytesIO()
-    soundfile.write(file, samples, rate, subtype=subtype, format=format)
+    soundfile.write(file, wav.numpy().T, rate, subtype or None, format=format)
     return file.getvalue()
 
 
@@ -95,65 +82,23 @@ def reader(request):
 
 # What cannot be read
 
-
-def test_missing_file_is_named_in_full(reader, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError) as caught:
-        reader("missing.wav")
-    assert caught.value.filename == str(tmp_path / "missing.wav")
-    assert str(tmp_path / "missing.wav") in str(caught.value)
-
-
-def test_broken_link_is_a_missing_file(reader, tmp_path):
-    (tmp_path / "link.wav").symlink_to(tmp_path / "gone.wav")
-    with pytest.raises(FileNotFoundError, match="link.wav"):
-        reader(tmp_path / "link.wav")
-
-
-def test_folder_is_refused(reader, tmp_path):
-    with pytest.raises(AudioError, match="is a folder"):
-        reader(tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
-def test_pipe_is_refused_without_waiting(reader, tmp_path):
-    os.mkfifo(tmp_path / "pipe.wav")
-    with pytest.raises(AudioError, match="pipe"):
-        reader(tmp_path / "pipe.wav")
-
-
-NOT_AUDIO = {
-    "an empty file": b"",
-    "text": "Grüße, not a sound.\n".encode() * 3,
-    "an HTML page": b"\n<!DOCTYPE html><html>404</html>",
-    "a PNG picture": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-    "a JPEG picture": b"\xff\xd8\xff\xe0\0\x10JFIF",
-    "a zip archive": b"PK\x03\x04\x14\0\0\0",
-    "a gzip archive": b"\x1f\x8b\x08\0",
-    "a PDF document": b"%PDF-1.7\n",
-    "an MP4 or M4A file": b"\0\0\0\x20ftypM4A \0\0\0\0",
-    "a Matroska or WebM video": b"\x1aE\xdf\xa3\x01\0",
-    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
-    "unknown data": bytes(range(1, 200)) * 3,
-    "a WAV file": wav_bytes()[:30],
-    "a FLAC file": encode(noise(9000).numpy(), "FLAC")[:30],
-    "an Ogg file": encode(noise(9000).numpy(), "OGG", "VORBIS")[:300],
+NOT_FILES = {
+    "gone.wav": FileNotFoundError,
+    "folder.wav": AudioError,
+    "text.wav": AudioError,
+    "empty.wav": AudioError,
+    "half.wav": AudioError,
 }
 
 
-@pytest.mark.parametrize("kind", NOT_AUDIO)
-def test_what_is_not_audio_is_called_by_its_kind(kind, reader, save):
-    path = save(NOT_AUDIO[kind])
-    with pytest.raises(AudioError) as caught:
-        reader(path)
-    size = len(NOT_AUDIO[kind])
-    assert f"{path} ({size} bytes)" in str(caught.value)
-    assert f"looks like {kind}" in str(caught.value)
-
-
-def test_text_cut_within_a_character_is_text(save):
-    with pytest.raises(AudioError, match="looks like text"):
-        audio_info(save(b"x" + "ü".encode() * 600))
+@pytest.mark.parametrize("name", NOT_FILES)
+def test_what_is_not_audio_is_refused_by_name(name, reader, save, tmp_path):
+    (tmp_path / "folder.wav").mkdir()
+    save(b"Not a sound.", "text.wav")
+    save(b"", "empty.wav")
+    save(encode(noise(900), "FLAC")[:30], "half.wav")
+    with pytest.raises(NOT_FILES[name], match=name):
+        reader(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -161,48 +106,39 @@ def test_text_cut_within_a_character_is_text(save):
     [
         {"channels": 0},
         {"rate": 0},
+        {"rate": 999},
         {"rate": 4_000_000_000},
         {"channels": 1025, "data": b"\0" * 2050},
     ],
 )
-def test_impossible_header_is_refused(header, reader, save):
-    path = save(wav_bytes(**header))
-    with pytest.raises(AudioError) as caught:
-        reader(path)
-    size = path.stat().st_size
-    assert f"{path} ({size} bytes)" in str(caught.value)
-    assert "looks like a WAV file" in str(caught.value)
-
-
-@pytest.mark.parametrize("rate", [1, 999, 10_000_001, 2_000_000_000])
-def test_rate_that_is_not_sound_is_refused(rate, reader, save):
-    with pytest.raises(AudioError, match=f"sample_rate={rate} Hz"):
-        reader(save(wav_bytes(rate)))
+def test_impossible_header_is_refused(header, save):
+    with pytest.raises(AudioError, match="looks like a WAV|sample_rate=999"):
+        audio_info(save(wav_bytes(**header)))
 
 
 @pytest.mark.parametrize("format", ["WAV", "AIFF", "FLAC"])
-def test_header_without_samples_is_empty(format, reader, save):
+def test_header_without_samples_is_empty(format, save):
     with pytest.raises(AudioError, match="empty|does not say how long"):
-        reader(save(encode(np.zeros(0), format)))
+        audio_info(save(encode(torch.zeros(0), format)))
 
 
 @pytest.mark.parametrize("name", ["samples.raw", "samples.RAW"])
 def test_raw_samples_are_refused_and_raw_names_are_read(name, save):
     samples = noise(500)
-    path = save(encode(samples.numpy()), name)
+    path = save(encode(samples), name)
     torch.testing.assert_close(load_wav(path), samples, atol=STEP, rtol=0)
     with pytest.raises(AudioError, match="samples without a header"):
         load_wav(save(bytes(range(1, 256)) * 9, name))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(
         [
             wav_bytes(),
-            encode(noise(300).numpy(), "FLAC"),
-            encode(noise(300, 2).numpy(), "AIFF", "PCM_24"),
-            encode(noise(300).numpy(), "OGG", "VORBIS"),
+            encode(noise(300), "FLAC"),
+            encode(noise(2, 300), "AIFF PCM_24"),
+            encode(noise(300), "OGG"),
         ]
     ),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
@@ -229,7 +165,7 @@ def test_damage_gives_sound_or_a_clear_error(
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_jump_before_the_start_makes_no_noise(save, capfd):
-    path = save(encode(noise(300).numpy(), "AIFF")[:24])
+    path = save(encode(noise(300), "AIFF")[:24])
     with pytest.raises(AudioError, match="an AIFF file"):
         read_audio(path)
     assert capfd.readouterr().err == ""
@@ -239,17 +175,11 @@ def test_jump_before_the_start_makes_no_noise(save, capfd):
 
 
 @pytest.mark.parametrize(
-    ("format", "subtype"),
-    [
-        ("WAV", "PCM_16"),
-        ("WAV", "IMA_ADPCM"),
-        ("WAVEX", "PCM_24"),
-        ("RF64", "PCM_16"),
-        ("AIFF", "PCM_16"),
-    ],
+    "kind",
+    ["WAV", "WAV IMA_ADPCM", "WAVEX PCM_24", "RF64 PCM_16", "AIFF"],
 )
-def test_cut_off_file_is_read_with_both_durations(format, subtype, save):
-    data = encode(noise(4 * RATE).numpy(), format, subtype)
+def test_cut_off_file_is_read_with_both_durations(kind, save):
+    data = encode(noise(4 * RATE), kind)
     path = save(data[: len(data) // 2])
     message = r"declares 4\.[01]\d s but holds (1\.99|2\.0\d) s"
     with pytest.warns(UserWarning, match=message):
@@ -272,70 +202,68 @@ def test_cut_off_file_fails_when_strict_and_warns_otherwise(read, save):
         read(path)
 
 
-@pytest.mark.parametrize("declared", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
-def test_streamed_wav_of_unknown_size_is_whole(declared, save):
-    path = save(wav_bytes(declared=declared))
+@pytest.mark.parametrize(
+    "read", [read_audio, lambda path: list(iter_blocks(path, 9))]
+)
+def test_warning_points_at_whoever_asked(read, save):
+    with pytest.warns(UserWarning, match="cut off") as caught:
+        read(save(wav_bytes(declared=128)))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_streamed_wav_of_unknown_size_is_whole(save):
+    path = save(wav_bytes(declared=0xFFFFFFFF))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_wav(path, strict=True).shape == (32,)
 
 
-def test_other_chunks_do_not_make_a_file_look_cut(save):
-    plain = wav_bytes()
-    note = struct.pack("<4sI", b"LIST", 5) + b"hello\0"
-    path = save(plain[:12] + note + plain[12:] + note[:8])
-    assert load_wav(path, strict=True).shape == (32,)
-    cut = save(plain[:12] + note + plain[12:-10], "cut.wav")
-    with pytest.raises(AudioError, match="cut off"):
-        load_wav(cut, strict=True)
-
-
-def test_short_mp3_warns_and_ends_where_it_ends(save):
-    if "MP3" not in soundfile.available_formats():
-        pytest.skip("this libsndfile writes no MP3")
-    data = encode(noise(2 * RATE).numpy(), "MP3", "MPEG_LAYER_III")
+@pytest.mark.skipif(
+    "MP3" not in soundfile.available_formats(), reason="needs an MP3 encoder"
+)
+def test_cut_off_mp3_warns_and_ends_where_it_ends(save):
+    data = encode(noise(2 * RATE), "MP3")
     path = save(data[: len(data) // 2])
     with pytest.warns(UserWarning, match=r"declares 2.00 s but holds [01]\."):
         audio, _ = read_audio(path)
     assert 0.3 < audio.shape[1] / (2 * RATE) < 0.7
     with pytest.raises(AudioError, match="cut off"):
         read_audio(path, strict=True)
+    with (
+        pytest.warns(UserWarning, match="cut off"),
+        pytest.raises(AudioError, match="ends before start=31000"),
+    ):
+        read_audio(path, start=31_000)
 
 
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.1])
 def test_cut_off_flac_is_refused(kept, save):
-    data = encode(noise(20_000).numpy(), "FLAC")
+    data = encode(noise(20_000), "FLAC")
     path = save(data[: int(kept * len(data))])
     with pytest.raises(AudioError, match="FLAC file .*cut off"):
         read_audio(path)
-    with pytest.raises(AudioError, match="FLAC file .*cut off"):
-        list(iter_blocks(path, 1000))
 
 
-@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_ogg_is_refused_wherever_it_is_cut(subtype, reader, save):
-    data = encode(noise(80_000).numpy(), "OGG", subtype)
+def test_cut_off_ogg_is_refused(reader, save):
+    data = encode(noise(RATE), "OGG")
     reader(save(data))
-    last_page = data.rfind(b"OggS")
-    for length in (len(data) - 1, last_page + 10, last_page, 4_000):
-        path = save(data[:length])
-        with pytest.raises(AudioError, match=r"Ogg file.* cut off"):
-            reader(path)
+    with pytest.raises(AudioError, match=r"Ogg file.* cut off"):
+        reader(save(data[:-1]))
 
 
-def test_flac_of_unknown_length_is_to_be_encoded_again(reader, save):
-    data = bytearray(encode(noise(900).numpy(), "FLAC"))
+def test_flac_of_unknown_length_is_to_be_encoded_again(save):
+    data = bytearray(encode(noise(900), "FLAC"))
     data[21] &= 0xF0  # the 36 bits of STREAMINFO's total samples
     data[22:26] = bytes(4)
     with pytest.raises(AudioError, match="re-encode"):
-        reader(save(data))
+        audio_info(save(data))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_not_finite_samples_are_counted_and_placed(bad, save):
-    samples = noise(5000, 2)
-    samples[3210:3212, 1] = bad
-    path = save(encode(samples.numpy(), subtype="FLOAT"))
+    samples = noise(2, 5000)
+    samples[1, 3210:3212] = bad
+    path = save(encode(samples, "WAV FLOAT"))
     message = "clip.wav holds 2 NaN or infinite samples .* sample 3210"
     for read in (
         read_audio,
@@ -350,38 +278,37 @@ def test_not_finite_samples_are_counted_and_placed(bad, save):
 # What can be read
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 8])
-@pytest.mark.parametrize(
-    ("format", "subtype", "error"),
-    [
-        ("WAV", "PCM_U8", 1 / 128),
-        ("AIFF", "PCM_S8", 1 / 128),
-        ("WAV", "PCM_16", STEP),
-        ("WAV", "PCM_24", 1e-6),
-        ("WAV", "PCM_32", 1e-6),
-        ("WAV", "FLOAT", 0),
-        ("WAV", "DOUBLE", 0),
-        ("FLAC", "PCM_24", 1e-6),
-        ("RF64", "PCM_16", STEP),
-        ("CAF", "PCM_16", STEP),
-    ],
-)
-def test_formats_and_channels_read_alike(
-    format, subtype, error, channels, save
-):
+CODING_ERRORS = {
+    "WAV PCM_U8": 1 / 128,
+    "AIFF PCM_S8": 1 / 128,
+    "WAV PCM_16": STEP,
+    "WAV PCM_24": 1e-6,
+    "WAV PCM_32": 1e-6,
+    "WAV FLOAT": 0,
+    "WAV DOUBLE": 0,
+    "FLAC PCM_24": 1e-6,
+    "RF64 PCM_16": STEP,
+    "CAF PCM_16": STEP,
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", CODING_ERRORS)
+def test_formats_and_channels_read_alike(kind, channels, save):
     samples = noise(channels, 700)
-    path = save(encode(samples.T.numpy(), format, subtype))
+    path = save(encode(samples, kind))
     audio, rate = read_audio(path, strict=True)
     assert (rate, audio.dtype) == (RATE, torch.float32)
+    error = CODING_ERRORS[kind]
     torch.testing.assert_close(audio, samples, atol=error, rtol=0)
     torch.testing.assert_close(load_wav(path), audio.mean(0))
 
 
-@pytest.mark.parametrize("rate", [1000, 8000, 11_127, 44_101, 96_000, 655_350])
+@pytest.mark.parametrize("rate", [1000, 11_127, 44_101, 655_350])
 def test_rates_are_read_and_brought_to_one(rate, save):
-    path = save(encode(noise(rate // 10).numpy(), rate=rate))
+    path = save(encode(noise(rate // 50), rate=rate))
     assert audio_info(path).sample_rate == rate
-    assert len(load_wav(path, RATE)) == -(-(rate // 10) * RATE // rate)
+    assert len(load_wav(path, RATE)) == -(-(rate // 50) * RATE // rate)
 
 
 LONG = "/".join(["x" * 200] * 8)
@@ -393,7 +320,7 @@ LONG = "/".join(["x" * 200] * 8)
 )
 @pytest.mark.parametrize("format", ["WAV", "FLAC"])
 def test_name_does_not_matter(name, format, save):
-    path = save(encode(noise(300).numpy(), format), name)
+    path = save(encode(noise(300), format), name)
     info = audio_info(str(path))
     assert info.path == path
     assert info.format == f"{format} PCM_16"
@@ -401,18 +328,15 @@ def test_name_does_not_matter(name, format, save):
 
 
 def test_info_agrees_with_what_is_read(save):
-    info = audio_info(save(encode(noise(441, 2).numpy(), rate=44_100)))
+    info = audio_info(save(encode(noise(2, 441), rate=44_100)))
     audio, rate = read_audio(info.path)
     assert audio.shape == (info.n_channels, info.n_frames) == (2, 441)
     assert info.duration == 441 / rate == 0.01
 
 
-@pytest.mark.parametrize(
-    ("format", "subtype"),
-    [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")],
-)
-def test_part_is_a_slice_of_the_whole(format, subtype, save):
-    path = save(encode(noise(20_000, 2).numpy(), format, subtype))
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
+def test_part_is_a_slice_of_the_whole(kind, save):
+    path = save(encode(noise(2, 20_000), kind))
     whole, _ = read_audio(path)
     for start, n_frames in [(0, 1), (7777, 5000), (19_990, 50), (19_999, 1)]:
         part, _ = read_audio(path, start=start, n_frames=n_frames)
@@ -429,23 +353,9 @@ def test_part_outside_the_file_is_a_bad_argument(part, save):
         read_audio(save(wav_bytes()), **part)
 
 
-def test_part_after_the_real_end_is_an_error(save):
-    if "MP3" not in soundfile.available_formats():
-        pytest.skip("this libsndfile writes no MP3")
-    data = encode(noise(2 * RATE).numpy(), "MP3", "MPEG_LAYER_III")
-    path = save(data[: len(data) // 2])
-    with (
-        pytest.warns(UserWarning, match="cut off"),
-        pytest.raises(AudioError, match="ends before start=31000"),
-    ):
-        read_audio(path, start=31_000)
-
-
-@settings(max_examples=20, deadline=None)
-@given(size=st.integers(1, 1200))
-def test_blocks_join_to_the_whole(tmp_path_factory, size):
-    path = tmp_path_factory.mktemp("blocks") / "clip.wav"
-    write_wav(path, noise(2, 1000), RATE)
+@pytest.mark.parametrize("size", [1, 7, 250, 999, 1000, 1001])
+def test_blocks_join_to_the_whole(size, save):
+    path = save(encode(noise(2, 1000)))
     blocks = list(iter_blocks(path, size))
     assert all(block.shape[1] == size for block in blocks[:-1])
     assert torch.equal(torch.cat(blocks, 1), read_audio(path)[0])
@@ -457,7 +367,7 @@ def test_blocks_need_a_size(save):
 
 
 def test_size_of_the_steps_changes_nothing(save, monkeypatch):
-    path = save(encode(noise(1000, 3).numpy()))
+    path = save(encode(noise(3, 1000)))
     expected, _ = read_audio(path)
     monkeypatch.setattr(audio_module, "BLOCK_VALUES", 100)
     assert torch.equal(read_audio(path)[0], expected)
@@ -468,153 +378,34 @@ def test_size_of_the_steps_changes_nothing(save, monkeypatch):
 def test_long_recording_needs_little_memory(tmp_path):
     path = tmp_path / "long.wav"
     with wav_writer(path, 8000) as write:
-        for _ in range(100):
+        for _ in range(20):
             write(torch.zeros(100_000))
     tracemalloc.start()
     n_samples = sum(block.shape[1] for block in iter_blocks(path, 10_000))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert n_samples == 10_000_000
-    assert peak < 1_000_000  # the recording is 40 MB of float32
-
-
-# Changing
-
-
-def test_mono_is_the_mean_of_the_channels():
-    wav = noise(500)
-    torch.testing.assert_close(mix_to_mono(wav.repeat(5, 1)), wav)
-    torch.testing.assert_close(mix_to_mono(torch.stack([wav, -wav])), wav * 0)
-    assert mix_to_mono(noise(3, 2, 10)).shape == (3, 10)
-
-
-def test_mono_needs_channels():
-    with pytest.raises(ValueError, match=r"shape \(5,\)"):
-        mix_to_mono(noise(5))
-
-
-@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 44_101, 47_999, 96_000])
-def test_tone_keeps_its_frequency_and_level(rate):
-    expected = tone(440, RATE)
-    wav = resample(tone(440, rate), rate, RATE)
-    assert wav.shape == expected.shape
-    inner = slice(200, -200)
-    torch.testing.assert_close(wav[inner], expected[inner], atol=0.01, rtol=0)
-
-
-def test_tone_above_the_new_limit_is_gone():
-    for rate in (44_100, 44_101):
-        wav = resample(tone(12_000, rate), rate, RATE)
-        assert wav[200:-200].abs().max() < 0.02
-
-
-@pytest.mark.parametrize(
-    ("from_rate", "to_rate"),
-    [(44_100, 16_000), (16_000, 44_100), (8000, 16_000), (48_000, 11_025)],
-)
-def test_both_ways_to_resample_agree_with_torchaudio(
-    from_rate, to_rate, monkeypatch
-):
-    wavs = noise(2, 3, 999).double()
-    expected = torchaudio_resample(wavs, from_rate, to_rate)
-    banked = resample(wavs, from_rate, to_rate)
-    torch.testing.assert_close(banked, expected, atol=1e-9, rtol=0)
-    monkeypatch.setattr(audio_module, "MAX_BANK", 0)
-    monkeypatch.setattr(audio_module, "BLOCK_VALUES", 5000)
-    direct = resample(wavs, from_rate, to_rate)
-    torch.testing.assert_close(direct, expected, atol=1e-9, rtol=0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(0, 300), st.integers(1000, 200_000), st.integers(1000, 50_000)
-)
-def test_resampled_length_is_rounded_up(n_samples, from_rate, to_rate):
-    wavs = resample(torch.zeros(2, n_samples), from_rate, to_rate)
-    length = -(-n_samples * to_rate // from_rate)
-    assert wavs.shape == (2, length)
-
-
-def test_same_rate_returns_the_input():
-    wav = noise(100)
-    assert resample(wav, RATE, RATE) is wav
-
-
-@pytest.mark.parametrize("rates", [(0, 1), (1, -1), (1.5, 2)])
-def test_rates_are_whole_and_positive(rates):
-    with pytest.raises(ValueError, match="_rate=.* must be a whole number"):
-        resample(noise(10), *rates)
-
-
-def test_peak_is_one_per_clip_with_its_sign():
-    wavs = noise(4, 300) * torch.tensor([[1e-30], [1.0], [-1e20], [0.0]])
-    normal = normalize_peak(wavs)
-    assert normal.abs().amax(-1).tolist() == [1, 1, 1, 0]
-    assert torch.equal(normal.sign(), wavs.sign())
-    torch.testing.assert_close(normal[1], normalize_peak(wavs[1] * 7))
-    assert normalize_peak(torch.tensor([0.1, -0.5]))[1] == -1
-    assert normalize_peak(torch.zeros(2, 0)).shape == (2, 0)
-
-
-@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 25])
-def test_length_is_fitted_at_the_end(length):
-    wavs = noise(2, 10)
-    fitted = fit_length(wavs, length)
-    assert fitted.shape == (2, length)
-    assert torch.equal(fitted[:, :10], wavs[:, :length])
-    assert not fitted[:, 10:].any()
-
-
-def test_length_is_not_negative():
-    with pytest.raises(ValueError, match="n_samples=-1"):
-        fit_length(noise(5), -1)
-
-
-def test_finite_check_places_the_first_in_time():
-    wavs = torch.zeros(3, 100)
-    check_finite(wavs, "wavs")
-    check_finite(wavs[:, :0], "wavs")
-    wavs[0, 90], wavs[2, 40] = math.nan, -math.inf
-    with pytest.raises(AudioError, match="wavs holds 2 .* 300, .* sample 1040"):
-        check_finite(wavs, "wavs", first=1000)
+    assert n_samples == 2_000_000
+    assert peak < 1_000_000  # the recording is 8 MB of float32
 
 
 # Writing
 
-LOUD = arrays.arrays(
-    np.float32,
-    st.integers(1, 20),
-    elements=st.floats(allow_nan=False, allow_infinity=False, width=32),
-)
 
-
-@settings(max_examples=60, deadline=None)
-@given(LOUD, LOUD)
-@example(np.float32([3.3e38, 1]), np.float32([-3.3e38]))
-def test_common_gain_fits_all_and_raises_none(tmp_path_factory, first, second):
-    wavs = [torch.from_numpy(first), torch.from_numpy(second)]
+@pytest.mark.parametrize("loudest", [0.3, 1.0, 7.7, 3.3e38])
+def test_common_gain_makes_any_sound_fit_a_file(loudest, tmp_path):
+    wavs = [noise(300) * loudest, torch.tensor([loudest, -loudest])]
     gain = common_gain(*wavs)
-    assert 0 < gain <= 1
-    peak = max(np.abs(first).max(), np.abs(second).max())
-    assert gain == (1 if peak <= 1 else pytest.approx(1 / float(peak)))
-    path = tmp_path_factory.mktemp("loud") / "clip.wav"
     for wav in wavs:
-        saved = load_wav(write_wav(path, wav, RATE, gain=gain)).double()
-        error = (saved - wav.double() * gain).abs().max()
-        assert error <= STEP
-
-
-def test_common_gain_of_nothing_or_silence_is_one():
-    assert common_gain() == common_gain(torch.zeros(3), noise(0)) == 1
-    with pytest.raises(AudioError, match=r"wavs\[1\] holds 1 NaN"):
-        common_gain(noise(3), torch.tensor([math.nan]))
+        path = write_wav(tmp_path / "clip.wav", wav, RATE, gain=gain)
+        expected = (wav.double() * gain).float()
+        torch.testing.assert_close(load_wav(path), expected, atol=STEP, rtol=0)
 
 
 @pytest.mark.parametrize(
     ("subtype", "error"),
     [("PCM_16", STEP), ("PCM_24", 2e-7), ("PCM_32", 1e-7), ("FLOAT", 0)],
 )
-@pytest.mark.parametrize("shape", [(1,), (999,), (1, 50), (8, 50)])
+@pytest.mark.parametrize("shape", [(1,), (999,), (8, 50)])
 def test_saved_is_loaded_within_a_step(subtype, error, shape, tmp_path):
     wav = noise(*shape)
     wav[..., 0] = 1.0
@@ -686,24 +477,24 @@ def test_file_appears_whole_at_the_end(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_interrupted_writing_leaves_nothing(error, tmp_path):
-    def write_and_stop():
-        with wav_writer(tmp_path / "clip.wav", RATE) as write:
-            write(noise(1000))
-            raise error
+    def blocks():
+        yield noise(1000)
+        raise error
 
-    with pytest.raises(error):
-        write_and_stop()
+    with (
+        pytest.raises(error),
+        wav_writer(tmp_path / "clip.wav", RATE) as write,
+    ):
+        list(map(write, blocks()))
     assert not [*tmp_path.iterdir()]
 
 
 def test_bad_sample_is_placed_in_the_whole_recording(tmp_path):
-    def write_two_blocks():
-        with wav_writer(tmp_path / "clip.wav", RATE) as write:
-            write(noise(1000))
-            write(torch.tensor([0.0, math.nan]))
-
-    with pytest.raises(AudioError, match="sample 1001"):
-        write_two_blocks()
+    with (
+        pytest.raises(AudioError, match="sample 1001"),
+        wav_writer(tmp_path / "clip.wav", RATE) as write,
+    ):
+        list(map(write, [noise(1000), torch.tensor([0.0, math.nan])]))
 
 
 def test_file_too_long_for_wav_is_refused(tmp_path, monkeypatch):
@@ -721,26 +512,31 @@ def test_folder_in_the_way_is_kept(tmp_path):
     assert [*tmp_path.iterdir()] == [tmp_path / "clip.wav"]
 
 
-FULL_DISK = """
-import resource, sys, torch
-from focalaudio.audio import write_wav
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-try:
-    write_wav(sys.argv[1], torch.zeros(200_000), 16000)
-except OSError as error:
-    sys.exit(str(error))
-"""
+@pytest.fixture
+def full_disk():
+    """Refuse files of more than 50 kB."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs file size limits")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("full_disk")
 def test_full_disk_is_said_and_nothing_is_left(tmp_path):
     path = tmp_path / "clip.wav"
-    run = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert f"{path} cannot be written" in run.stderr
-    assert "Traceback" not in run.stderr
+    with pytest.raises(
+        OSError, match="clip.wav cannot be written .*space left"
+    ):
+        write_wav(path, torch.zeros(200_000), RATE)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self"), reason="needs a folder that takes no files"
+)
+def test_folder_that_refuses_is_said_with_its_errno():
+    with pytest.raises(OSError, match="/proc") as caught:
+        write_wav("/proc/clip.wav", noise(5), RATE)
+    assert caught.value.errno in (errno.ENOENT, errno.EACCES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from focalaudio.files import replace_file, replace_folder
+from focalaudio.files import replace_file, replace_folder, temporary_folder
 
 
 def names(folder):
@@ -95,6 +95,16 @@ def test_folder_that_holds_something_is_left_alone(tmp_path):
         (temporary / "a.txt").touch()
     assert names(tmp_path) == ["old"]
     assert names(tmp_path / "old") == ["kept.txt"]
+
+
+def test_temporary_folder_is_gone_whatever_happens(tmp_path):
+    beside = tmp_path / "parent" / "new"
+    with temporary_folder(beside) as temporary:
+        assert temporary.parent == beside.parent
+        (temporary / "a.txt").touch()
+    with pytest.raises(KeyError), temporary_folder(beside):
+        raise KeyError
+    assert names(tmp_path / "parent") == []
 
 
 def test_failure_leaves_no_folder(tmp_path):

@@ -129,6 +129,21 @@ def test_neighbours_and_padding_change_nothing(spectrogram, uneven, row):
         )
 
 
+@pytest.mark.parametrize("row", range(4))
+def test_synthesis_of_a_clip_reads_its_own_frames_only(
+    spectrogram, uneven, row
+):
+    wavs, lens, n_samples = uneven
+    spectrum = spectrogram(wavs, lens)
+    masked = spectrum.stft * torch.rand_like(spectrum.stft)
+    frames = int(spectrum.n_frames[row])
+    alone = spectrogram.invert(
+        masked[row : row + 1, :frames], n_samples[row : row + 1]
+    )
+    batch = spectrogram.invert(masked, n_samples)[row, : n_samples[row]]
+    torch.testing.assert_close(batch, alone[0], atol=1e-6, rtol=0)
+
+
 def test_what_stands_in_the_padding_is_not_heard(spectrogram, uneven):
     wavs, lens, n_samples = uneven
     positions = torch.arange(wavs.shape[1], device=wavs.device)

@@ -1,8 +1,8 @@
-"""Interpret a fold with SpeechBrain's Brain: one pass, one judgement, one row."""
+"""Interpret a fold with SpeechBrain's Brain: one pass, one row per clip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import speechbrain as sb
 import torch
@@ -16,7 +16,7 @@ from focalaudio.metrics.tracker import ClipTracker
 
 
 class InterpreterBrain(sb.Brain):
-    """Test an interpreter: the encoder sees each clip, its kept and removed part.
+    """Test an interpreter on what it keeps and what it removes.
 
     Arguments
     ---------
@@ -52,10 +52,10 @@ class InterpreterBrain(sb.Brain):
     def compute_objectives(
         self, predictions: Interpretation, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
-        """Judge kept and removed parts; return the classifier's cross-entropy."""
+        """Judge the parts; return the classifier's cross-entropy."""
         parts = self.interpreter.judge(predictions)
         size = {"kept_fraction": predictions.kept_fraction}
-        self.record(batch, predictions.logits, *parts, size)
+        self.record(batch, predictions.logits, parts, size)
         if self.hparams.exporter is not None:
             self.hparams.exporter(predictions, batch.id, batch.label)
         targets = torch.as_tensor(batch.target, device=self.device)
@@ -65,17 +65,17 @@ class InterpreterBrain(sb.Brain):
         self,
         batch: PaddedBatch,
         logits: Tensor,
-        kept: Tensor,
-        removed: Tensor,
+        parts: Sequence[Tensor],
         columns: Mapping[str, Tensor],
     ) -> None:
-        """Remember the row that each clip has in `clips.csv`."""
+        """Remember each clip's row; `parts` are the logits of kept, removed."""
         labels = self.hparams.labels
         targets = torch.as_tensor(batch.target, device=logits.device)
         names = {
             "label": batch.label,
             "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
         }
+        kept, removed = parts
         judged = judge_parts(logits, kept, removed, targets)
         self.tracker.update(batch.id, names | judged | dict(columns))
 

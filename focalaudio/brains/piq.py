@@ -17,7 +17,7 @@ from focalaudio.brains.interpretation import InterpreterBrain
 from focalaudio.classifier import ClassifierOutput
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.interpreters.decoders import Decoded
-from focalaudio.interpreters.piq import PIQLoss
+from focalaudio.interpreters.piq import PIQInterpreter, PIQLoss
 from focalaudio.masks import keep_and_remove
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum
@@ -51,8 +51,8 @@ class FeatureCache:
         if not all(clip_id in self._clips for clip_id in clip_ids):
             return None
         rows = [self._clips[clip_id] for clip_id in clip_ids]
-        columns = (torch.stack(c) for c in zip(*rows, strict=True))
-        return ClassifierOutput(*columns, maps=())
+        logits, embeddings, features = map(torch.stack, zip(*rows, strict=True))
+        return ClassifierOutput(logits, embeddings, features, ())
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class PIQBrain(InterpreterBrain):
         "reconstruction_weight",
         "schedule",
         "history",
+        "select_by",
         "train_logger",
     )
     MODULES_NEEDED = ("augment", "spectrogram", "classifier", "decoder")
@@ -112,7 +113,7 @@ class PIQBrain(InterpreterBrain):
         self.cache = FeatureCache()
 
     def on_fit_start(self) -> None:
-        """Say whether features are computed once; resume if there is a checkpoint."""
+        """Say whether the classifier's features are computed once; resume."""
         super().on_fit_start()
         if self.modules.augment.is_active:
             logger.info(
@@ -122,10 +123,13 @@ class PIQBrain(InterpreterBrain):
         else:
             logger.info("The classifier's features are computed once per clip.")
 
-    def compute_forward(
-        self, batch: PaddedBatch, stage: sb.Stage
-    ) -> PIQOutput | Interpretation:
-        """Decode the frozen classifier's features; interpret when testing."""
+    @property
+    def interpreter(self) -> PIQInterpreter:
+        """The interpreter itself, never wrapped for several devices."""
+        return self.hparams.interpreter
+
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> Any:
+        """Return a `PIQOutput`, or when testing an `Interpretation`."""
         if stage == sb.Stage.TEST:
             return super().compute_forward(batch, stage)
         wavs, lens = batch.to(self.device).sig
@@ -139,7 +143,7 @@ class PIQBrain(InterpreterBrain):
     def look(
         self, clip_ids: Sequence[str], spectrum: Spectrum, stage: sb.Stage
     ) -> ClassifierOutput:
-        """Return what the classifier says, computed once if clips do not change."""
+        """Return what the classifier says, computed once for fixed clips."""
         fixed = stage != sb.Stage.TRAIN or not self.modules.augment.is_active
         known = self.cache.find(clip_ids) if fixed else None
         if known is None:
@@ -161,7 +165,7 @@ class PIQBrain(InterpreterBrain):
         batch: PaddedBatch,
         stage: sb.Stage,
     ) -> Tensor:
-        """Return the weighted sum of the loss; judge the kept part in validation."""
+        """Return the weighted loss; judge the parts in validation."""
         if isinstance(predictions, Interpretation):
             return super().compute_objectives(predictions, batch, stage)
         loss = self.interpreter.compute_loss(
@@ -186,7 +190,10 @@ class PIQBrain(InterpreterBrain):
         n_clips = len(clip_ids)
         self.losses.update(
             clip_ids,
-            {name: term.detach().expand(n_clips) for name, term in terms.items()},
+            {
+                name: term.detach().expand(n_clips)
+                for name, term in terms.items()
+            },
         )
 
     def judge(self, predictions: PIQOutput, batch: PaddedBatch) -> None:
@@ -195,7 +202,7 @@ class PIQBrain(InterpreterBrain):
         mask = self.interpreter.draw_mask(predictions.decoded, spectrum)
         parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
         judged = self.modules.classifier(parts, spectrum.n_frames.repeat(2))
-        self.record(batch, logits, *judged.logits.chunk(2), {})
+        self.record(batch, logits, judged.logits.chunk(2), {})
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""
@@ -225,7 +232,10 @@ class PIQBrain(InterpreterBrain):
         )
         self.hparams.history.add(
             stats
-            | {f"train_{name}": value for name, value in self.train_losses.items()}
+            | {
+                f"train_{name}": value
+                for name, value in self.train_losses.items()
+            }
             | {f"valid_{name}": value for name, value in valid.items()}
         )
         if self.checkpointer is not None:

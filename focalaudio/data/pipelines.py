@@ -17,11 +17,12 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 from torch import Tensor
 
-from focalaudio.audio import fit_length, load_wav, normalize_peak
+from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import Folds, Manifests, prepare_esc50
 from focalaudio.errors import DataError
 from focalaudio.files import replace_file
+from focalaudio.waveforms import fit_length, normalize_peak
 
 
 class ClipReader:

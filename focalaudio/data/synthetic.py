@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from focalaudio.audio import common_gain, write_wav
+from focalaudio.audio import write_wav
 from focalaudio.data.voices import (
     BACKGROUNDS,
     CLASSES,
@@ -34,15 +34,16 @@ from focalaudio.data.voices import (
 )
 from focalaudio.errors import DataError
 from focalaudio.files import replace_folder
+from focalaudio.waveforms import common_gain
 
-SNR_DB = (3.0, 20.0)  # event over background, where the event sounds
+SNR_DB = (8.0, 26.0)  # event over background, where the event sounds
 LEVEL_DB = (-38.0, -24.0)  # RMS of a whole clip, re full scale
 MAX_PEAK = 0.99  # of a clip; a clip that is all peaks gets less level
 MIN_SAMPLE_RATE = 16000  # Hz; the highest partials lie close to 8 kHz
 MIN_SECONDS = 1.0  # a shorter clip has no room for an event and a rest
 MAX_EVENTS = 4
 MAX_SHARE = 0.6  # of the clip that its events may fill
-FORMAT = 1  # raise it when the same arguments give other sounds
+FORMAT = 2  # raise it when the same arguments give other sounds
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def synthesize_clip(
 ) -> Clip:
     """Synthesize the clip that (seed, category, index) names.
 
-    The event stands 3 to 20 dB over the background, measured over the 20 ms
+    The event stands 8 to 26 dB over the background, measured over the 20 ms
     frames whose event is at most 20 dB below its loudest frame. The whole
     clip is brought to a random level, one gain for both parts.
 

@@ -1,9 +1,12 @@
 """`image -> encoder -> features + maps`: the registry of image encoders.
 
-base         what every encoder returns
-focalnet     focal modulation networks, interpretable by design
-vit          vision transformers, the baseline
-checkpoints  published weights -> our keys
+base          what every encoder returns
+focalnet      focal modulation networks, interpretable by design
+vit           vision transformers, the baseline
+conv2d        strided convolutions, the encoder of PIQ's published weights
+checkpoints   published weights -> an encoder
+layouts       a published key -> our key
+weight_files  file -> state dict, without running code from it
 
 A variant is a class and the arguments that differ from its defaults. Sizes
 and names of the published variants follow timm; `nano` (for a laptop) and
@@ -18,6 +21,7 @@ from typing import Any
 from torch import nn
 
 from focalaudio.encoders.base import EncoderOutput
+from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.vit import ViT
 
@@ -57,6 +61,7 @@ ENCODERS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "vit_tiny_patch16": (ViT, {"dim": 192, "depth": 12, "n_heads": 3}),
     "vit_small_patch16": (ViT, {"dim": 384, "depth": 12, "n_heads": 6}),
     "vit_base_patch16": (ViT, {"dim": 768, "depth": 12, "n_heads": 12}),
+    "conv2d_piq": (Conv2dEncoder, {}),
 }
 
 
@@ -82,8 +87,9 @@ def build_encoder(name: str, **overrides: Any) -> nn.Module:
     Arguments
     ---------
     name : str
-        One of `list_encoders()`; `focalnet_nano` means `focalnet_nano_srf`,
-        and likewise for every FocalNet without its receptive field.
+        One of `list_encoders()`. What follows the size may be left out:
+        `focalnet_nano` is `focalnet_nano_srf`, `vit_nano` is
+        `vit_nano_patch16`.
     **overrides : object
         Arguments of the encoder's class that replace the variant's own.
 
@@ -106,8 +112,9 @@ def build_encoder(name: str, **overrides: Any) -> nn.Module:
     ValueError: name='focalnet_bass_srf' is not an encoder. Did you mean
     'focalnet_base_srf'? Available: focalnet_test, ...
     """
-    key = name if name in ENCODERS else f"{name}_srf"
-    if key not in ENCODERS:
+    endings = ("", "_srf", "_patch16")
+    key = next((name + e for e in endings if name + e in ENCODERS), None)
+    if key is None:
         close = difflib.get_close_matches(name, ENCODERS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(

@@ -4,9 +4,10 @@ The layout of a state dict (`layouts`) is recognised from its keys. Read are
 the weights of transformers (`FocalNetModel`, `FocalNetBackbone`,
 `FocalNetForImageClassification`, `ViTModel`, `ViTForImageClassification`;
 SpeechBrain's published `.ckpt` are of these), of timm, of microsoft/FocalNet,
-and our own. Heads, poolers, and the layer norm that precedes FocalNet's head,
-which our encoders do not have, are dropped by name and reported; anything
-else that is missing or left over is an error, and then nothing is loaded.
+of SpeechBrain's `Conv2dEncoder_v2`, and our own. Heads, poolers, and the layer
+norm that precedes FocalNet's head, which our encoders do not have, are dropped
+by name and reported; anything else that is missing or left over is an error,
+and then nothing is loaded.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class LoadReport:
 
 
 def load_weights(
-    encoder: nn.Module, source: Mapping[str, Any] | str | Path
+    encoder: nn.Module,
+    source: Mapping[str, Any] | str | Path,
+    layouts: Sequence[Layout] = LAYOUTS,
 ) -> LoadReport:
     """Load published weights into an encoder, all of them or none.
 
@@ -70,9 +73,12 @@ def load_weights(
     Arguments
     ---------
     encoder : torch.nn.Module
-        A `FocalNet` or a `ViT` of the size that the weights are for.
+        Of the size that the weights are for; or any other module, with
+        `layouts` of its own.
     source : mapping or str or Path
         A state dict, or a file of one: see `read_state_dict`.
+    layouts : sequence of Layout
+        Whose keys the weights may have; those of all encoders by default.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def load_weights(
     else:
         label, content = f"source={source}", read_state_dict(source)
     weights, beside = _unwrap(content)
-    layout = _recognize(weights, label)
+    layout = _recognize(weights, layouts, label)
     heads = [key for key in weights if layout.drops(key)]
     renamed, names = _rename(weights, layout)
     wanted = encoder.state_dict()
@@ -112,7 +118,8 @@ def load_weights(
     if any(faults.values()):
         raise ModelError(
             f"{label} ({layout.name}) does not fit {type(encoder).__name__}: "
-            f"{_list(faults)}. Build the encoder that the weights are for."
+            f"{_list(faults)}. Build the encoder or decoder that the weights "
+            "are for."
         )
     encoder.load_state_dict(fitted)
     kernels = [key for key in PATCH_KERNELS if key in fitted]
@@ -129,7 +136,9 @@ def _unwrap(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return dict(content), []
 
 
-def _recognize(weights: Mapping[str, Any], label: str) -> Layout:
+def _recognize(
+    weights: Mapping[str, Any], layouts: Sequence[Layout], label: str
+) -> Layout:
     """Return the first layout whose marker is in a key."""
     others = [
         str(key)
@@ -138,10 +147,10 @@ def _recognize(weights: Mapping[str, Any], label: str) -> Layout:
     ]
     if others:
         raise ModelError(f"{label} has {_list({'no tensors': others})}.")
-    for layout in LAYOUTS:
+    for layout in layouts:
         if any(re.search(layout.marker, key) for key in weights):
             return layout
-    known = ", ".join(layout.name for layout in LAYOUTS)
+    known = ", ".join(layout.name for layout in layouts)
     raise ModelError(
         f"{label} is of no known layout ({known}); it has "
         f"{_list({'keys': list(weights)}) or 'no keys'}."
@@ -185,17 +194,18 @@ def _are_stackable(tensors: Sequence[Tensor]) -> bool:
     return same and all(_is_numeric(tensor) for tensor in tensors)
 
 
-def _is_numeric(weight: Tensor) -> bool:
-    """Whether there are floating-point numbers in it, in the usual order."""
+def _is_numeric(weight: Tensor, ours: Tensor | None = None) -> bool:
+    """Whether floats, or counts if ours are, are in it in the usual order."""
     dense = weight.layout is torch.strided and not weight.is_meta
-    return dense and weight.dtype in DTYPES
+    counts = ours is not None and not ours.is_floating_point()
+    return dense and weight.dtype in ((torch.int64,) if counts else DTYPES)
 
 
 def _fit(weight: Tensor, wanted: Mapping[str, Tensor], key: str) -> Tensor:
     """Bring a weight to our precision, and to our shape if that is exact."""
-    if key not in wanted or not _is_numeric(weight):
+    ours = wanted.get(key)
+    if ours is None or not _is_numeric(weight, ours):
         return weight
-    ours = wanted[key]
     weight = weight.to(ours.dtype)
     if weight.dim() == 4 and key in PATCH_KERNELS and ours.shape[1] == 1:
         return weight.sum(1, keepdim=True)
@@ -209,7 +219,9 @@ def _faults(
 ) -> dict[str, list[str]]:
     """Say what is wrong with weights that have our names."""
     both = {key: fitted[key] for key in wanted if key in fitted}
-    numeric = {key: w for key, w in both.items() if _is_numeric(w)}
+    numeric = {k: w for k, w in both.items() if _is_numeric(w, wanted[k])}
+    others = [key for key in both if key not in numeric]
+    floats = {key for key in others if wanted[key].is_floating_point()}
     return {
         "missing": [key for key in wanted if key not in fitted],
         "of another shape": [
@@ -218,7 +230,10 @@ def _faults(
             if w.shape != wanted[key].shape
         ],
         "no dense floats": [
-            f"{key} {w.dtype}" for key, w in both.items() if key not in numeric
+            f"{key} {both[key].dtype}" for key in others if key in floats
+        ],
+        "no int64 counts": [
+            f"{key} {both[key].dtype}" for key in others if key not in floats
         ],
         "not finite": [
             key for key, w in numeric.items() if not w.isfinite().all()

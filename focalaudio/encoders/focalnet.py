@@ -303,5 +303,6 @@ class FocalNet(nn.Module):
         grid, maps = image, []
         for stage in self.stages:
             grid, modulator = stage(grid)
-            maps.append(modulator.norm(dim=1))
+            # in full precision: low precision ties whole regions of a map
+            maps.append(modulator.float().norm(dim=1))
         return EncoderOutput(grid, grid.mean((2, 3)), tuple(maps))

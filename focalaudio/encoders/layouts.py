@@ -2,8 +2,9 @@
 
 A layout is how one project names an encoder's weights; `LAYOUTS` lists those
 of transformers (the keys of version 5 and of older versions), timm,
-microsoft/FocalNet and ourselves. `checkpoints` applies them. Queries, keys
-and values, which transformers keep apart, are called `q`, `k` and `v` here.
+microsoft/FocalNet, SpeechBrain and ourselves. `checkpoints` applies them.
+Queries, keys and values, which transformers keep apart, are called `q`, `k`
+and `v` here.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ def _next_stage(match: re.Match[str]) -> str:
     return f"stages.{int(match[1]) + 1}.embedding."
 
 
+def _conv_stage(match: re.Match[str]) -> str:
+    """Ours count from 0 and are the parts of a stage, theirs stand alone."""
+    part = {"conv": "conv", "bn": "norm"}[match[1]]
+    return f"stages.{int(match[2]) - 1}.{part}."
+
+
 MLP = ((r"\.fc1\.", ".expand."), (r"\.fc2\.", ".reduce."))
 FOCAL_BLOCK = (
     (r"\.norm1\.", ".norm_modulation."),
@@ -93,7 +100,7 @@ VIT_TRANSFORMERS = (
     *MLP,
 )
 LAYOUTS = (
-    Layout("focalaudio", r"\.project_in\.weight$"),
+    Layout("focalaudio", r"\.project_in\.weight$|^stages\.0\.conv\."),
     Layout(
         "transformers FocalNet",
         r"\.modulation\.projection_in\.",
@@ -148,6 +155,14 @@ LAYOUTS = (
             (r"\.attn\.qkv\.", ".attention.project_in."),
             (r"\.attn\.proj\.", ".attention.project_out."),
             *MLP,
+        ),
+    ),
+    Layout(
+        "SpeechBrain Conv2d",
+        r"^resblock\.",
+        renames=(
+            (r"^(conv|bn)([1-4])\.", _conv_stage),
+            (r"^resblock\.", "residual."),
         ),
     ),
 )

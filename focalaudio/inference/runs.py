@@ -197,7 +197,12 @@ def fill_weights(module: nn.Module, path: Path) -> None:
     >>> torch.save(classifier.state_dict(), path)
     >>> fill_weights(classifier, path)
     """
-    state = read_state_dict(existing(path))
+    try:
+        state = read_state_dict(existing(path))
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ModelError(f"{path} is damaged: {error}") from error
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -288,10 +293,10 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     ModelError
         If a key is missing, or the file is not YAML.
     """
-    text = existing(path).read_text(encoding="utf-8")
     try:
+        text = existing(path).read_text(encoding="utf-8")
         values = yaml.load(text, Loader=PlainLoader)  # noqa: S506
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds no keys; is it a run's own file?")

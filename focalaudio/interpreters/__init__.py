@@ -1,10 +1,11 @@
 """`classifier output -> saliency -> mask -> kept / removed -> wavs`.
 
-base       Interpretation, and the one pipeline that all interpreters share
-by_design  the encoder's own maps, thresholded
-piq        a mask drawn by a trained decoder
-decoders   PIQ's decoders: features -> quantizer -> mask
-quantizer  a codebook that is partitioned by class
+base             Interpretation, and the one pipeline of all interpreters
+by_design        the encoder's own maps, thresholded
+piq              a mask drawn by a trained decoder
+decoders         PIQ's decoders: features -> quantizer -> mask
+decoder_weights  published weights -> a decoder
+quantizer        a codebook that is partitioned by class
 """
 
 from focalaudio.interpreters.base import Interpretation, Interpreter

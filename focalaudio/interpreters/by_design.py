@@ -75,13 +75,13 @@ class ByDesignInterpreter(Interpreter):
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """See `Interpreter.explain`; these maps are the same for every class."""
-        shape = tuple(spectrum.log_magnitude.shape[1:])
+        """See `Interpreter.explain`; the maps are the same for every class."""
+        _, time, freq = spectrum.log_magnitude.shape
         # in full precision: low precision ties whole regions at the threshold
         names = self.classifier.encoder.map_names
         chosen = [output.maps[names.index(n)].float() for n in self.map_names]
         maps = combine_maps(chosen)
-        saliency = resize_maps(maps, spectrum.n_frames, shape)
+        saliency = resize_maps(maps, spectrum.n_frames, (time, freq))
         mask = quantile_mask(saliency, self.quantile, spectrum.n_frames)
         return saliency, mask
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.encoders.conv2d import ResidualBlock
 from focalaudio.interpreters.quantizer import Quantized, Quantizer
 
 
@@ -43,40 +44,12 @@ class Decoded:
     quantized: Quantized
 
 
-class ResidualBlock(nn.Module):
-    """A residual block of a 3 x 3 and a 1 x 1 convolution.
-
-    Arguments
-    ---------
-    dim : int
-        Channels.
-
-    Example
-    -------
-    >>> import torch
-    >>> ResidualBlock(4)(torch.ones(2, 4, 5, 5)).shape
-    torch.Size([2, 4, 5, 5])
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.block = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1),
-            nn.BatchNorm2d(dim),
-            nn.ReLU(),
-            nn.Conv2d(dim, dim, 1),
-            nn.BatchNorm2d(dim),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map `[batch, dim, rows, cols]` to the same shape."""
-        return features + self.block(features)
-
-
+Size = int | tuple[int, int]
+Layers = tuple[tuple[Size, Size], ...]
 # kernel, stride of the transposed convolutions, rows and columns apart; what
 # follows each but the last is a ReLU and a batch norm
-CONV2D_LAYERS = ((3, 2), (4, 2), (4, 2), (4, 2), (12, 1))
-SQUARE_LAYERS = (
+CONV2D_LAYERS: Layers = ((3, 2), (4, 2), (4, 2), (4, 2), (12, 1))
+SQUARE_LAYERS: Layers = (
     (3, (4, 5)),
     ((4, 1), 2),
     ((4, 1), 2),
@@ -85,7 +58,7 @@ SQUARE_LAYERS = (
 )
 # layout -> transposed convolutions, enlargement of the encoder's features, and
 # how many of the 431 frames of 5 s the output lacks
-LAYOUTS = {
+LAYOUTS: dict[str, tuple[Layers, int, int]] = {
     "conv2d": (CONV2D_LAYERS, 1, 14),
     "focalnet": (SQUARE_LAYERS, 2, 0),
     "vit": (SQUARE_LAYERS, 1, 0),
@@ -151,7 +124,7 @@ class PaperDecoder(nn.Module):
         self.apply(init_convolution)
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
-        """Decode `[batch, n_features, rows, cols]` for the classes `[batch]`."""
+        """Decode `[batch, n_features, rows, cols]` for classes `[batch]`."""
         if self.enlargement > 1:
             features = F.interpolate(
                 features,
@@ -167,7 +140,7 @@ class PaperDecoder(nn.Module):
 
 
 def init_convolution(module: nn.Module) -> None:
-    """Initialize a convolution as the published decoders do (Xavier, zero bias).
+    """Initialize a convolution as published: Xavier weights, zero bias.
 
     Arguments
     ---------
@@ -236,7 +209,7 @@ class LightDecoder(nn.Module):
         self.to_mask = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
-        """Decode `[batch, n_features, rows, cols]` for the classes `[batch]`."""
+        """Decode `[batch, n_features, rows, cols]` for classes `[batch]`."""
         rows, cols = features.shape[2:]
         # an even grid survives the stride of two
         padded = F.pad(features, (0, cols % 2, 0, rows % 2), mode="replicate")

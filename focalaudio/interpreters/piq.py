@@ -37,7 +37,8 @@ class PIQLoss:
 
     Example
     -------
-    >>> PIQLoss(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0)).total(0.5)
+    >>> loss = PIQLoss(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0))
+    >>> loss.total(0.5)
     tensor(5.5000)
     """
 
@@ -143,11 +144,12 @@ class PIQInterpreter(Interpreter):
             With gradients.
         """
         logits = stretch(decoded, spectrum)
-        loud = find_loud_cells(spectrum.log_magnitude, self.threshold)
+        cells = own_cells(spectrum).expand_as(logits)
+        # a clip's end rings on in the padding, which must not set its maximum
+        loud = find_loud_cells(spectrum.log_magnitude * cells, self.threshold)
         errors = F.binary_cross_entropy_with_logits(
             logits, loud.to(logits), reduction="none"
         )
-        cells = own_cells(spectrum).expand_as(errors)
         clips = (errors * cells).sum((1, 2)) / cells.sum((1, 2))
         latents, codes = decoded.latents, decoded.quantized.codes
         return PIQLoss(

@@ -31,8 +31,9 @@ class Quantized:
 
     Example
     -------
-    >>> output = Quantizer(8, 4, n_classes=2)(torch.rand(1, 4, 3, 3), torch.tensor([1]))
-    >>> output.indices.shape, bool((output.indices >= 4).all())
+    >>> quantizer = Quantizer(8, 4, n_classes=2)
+    >>> quantized = quantizer(torch.rand(1, 4, 3, 3), torch.tensor([1]))
+    >>> quantized.indices.shape, bool((quantized.indices >= 4).all())
     (torch.Size([1, 3, 3]), True)
     """
 
@@ -137,11 +138,15 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def find_nearest(self, vectors: Tensor, class_ids: Tensor) -> Tensor:
-        """Return the index `[batch, n]` of the nearest code the class may use."""
+        """Return the nearest code `[batch, n]` that the class may use."""
         permitted = (self.code_classes == class_ids[:, None]) | (
             self.code_classes == SHARED
         )
-        codebook = self.codebook.to(vectors.dtype)
-        # |v - c|^2 without |v|^2, which is the same for all codes
-        distances = codebook.square().sum(1) - 2 * vectors @ codebook.T
+        codebook = self.codebook.float()
+        # in full precision: low precision ties neighbors and overflows
+        with torch.autocast(vectors.device.type, enabled=False):
+            # |v - c|^2 without |v|^2, which is the same for all codes
+            products = vectors.float() @ codebook.T
+        distances = codebook.square().sum(1) - 2 * products
+        distances = distances.clamp(max=torch.finfo(torch.float).max)
         return distances.masked_fill(~permitted[:, None], torch.inf).argmin(-1)

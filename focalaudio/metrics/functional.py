@@ -35,7 +35,7 @@ def correct(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def fidelity(logits: Tensor, kept_logits: Tensor) -> Tensor:
-    """Say where the kept part gets the same class: `1[argmax f(kept) = argmax f(X)]`.
+    """Say where the class stays: `1[argmax f(kept) = argmax f(X)]`.
 
     Also known as Fid-In or input fidelity; top-1.
 
@@ -108,7 +108,7 @@ def faithfulness(probability: Tensor, removed_probability: Tensor) -> Tensor:
 def faithfulness_of_kept(
     probability: Tensor, kept_probability: Tensor
 ) -> Tensor:
-    """Return what the prediction loses by keeping only a part: `f(X) - f(kept)`.
+    """Return what is lost by keeping only a part: `f(X) - f(kept)`.
 
     This is what the public implementation of arXiv 2402.02754 logs as
     faithfulness; never to be mixed with `faithfulness`.
@@ -155,7 +155,8 @@ def energy_share(mask: Tensor, stft: Tensor) -> Tensor:
     tensor([0.2500])
     """
     energy = stft.square().sum(-1)
-    return (energy * mask.to(energy.dtype) ** 2).sum((1, 2)) / energy.sum((1, 2))
+    kept = energy * mask.to(energy.dtype) ** 2
+    return kept.sum((1, 2)) / energy.sum((1, 2))
 
 
 def judge_parts(

@@ -95,9 +95,7 @@ def test_each_clip_is_decoded_once_in_several_epochs(folder, monkeypatch):
 def test_batches_do_not_touch_what_is_remembered(folder):
     data = open_esc50(folder, **FOLDS, reader=ClipReader(16000, None))
     before = [clip["sig"].clone() for clip in data.test]
-    loader = SaveableDataLoader(
-        data.test, batch_size=3, collate_fn=PaddedBatch
-    )
+    loader = SaveableDataLoader(data.test, batch_size=3, collate_fn=PaddedBatch)
     for batch in loader:
         batch.sig.data.zero_()
     assert all(map(torch.equal, before, [clip["sig"] for clip in data.test]))

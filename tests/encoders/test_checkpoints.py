@@ -214,6 +214,13 @@ def test_one_channel_is_the_image_repeated(build):
     assert_equal(ours(image).maps[0], repeated.maps[0])
 
 
+def test_only_the_patch_kernel_is_summed():
+    encoder = build_focalnet()
+    weights, key = encoder.state_dict(), "stages.0.blocks.0.modulation.levels.0"
+    dense = weights[f"{key}.weight"].expand(-1, 16, -1, -1)
+    refuse(weights | {f"{key}.weight": dense}, "1 of another shape", encoder)
+
+
 def test_one_channel_is_not_made_three():
     with pytest.raises(ModelError, match="1 of another shape .stages.0.embedd"):
         load_weights(

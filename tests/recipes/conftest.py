@@ -25,14 +25,15 @@ def script(name):
     return ROOT / "recipes" / "ESC50" / f"{name}.py"
 
 
-def arguments(name, out, flags=(), **options):
-    """A recipe's command line, after the script."""
+def build_command(name, out, flags=(), **options):
+    """A script and its arguments."""
     values = TINY | options if name == "train_classifier" else options
-    argv = [str(ROOT / "hparams" / f"{name}.yaml"), "--noprogressbar"]
-    argv += ["--device", "cpu", "--output_folder", str(out), *flags]
+    command = [script(name), ROOT / "hparams" / f"{name}.yaml"]
+    command += ["--device", "cpu", "--noprogressbar", *flags]
+    command += ["--output_folder", out]
     for key, value in values.items():
-        argv += [f"--{key}", str(value)]
-    return argv
+        command += [f"--{key}", value]
+    return [str(part) for part in command]
 
 
 def run(name, out, flags=(), **options):
@@ -40,18 +41,20 @@ def run(name, out, flags=(), **options):
     spec = importlib.util.spec_from_file_location(name, script(name))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.main(arguments(name, out, flags, **options))
+    module.main(build_command(name, out, flags, **options)[1:])
     return Path(out)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
+    """One thread, as the processes have that are started from here."""
     threads, hook = torch.get_num_threads(), sys.excepthook
-    handlers = list(logging.root.handlers)
+    handlers, level = list(logging.root.handlers), logging.root.level
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     sys.excepthook, logging.root.handlers = hook, handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +65,8 @@ def recipe():
 
 @pytest.fixture(scope="session")
 def command():
-    """`command(name, out, flags, **options)` is a script and its arguments."""
-
-    def build(name, out, flags=(), **options):
-        return [str(script(name)), *arguments(name, out, flags, **options)]
-
-    return build
+    """`command(name, out, flags, **options)`: a script and its arguments."""
+    return build_command
 
 
 @pytest.fixture(scope="session")

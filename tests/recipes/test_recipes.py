@@ -1,14 +1,273 @@
 """The recipes, run as a user runs them, on sounds that are made here."""
 
 import json
+import shutil
+import socket
+
+import pandas as pd
+import pytest
+import torch
+
+from focalaudio.audio import load_wav, write_wav
+from focalaudio.data.synthetic import CLASSES, write_dataset
+from focalaudio.errors import DataError, ModelError
+from focalaudio.inference import load_model
+
+TEST_CLIPS = 3
+LEFT_BY_BOTH = {"clips.csv", "env.log", "hyperparams.yaml", "metrics.json"}
+LEFT_BY_TRAINING = LEFT_BY_BOTH | {
+    "confusion.png",
+    "history.csv",
+    "learning_curve.png",
+    "save",
+    "train_log.txt",
+}
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def rows_of(folder):
+    return pd.read_csv(folder / "clips.csv")
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def weights_of(folder):
+    return load_model(folder).classifier.state_dict()
+
+
+def is_same(one, other):
+    return all(torch.equal(one[key], other[key]) for key in one | other)
 
 
 def test_training_leaves_the_listed_files(trained):
-    print(sorted(p.name for p in trained.iterdir()), sorted(p.name for p in (trained/"save").glob("*/*")))
-    print((trained/"train_log.txt").read_text())
-    print((trained/"history.csv").read_text())
+    assert names_in(trained) >= LEFT_BY_TRAINING
+    assert "label_encoder.txt" in names_in(trained / "save")
+    assert len(list(trained.glob("save/CKPT+*"))) in (1, 2)
+    assert "Python" in (trained / "env.log").read_text()
 
 
-def test_interp(interpreted):
-    print(sorted(p.name for p in interpreted.rglob("*")))
-    print((interpreted/"metrics.json").read_text())
+def test_training_reports_every_epoch_and_every_test_clip(trained, dataset):
+    history, log = (
+        pd.read_csv(trained / "history.csv"),
+        trained / "train_log.txt",
+    )
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert [
+        line.split(",")[0] for line in log.read_text().splitlines()[:3]
+    ] == [f"epoch: {epoch}" for epoch in (1, 2, 3)]
+    rows = rows_of(trained)
+    tested = {path.stem for path in (dataset / "audio").glob("5-*.wav")}
+    assert set(rows["clip_id"]) == tested
+    assert len(rows) == metrics_of(trained)["n_clips"] == TEST_CLIPS
+    assert metrics_of(trained)["accuracy"] == rows["correct"].mean()
+
+
+def test_a_loaded_model_says_what_the_run_said(trained, dataset):
+    model = load_model(trained)
+    for row in rows_of(trained).to_dict("records"):
+        wav = model.reader(str(dataset / "audio" / f"{row['clip_id']}.wav"))
+        with torch.no_grad():
+            spectrum = model.spectrogram(wav[None])
+            output = model.classifier(spectrum.log_magnitude)
+        probability = output.probs.max().item()
+        assert probability == pytest.approx(row["probability"], abs=1e-6)
+        assert model.labels[output.class_ids] == row["predicted"]
+
+
+def test_a_seed_gives_its_run_again(recipe, dataset, trained, tmp_path):
+    again = recipe("train_classifier", tmp_path / "a", data_folder=dataset)
+    assert is_same(weights_of(again), weights_of(trained))
+    for name in ("train_log.txt", "metrics.json", "clips.csv", "history.csv"):
+        assert (again / name).read_text() == (trained / name).read_text()
+    other = recipe(
+        "train_classifier", tmp_path / "b", data_folder=dataset, seed=1
+    )
+    assert not is_same(weights_of(other), weights_of(trained))
+
+
+def test_testing_alone_gives_the_same_result(
+    recipe, dataset, trained, tmp_path
+):
+    run = tmp_path / "copy"
+    shutil.copytree(trained, run)
+    wanted = [
+        (run / name).read_text() for name in ("metrics.json", "clips.csv")
+    ]
+    for name in ("metrics.json", "clips.csv", "history.csv"):
+        (run / name).unlink()
+    recipe("train_classifier", run, ["--test_only"], data_folder=dataset)
+    got = [(run / name).read_text() for name in ("metrics.json", "clips.csv")]
+    assert got == wanted
+    assert len(pd.read_csv(run / "history.csv")) == 3
+    log = (run / "train_log.txt").read_text().splitlines()
+    assert log[:4] == (trained / "train_log.txt").read_text().splitlines()
+    assert log[4:] == log[3:4]
+
+
+def test_what_was_never_trained_is_not_tested(recipe, dataset, tmp_path):
+    with pytest.raises(ModelError, match="holds no checkpoint"):
+        recipe(
+            "train_classifier", tmp_path, ["--test_only"], data_folder=dataset
+        )
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_try_needs_no_network(
+    recipe, dataset, trained, tmp_path, monkeypatch
+):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a socket was opened")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    run = recipe(
+        "train_classifier", tmp_path / "a", ["--debug"], data_folder=dataset
+    )
+    assert names_in(run) >= LEFT_BY_TRAINING
+    assert not list(run.glob("save/CKPT+*"))
+    out = recipe(
+        "interpret",
+        tmp_path / "b",
+        ["--debug"],
+        data_folder=dataset,
+        classifier=trained,
+        max_clips=0,
+    )
+    assert names_in(out) >= LEFT_BY_BOTH
+
+
+def test_half_precision_trains_and_tests(recipe, dataset, tmp_path):
+    flags = ["--precision", "bf16", "--eval_precision", "bf16"]
+    run = recipe(
+        "train_classifier",
+        tmp_path / "a",
+        flags,
+        data_folder=dataset,
+        number_of_epochs=1,
+    )
+    assert 0 < metrics_of(run)["loss"] < 10
+    assert all(v.dtype == torch.float32 for v in weights_of(run).values())
+    out = recipe(
+        "interpret",
+        tmp_path / "b",
+        flags,
+        data_folder=dataset,
+        classifier=run,
+        max_clips=0,
+    )
+    assert metrics_of(out)["n_clips"] == TEST_CLIPS
+
+
+def test_interpretation_leaves_sounds_and_a_picture_of_each_clip(interpreted):
+    assert names_in(interpreted) >= LEFT_BY_BOTH
+    clips = rows_of(interpreted)["clip_id"]
+    endings = ("_input.wav", "_kept.wav", "_removed.wav", ".png")
+    assert names_in(interpreted / "interpretations") == {
+        f"{clip}{ending}" for clip in clips for ending in endings
+    }
+
+
+def test_interpretation_tests_what_training_tested(interpreted, trained):
+    own, training = rows_of(interpreted), rows_of(trained)
+    assert own["clip_id"].tolist() == training["clip_id"].tolist()
+    assert own["predicted"].tolist() == training["predicted"].tolist()
+    pd.testing.assert_series_equal(own["probability"], training["probability"])
+    metrics = metrics_of(interpreted)
+    assert metrics["accuracy"] == metrics_of(trained)["accuracy"]
+    assert metrics["n_clips"] == TEST_CLIPS
+    for name in ("fidelity", "faithfulness", "faithfulness_of_kept"):
+        assert metrics[name] == pytest.approx(own[name].mean(), abs=1e-9)
+
+
+def test_an_overridden_quantile_is_used_and_recorded(
+    recipe, dataset, trained, tmp_path
+):
+    out = recipe(
+        "interpret",
+        tmp_path,
+        data_folder=dataset,
+        classifier=trained,
+        quantile=0,
+        max_clips=0,
+    )
+    assert metrics_of(out)["quantile"] == 0
+    assert metrics_of(out)["fidelity"] == 1
+    assert "interpretations" not in names_in(out)
+
+
+@pytest.fixture(scope="module")
+def uneven(dataset, tmp_path_factory):
+    """The same clips, cut to lengths from a fifth of a second to a second."""
+    folder = tmp_path_factory.mktemp("uneven") / "dataset"
+    shutil.copytree(dataset, folder)
+    for number, path in enumerate(sorted((folder / "audio").glob("*.wav"))):
+        wav = load_wav(path, 16000)
+        write_wav(path, wav[: 3200 + 911 * number], 16000)
+    return folder
+
+
+def test_whole_clips_of_any_length(recipe, uneven, tmp_path):
+    run = recipe(
+        "train_classifier",
+        tmp_path / "run",
+        data_folder=uneven,
+        clip_seconds="null",
+        number_of_epochs=1,
+    )
+    outs = [
+        recipe(
+            "interpret",
+            tmp_path / f"by_{size}",
+            data_folder=uneven,
+            classifier=run,
+            batch_size=size,
+            max_clips=1,
+        )
+        for size in (1, 3)
+    ]
+    one, three = map(rows_of, outs)
+    pd.testing.assert_frame_equal(one, three, atol=1e-5, rtol=0)
+    clip = one["clip_id"][0]
+    whole = load_wav(uneven / "audio" / f"{clip}.wav", 16000)
+    for part in ("input", "kept", "removed"):
+        path = outs[0] / "interpretations" / f"{clip}_{part}.wav"
+        assert load_wav(path, 16000).shape == whole.shape
+
+
+def test_other_classes_are_refused_before_any_work(recipe, trained, tmp_path):
+    other = write_dataset(
+        tmp_path / "data",
+        clips_per_class=5,
+        seed=0,
+        seconds=1.0,
+        classes=CLASSES[1:4],
+    )
+    with pytest.raises(DataError, match=f"does not know: {CLASSES[3]};"):
+        recipe(
+            "interpret", tmp_path / "out", data_folder=other, classifier=trained
+        )
+    assert not (tmp_path / "out").exists()
+    run = tmp_path / "copy"
+    shutil.copytree(trained, run)
+    labels = (run / "save" / "label_encoder.txt").read_text()
+    with pytest.raises(DataError, match="other labels"):
+        recipe("train_classifier", run, data_folder=other)
+    assert (run / "save" / "label_encoder.txt").read_text() == labels
+
+
+def test_folds_that_overlap_are_refused_before_any_work(
+    recipe, dataset, tmp_path
+):
+    with pytest.raises(DataError, match="fold"):
+        recipe(
+            "train_classifier",
+            tmp_path / "out",
+            data_folder=dataset,
+            test_folds="[3]",
+        )
+    assert not (tmp_path / "out").exists()

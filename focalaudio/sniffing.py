@@ -1,0 +1,294 @@
+"""The bytes of a file -> what it is, and whether all of it is there.
+
+Nothing is decoded: a few bytes at the start or the end say what a file looks
+like, what its header declares and whether it is cut off, in words for users.
+"""
+
+import errno
+import os
+import struct
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+from focalaudio.errors import AudioError
+
+MIN_RATE, MAX_RATE = 1_000, 10_000_000  # Hz; beyond: a header gone wrong
+MAX_FRAMES = 2**40  # libsndfile says 2**63 - 1 when the header is silent
+
+OGG_PAGE = 65_307  # bytes of the longest page
+OGG_LAST_PAGE = 4  # flag in a page's header
+# Byte order and name of the chunk that holds the samples.
+SAMPLE_CHUNKS = {
+    b"RIFF": ("<", b"data"),
+    b"RIFX": (">", b"data"),
+    b"RF64": ("<", b"data"),
+    b"FORM": (">", b"SSND"),
+}
+# Written by recorders that stream and cannot come back to fill the size in.
+UNKNOWN_SIZES = {0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000}
+
+READABLE = {
+    b"RIFF": "a WAV file",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"ID3": "an MP3 file",
+    b"\xff\xfb": "an MP3 file",
+}
+FOREIGN = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF document",
+    b"\x1aE\xdf\xa3": "a Matroska or WebM video",
+    b"version https://git-lfs": "a Git LFS pointer (git lfs pull gets it)",
+}
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what is not a file, before anything waits for its bytes.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        A path given by a user.
+
+    Raises
+    ------
+    FileNotFoundError, AudioError
+        If there is nothing; if it is a folder, a pipe or a device.
+
+    Example
+    -------
+    >>> check_is_file(Path("."))
+    Traceback (most recent call last):
+    focalaudio.errors.AudioError: . is a folder; give one of its audio files.
+    """
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder; give one of its audio files.")
+    if not path.exists():
+        raise FileNotFoundError(
+            errno.ENOENT, "No such audio file", str(path.absolute())
+        )
+    if not path.is_file():
+        raise AudioError(f"{path} is a pipe or device; save it to a file.")
+
+
+def check_header(
+    path: Path, sample_rate: int, n_frames: int, container: str
+) -> None:
+    """Refuse a header of no sound, or of an Ogg file that is cut off.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file.
+    sample_rate : int
+        As declared, Hz; good from 1000 to 10 million.
+    n_frames : int
+        As declared; 2**63 - 1 where the header is silent.
+    container : str
+        libsndfile's name for it, such as WAV; the pages of OGG are checked.
+
+    Raises
+    ------
+    AudioError
+        If the rate or the length is impossible, there are 0 samples, or the
+        last page is missing.
+
+    Example
+    -------
+    >>> check_header(Path("a.wav"), 16000, 80000, "WAV")
+    >>> check_header(Path("a.wav"), 7, 80000, "WAV")
+    Traceback (most recent call last):
+    focalaudio.errors.AudioError: a.wav says sample_rate=7 Hz, which must be ...
+    """
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise AudioError(
+            f"{path} says sample_rate={sample_rate} Hz, which must be "
+            f"{MIN_RATE} to {MAX_RATE}; the header is damaged or not of sound."
+        )
+    if n_frames > MAX_FRAMES:
+        raise AudioError(
+            f"{path} does not say how long it is; re-encode it, for instance "
+            "with `ffmpeg -i OLD NEW.wav`."
+        )
+    if container == "OGG" and _ogg_is_cut(path):
+        raise AudioError(
+            f"{path} ({_size(path)} bytes) is an Ogg file that is cut off; "
+            "fetch it again, or save the rest with `ffmpeg -i OLD NEW.wav`."
+        )
+    if not n_frames:
+        raise AudioError(f"{path} is empty: a header and 0 samples.")
+
+
+def declared_per_present(path: Path) -> float:
+    """Divide the bytes of samples that a header promises by those there.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        An existing file; WAV, RF64 and AIFF declare their bytes.
+
+    Returns
+    -------
+    float
+        Above 1 for a file that is cut off; 1 or less for a whole one, and
+        for every format that does not say.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "cut.wav"
+    >>> head = struct.pack("<4sI4s4sI", b"RIFF", 20, b"WAVE", b"data", 8)
+    >>> _ = path.write_bytes(head + bytes(4))
+    >>> declared_per_present(path)
+    2.0
+    """
+    with open(path, "rb") as file:
+        order, wanted = SAMPLE_CHUNKS.get(file.read(12)[:4], ("<", None))
+        declared, long_size = 0, 0
+        while wanted and len(header := file.read(8)) == 8:
+            name, declared = struct.unpack(f"{order}4sI", header)
+            if name == wanted:
+                break
+            if name == b"ds64":
+                long_size = _peek_data_size(file)
+            file.seek(declared + declared % 2, os.SEEK_CUR)
+        present = _size(path) - file.tell()
+    if declared in UNKNOWN_SIZES:
+        declared = long_size
+    return declared / present if present > 0 else 1.0
+
+
+def report_cut(
+    path: Path, declared: float, present: float, strict: bool
+) -> None:
+    """Say how much of a file is missing.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file.
+    declared : float
+        Length that its header gives, in seconds.
+    present : float
+        Length of what can be read, in seconds.
+    strict : bool
+        Whether that is an error.
+
+    Raises
+    ------
+    AudioError
+        If `strict`; else a warning is given, which points two calls further
+        up than the caller: at whoever asked for the sound.
+
+    Example
+    -------
+    >>> report_cut(Path("a.wav"), 5, 2, strict=True)
+    Traceback (most recent call last):
+    focalaudio.errors.AudioError: a.wav is cut off: it declares 5.00 s but ...
+    """
+    message = (
+        f"{path} is cut off: it declares {declared:.2f} s "
+        f"but holds {present:.2f} s"
+    )
+    if strict:
+        raise AudioError(f"{message}; fetch it again, or use strict=False.")
+    warnings.warn(f"{message}, which is what is read.", stacklevel=4)
+
+
+def describe_unreadable(path: Path, reason: str) -> str:
+    """Say what a file that cannot be read looks like, and what to do.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        An existing file.
+    reason : str
+        The decoder's own words.
+
+    Returns
+    -------
+    str
+        One sentence, to be the message of an `AudioError`.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> _ = path.write_bytes(b"%PDF-1.7")
+    >>> describe_unreadable(path, "Format not recognised")
+    '...a.wav (8 bytes) cannot be read: it looks like a PDF document ...'
+    """
+    with open(path, "rb") as file:
+        kind = looks_like(file.read(512))
+    advice = "give a WAV, FLAC, Ogg or MP3 file; ffmpeg converts most others"
+    if kind in READABLE.values():
+        advice = "it is cut off, damaged or of a rare encoding; fetch it again"
+    return (
+        f"{path} ({_size(path)} bytes) cannot be read: it looks like {kind} "
+        f"({reason}); {advice}."
+    )
+
+
+def looks_like(head: bytes) -> str:
+    """Say in words what a file's first bytes are.
+
+    Arguments
+    ---------
+    head : bytes
+        At least 24 of them, if the file has so many.
+
+    Returns
+    -------
+    str
+        A noun with its article; text and unknown data are told apart.
+
+    Example
+    -------
+    >>> looks_like(b"fLaC and so on")
+    'a FLAC file'
+    """
+    if not head:
+        return "an empty file"
+    if head[4:8] == b"ftyp":
+        return "an MP4 or M4A file"
+    for magic, kind in (READABLE | FOREIGN).items():
+        if head.startswith(magic):
+            return kind
+    return _looks_like_text(head)
+
+
+def _looks_like_text(head: bytes) -> str:
+    text = head.decode("utf-8", errors="ignore").strip("\ufeff \t\r\n")
+    if text.lower().startswith(("<!doctype html", "<html")):
+        return "an HTML page"
+    # One broken character is forgiven: `head` may end in the middle of it.
+    whole = head.decode("utf-8", errors="replace").count("\ufffd") <= 1
+    if whole and all(c.isprintable() or c.isspace() for c in text):
+        return "text"
+    return "unknown data, perhaps samples without a header"
+
+
+def _ogg_is_cut(path: Path) -> bool:
+    """Whether the last page is incomplete or not marked as the last."""
+    with open(path, "rb") as file:
+        file.seek(max(0, _size(path) - OGG_PAGE))
+        tail = file.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    if len(page) < 27 or not page[5] & OGG_LAST_PAGE:
+        return True
+    n_segments = page[26]
+    return len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments])
+
+
+def _peek_data_size(file: BinaryIO) -> int:
+    """Read the second number of RF64's list of 64-bit sizes."""
+    numbers = file.read(16)
+    file.seek(-len(numbers), os.SEEK_CUR)
+    return int.from_bytes(numbers[8:], "little")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size

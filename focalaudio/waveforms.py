@@ -1,0 +1,303 @@
+"""Waveform -> waveform: tensors only, no files.
+
+Time is the last dimension and samples are floating point, -1 to 1 where a
+file is to hold them. Nothing here changes its input.
+"""
+
+import math
+from numbers import Integral
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from focalaudio.errors import AudioError
+
+BLOCK_VALUES = 2**20  # samples of all channels in one step of a long job
+
+# Resampling kernel: torchaudio's defaults, written down for the odd ratios.
+ZERO_CROSSINGS, ROLLOFF = 6, 0.99
+MAX_BANK = 2**22  # from_rate * to_rate / gcd**2; beyond: gigabytes of kernels
+
+
+def mix_to_mono(audio: Tensor) -> Tensor:
+    """Average the channels.
+
+    Arguments
+    ---------
+    audio : torch.Tensor
+        `[..., channels, samples]`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[..., samples]`.
+
+    Raises
+    ------
+    ValueError
+        If there is no dimension of channels.
+
+    Example
+    -------
+    >>> mix_to_mono(torch.tensor([[1.0, 0.0], [0.0, 0.5]]))
+    tensor([0.5000, 0.2500])
+    """
+    if audio.dim() < 2:
+        raise ValueError(
+            f"audio has shape {tuple(audio.shape)} but must be "
+            "[channels, samples]; add the channel with wav[None]."
+        )
+    return audio.mean(dim=-2)
+
+
+def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Change the sample rate with a Hann-windowed sinc.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        `[..., samples]`, floating point.
+    from_rate : int
+        Rate of `wav` in Hz, at least 1.
+    to_rate : int
+        Wanted rate in Hz, at least 1; any pair of rates works.
+
+    Returns
+    -------
+    torch.Tensor
+        `[..., ceil(samples * to_rate / from_rate)]`; `wav` itself if the rates
+        are equal.
+
+    Raises
+    ------
+    ValueError
+        If a rate is not a whole number of Hz, at least 1.
+
+    Example
+    -------
+    >>> resample(torch.zeros(2, 441), 44100, 16000).shape
+    torch.Size([2, 160])
+    """
+    check_whole("from_rate", from_rate, 1)
+    check_whole("to_rate", to_rate, 1)
+    if from_rate == to_rate or not wav.numel():
+        return wav
+    divisor = math.gcd(from_rate, to_rate)
+    down, up = from_rate // divisor, to_rate // divisor
+    if down * up > MAX_BANK:
+        return _resample_directly(wav, down, up)
+
+    from torchaudio.functional import resample as resample_by_bank
+
+    return resample_by_bank(wav, down, up, ZERO_CROSSINGS, ROLLOFF)
+
+
+def normalize_peak(wavs: Tensor) -> Tensor:
+    """Scale every waveform to a largest magnitude of 1; silence stays silence.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        `[..., samples]`, any scale.
+
+    Returns
+    -------
+    torch.Tensor
+        Same shape, within -1 to 1, signs kept.
+
+    Example
+    -------
+    >>> normalize_peak(torch.tensor([[0.1, -0.2], [0.0, 0.0]]))
+    tensor([[ 0.5000, -1.0000],
+            [ 0.0000,  0.0000]])
+    """
+    if not wavs.numel():
+        return wavs
+    peak = wavs.abs().amax(dim=-1, keepdim=True)
+    return wavs / peak.masked_fill(peak == 0, 1)
+
+
+def fit_length(wav: Tensor, n_samples: int) -> Tensor:
+    """Cut the end off, or add zeros to it.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        `[..., samples]`.
+    n_samples : int
+        Wanted length, at least 0.
+
+    Returns
+    -------
+    torch.Tensor
+        `[..., n_samples]`.
+
+    Raises
+    ------
+    ValueError
+        If `n_samples` is negative.
+
+    Example
+    -------
+    >>> fit_length(torch.ones(2), 3)
+    tensor([1., 1., 0.])
+    """
+    check_whole("n_samples", n_samples, 0)
+    return F.pad(wav, (0, n_samples - wav.shape[-1]))
+
+
+def common_gain(*wavs: Tensor) -> float:
+    """Find one gain that brings all waveforms within -1 to 1.
+
+    Sounds that are to be compared must be written with the same gain.
+
+    Arguments
+    ---------
+    *wavs : torch.Tensor
+        Any shapes, any scale.
+
+    Returns
+    -------
+    float
+        Above 0, at most 1.
+
+    Raises
+    ------
+    AudioError
+        If a sample is not finite.
+
+    Example
+    -------
+    >>> common_gain(torch.tensor([0.5, -2.0]), torch.tensor([1.0]))
+    0.5
+    """
+    for index, wav in enumerate(wavs):
+        check_finite(wav, f"wavs[{index}]")
+    return 1 / max([1.0, *map(_peak, wavs)])
+
+
+def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
+    """Refuse NaN and infinite samples.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        `[..., samples]`.
+    name : str
+        What the message calls it: a path or an argument.
+    first : int
+        Position of `wav`'s first sample in a longer recording.
+
+    Raises
+    ------
+    AudioError
+        If a sample is not finite; gives the count and the first position.
+
+    Example
+    -------
+    >>> check_finite(torch.tensor([0.0, float("nan")]), "wav")
+    Traceback (most recent call last):
+    focalaudio.errors.AudioError: wav holds 1 NaN or infinite samples of 2, ...
+    """
+    bad = ~torch.isfinite(wav)
+    if not bad.any():
+        return
+    position = first + int(torch.atleast_1d(bad).nonzero()[:, -1].min())
+    raise AudioError(
+        f"{name} holds {int(bad.sum())} NaN or infinite samples of "
+        f"{wav.numel()}, the first at sample {position}; repair or remove it."
+    )
+
+
+def check_peak(wav: Tensor, name: str) -> None:
+    """Refuse samples that a file would clip.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        Any shape, finite.
+    name : str
+        What the message calls it: a path or an argument.
+
+    Raises
+    ------
+    AudioError
+        If a sample is beyond -1 to 1; gives the largest magnitude.
+
+    Example
+    -------
+    >>> check_peak(torch.tensor([0.5, -2.0]), "wav")
+    Traceback (most recent call last):
+    focalaudio.errors.AudioError: wav has peak=2, which must be at most 1 or ...
+    """
+    if (peak := _peak(wav)) > 1:
+        raise AudioError(
+            f"{name} has peak={peak:.4g}, which must be at most 1 or it would "
+            "be clipped; pass gain=common_gain(...) of all sounds to compare."
+        )
+
+
+def check_whole(
+    name: str, value: int, least: int, most: float = math.inf
+) -> None:
+    """Refuse a rate, a length or a count that is out of range.
+
+    Arguments
+    ---------
+    name : str
+        What the message calls it: the argument.
+    value : int
+        The number; a float is refused, even a whole one.
+    least : int
+        The smallest that is good.
+    most : float
+        The largest that is good.
+
+    Raises
+    ------
+    ValueError
+        If `value` is not a whole number from `least` to `most`.
+
+    Example
+    -------
+    >>> check_whole("n_frames", 0, 1)
+    Traceback (most recent call last):
+    ValueError: n_frames=0 must be a whole number, 1 to inf.
+    """
+    if not isinstance(value, Integral) or not least <= value <= most:
+        raise ValueError(
+            f"{name}={value} must be a whole number, {least} to {most}."
+        )
+
+
+def _peak(wav: Tensor) -> float:
+    return float(wav.detach().abs().max()) if wav.numel() else 0.0
+
+
+def _resample_directly(wav: Tensor, down: int, up: int) -> Tensor:
+    """Weight the neighbours of every output sample on their own.
+
+    Gives what a bank of `up` kernels gives, which is too big to hold where two
+    rates share no large divisor.
+    """
+    cutoff = ROLLOFF * min(1.0, up / down)  # of the input's Nyquist rate
+    width = math.ceil(ZERO_CROSSINGS / cutoff)
+    taps = torch.arange(-width, width + 2, device=wav.device)
+    padded = F.pad(wav, (width, width + 1))
+    n_out = -(-wav.shape[-1] * up // down)
+    rows = max(1, BLOCK_VALUES // (len(taps) * wav[..., 0].numel()))
+    outputs = []
+    for index in torch.arange(n_out, device=wav.device).split(rows):
+        left, phase = index * down // up, (index * down % up).double() / up
+        weights = cutoff * _sinc((taps - phase[:, None]) * cutoff)
+        near = padded[..., left[:, None] + taps + width]  # [..., rows, taps]
+        outputs.append((near * weights.to(wav)).sum(dim=-1))
+    return torch.cat(outputs, dim=-1)
+
+
+def _sinc(crossings: Tensor) -> Tensor:
+    """Sinc under a Hann window that ends at `ZERO_CROSSINGS`."""
+    inside = crossings.clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS)
+    window = torch.cos(inside * math.pi / ZERO_CROSSINGS / 2) ** 2
+    return torch.sinc(inside) * window

@@ -1,0 +1,280 @@
+import math
+import sys
+
+import pytest
+import speechbrain as sb
+import torch
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.epoch_loop import EpochCounter
+
+from focalaudio.augment import Augment, MaskSpectrogram, MixClips, TimeShift
+from focalaudio.brains import ClassifierBrain
+from focalaudio.brains.recoverables import History, WholeCheckpointer
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import build_encoder
+from focalaudio.errors import ModelError
+from focalaudio.experiment import TrainLoggers, build_logger
+from focalaudio.spectrogram import Spectrogram
+
+LABELS = ["low", "middle", "high"]
+WRITES = []  # what was opened for writing while a test watches
+WATCHING = []
+
+
+def watch(event, arguments):
+    if not WATCHING:
+        return
+    if event == "open" and set(str(arguments[1])) & set("wax+"):
+        WRITES.append(arguments[0])
+    if event in ("os.mkdir", "os.rename", "os.remove"):
+        WRITES.append(arguments[0])
+
+
+sys.addaudithook(watch)
+
+
+def make_clip(number, samples=3000):
+    """A tone of the class `number % 3` in a little noise."""
+    generator = torch.Generator().manual_seed(number)
+    frequency = (500, 1500, 4000)[number % 3]
+    time = torch.arange(samples) / 16000
+    noise = 0.1 * torch.randn(samples, generator=generator)
+    return torch.sin(2 * math.pi * frequency * time) + noise
+
+
+def make_dataset(numbers, samples=lambda number: 3000):
+    rows = {f"clip{number:02}": {"number": number} for number in numbers}
+    dataset = DynamicItemDataset(rows)
+    dataset.add_dynamic_item(
+        lambda number: make_clip(number, samples(number)), "number", "sig"
+    )
+    dataset.add_dynamic_item(lambda number: number % 3, "number", "target")
+    dataset.add_dynamic_item(lambda n: LABELS[n % 3], "number", "label")
+    dataset.set_output_keys(["id", "sig", "label", "target"])
+    return dataset
+
+
+def make_brain(folder=None, steps=(), run_opts=None, stripes=0, **hparams):
+    """A tiny brain; with a folder it keeps checkpoints and a log there."""
+    torch.manual_seed(0)
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    modules = {
+        "augment": Augment(steps),
+        "mask_spectrogram": MaskSpectrogram(stripes, 5, 5),
+        "spectrogram": Spectrogram(),
+        "classifier": SoundClassifier(
+            encoder, 3, "linear", image_size=(32, 32)
+        ),
+    }
+    history = History()
+    hparams = {
+        "history": history,
+        "label_smoothing": 0.0,
+        "labels": LABELS,
+        "schedule": lambda epoch: 0.003,
+        "select_by": "error",
+        "train_logger": build_logger(str(folder))
+        if folder
+        else TrainLoggers([]),
+    } | hparams
+    checkpointer = folder and WholeCheckpointer(
+        folder / "save",
+        {"classifier": modules["classifier"], "history": history},
+    )
+    return ClassifierBrain(
+        modules=modules,
+        opt_class=lambda parameters: torch.optim.Adam(parameters, 0.003),
+        hparams=hparams,
+        run_opts={"device": "cpu", "noprogressbar": True} | (run_opts or {}),
+        checkpointer=checkpointer,
+    )
+
+
+def fit(brain, n_epochs=1, batch_size=3, n_train=6):
+    brain.fit(
+        EpochCounter(n_epochs),
+        make_dataset(range(n_train)),
+        make_dataset(range(50, 56)),
+        train_loader_kwargs={"batch_size": batch_size, "drop_last": True},
+        valid_loader_kwargs={"batch_size": 4},
+    )
+
+
+def evaluate(brain, dataset=None, batch_size=4, **kwargs):
+    brain.evaluate(
+        dataset or make_dataset(range(70, 76)),
+        test_loader_kwargs={"batch_size": batch_size},
+        **kwargs,
+    )
+    return brain.tracker.rows()
+
+
+def batch_of(numbers, **kwargs):
+    return PaddedBatch(list(make_dataset(numbers, **kwargs)))
+
+
+def test_loss_falls_on_one_batch():
+    brain = make_brain()
+    brain.init_optimizers()
+    brain.modules.train()
+    batch, losses = batch_of(range(6)), []
+    for _ in range(40):
+        losses.append(brain.fit_batch(batch).item())
+    assert losses[0] == pytest.approx(math.log(3), rel=0.2)
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_training_loss_is_the_smoothed_cross_entropy():
+    brain = make_brain(label_smoothing=0.3)
+    batch = batch_of(range(4))
+    output = brain.compute_forward(batch, sb.Stage.TRAIN)
+    loss = brain.compute_objectives(output, batch, sb.Stage.TRAIN)
+    truth = torch.eye(3)[[0, 1, 2, 0]]
+    wanted = -((0.7 * truth + 0.1) * output.logits.log_softmax(-1)).sum(-1)
+    torch.testing.assert_close(loss, wanted.mean())
+
+
+def test_mixed_clips_get_mixed_targets():
+    brain = make_brain(steps=[MixClips(1.0, 0.0)])
+    brain.modules.train()
+    batch = batch_of(range(3))
+    brain.compute_forward(batch, sb.Stage.TRAIN)
+    torch.testing.assert_close(batch.targets.sum(1), torch.ones(3))
+    assert ((batch.targets > 0) & (batch.targets < 1)).any()
+
+
+def test_nothing_is_augmented_in_evaluation():
+    plain = make_brain()
+    brain = make_brain(steps=[TimeShift(1.0), MixClips(1.0, 0.0)], stripes=3)
+    rows = [evaluate(one) for one in (plain, brain)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_clip_counts_the_same_in_every_batch_and_order(batch_size, order):
+    brain, lengths = make_brain(), lambda number: 500 + 37 * (number % 70)
+    wanted = evaluate(brain, make_dataset(range(70, 76), lengths), 6)
+    clips = make_dataset(range(70, 76)[::order], lengths)
+    rows = evaluate(brain, clips, batch_size)
+    for row, one in zip(rows, wanted, strict=True):
+        assert row == pytest.approx(one, abs=1e-5)
+
+
+def test_rows_say_what_the_classifier_said():
+    brain = make_brain()
+    rows = evaluate(brain)
+    assert [row["clip_id"] for row in rows] == [
+        f"clip{n}" for n in range(70, 76)
+    ]
+    for number, row in zip(range(70, 76), rows, strict=True):
+        spectrum = brain.modules.spectrogram(make_clip(number)[None])
+        logits = brain.modules.classifier(spectrum.log_magnitude).logits[0]
+        truth, said = number % 3, int(logits.argmax())
+        assert (row["label"], row["predicted"]) == (LABELS[truth], LABELS[said])
+        assert row["correct"] == (truth == said)
+        probabilities = logits.softmax(-1)
+        assert row["probability"] == pytest.approx(probabilities.max().item())
+        loss = -probabilities[truth].log().item()
+        assert row["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_forward_writes_no_file(tmp_path):
+    brain = make_brain(tmp_path)
+    brain.on_stage_start(sb.Stage.TEST)
+    batch = batch_of(range(4))
+    WATCHING.append(True)
+    try:
+        for stage in (sb.Stage.TRAIN, sb.Stage.TEST):
+            output = brain.compute_forward(batch, stage)
+            brain.compute_objectives(output, batch, stage)
+        assert WRITES == []
+        fit(brain)  # the logger and the checkpointer do write
+        assert WRITES
+    finally:
+        WATCHING.clear()
+        WRITES.clear()
+
+
+class Watched(ClassifierBrain):
+    """Remembers the weights at the end of each epoch, and what was tested."""
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        weights = self.modules.classifier.head.weight.detach().clone()
+        if stage == sb.Stage.VALID:
+            self.__dict__.setdefault("seen", []).append(weights)
+        if stage == sb.Stage.TEST:
+            self.tested = weights
+        super().on_stage_end(stage, stage_loss, epoch)
+
+
+@pytest.mark.parametrize("select_by", ["error", "loss"])
+def test_what_is_tested_is_the_best_checkpoint(tmp_path, select_by):
+    rates = {1: 0.003, 2: 0.003, 3: 3.0, 4: 3.0}  # the last epochs do harm
+    brain = make_brain(tmp_path, select_by=select_by, schedule=rates.get)
+    brain.__class__ = Watched
+    fit(brain, n_epochs=4)
+    evaluate(brain, min_key=select_by)
+    rows = brain.hparams.history.rows
+    scores = [
+        row["valid_loss"] if select_by == "loss" else 1 - row["valid_accuracy"]
+        for row in rows
+    ]
+    best = 4 - scores[::-1].index(min(scores))  # of equals the last
+    assert best in (1, 2, 3)
+    assert torch.equal(brain.tested, brain.seen[best - 1])
+    assert brain.best_epoch() == best
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    last = (tmp_path / "train_log.txt").read_text().splitlines()[-1]
+    assert last.startswith(f"best epoch tested: {best} ")
+
+
+def test_a_key_that_is_never_measured_cannot_select(tmp_path):
+    brain = make_brain(tmp_path, select_by="accuracy")
+    with pytest.raises(ValueError, match="select_by='accuracy' must be one of"):
+        fit(brain)
+    assert not (tmp_path / "train_log.txt").exists()
+
+
+def test_what_was_never_trained_is_not_tested(tmp_path):
+    brain = make_brain(tmp_path, run_opts={"test_only": True})
+    with pytest.raises(ModelError, match="holds no checkpoint with 'error'"):
+        evaluate(brain, min_key="error")
+
+
+def test_an_epoch_without_a_batch_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="batch_size=7 leaves no whole batch"):
+        fit(make_brain(tmp_path), batch_size=7)
+
+
+def test_rate_of_every_epoch_is_the_schedule():
+    rates = {1: 0.1, 2: 0.05, 3: 0.01}
+    used = []
+
+    class Rates(ClassifierBrain):
+        def on_fit_batch_end(self, *args):
+            used.append(self.optimizer.param_groups[0]["lr"])
+
+    brain = make_brain(schedule=rates.get)
+    brain.__class__ = Rates
+    fit(brain, n_epochs=3)
+    assert used == [0.1, 0.1, 0.05, 0.05, 0.01, 0.01]
+
+
+def test_log_of_epochs_that_are_done_again_is_forgotten(tmp_path):
+    fit(make_brain(tmp_path), n_epochs=2)
+    log = tmp_path / "train_log.txt"
+    text = log.read_text()
+    log.write_text(text + "epoch: 3, lr: what a killed run left\n")
+    brain = make_brain(tmp_path)
+    fit(brain, n_epochs=0)
+    assert log.read_text() == text
+    assert len(brain.hparams.history.rows) == 2
+
+
+def test_debugging_leaves_an_old_log_alone(tmp_path):
+    log = tmp_path / "train_log.txt"
+    log.write_text("epoch: 9, lr: 1\n")
+    fit(make_brain(tmp_path, run_opts={"debug": True}))
+    assert log.read_text().startswith("epoch: 9, lr: 1\nepoch: 1, ")

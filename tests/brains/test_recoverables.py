@@ -1,0 +1,149 @@
+import json
+import math
+import os
+import random
+import signal
+
+import numpy as np
+import pytest
+import torch
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver
+from speechbrain.utils.checkpoints import register_checkpoint_hooks as hooks
+
+from focalaudio.brains.recoverables import (
+    History,
+    RandomState,
+    WarmupCosine,
+    WholeCheckpointer,
+)
+
+
+@hooks
+class Fatal:
+    """Writes half of its file, then the process dies."""
+
+    @mark_as_saver
+    def save(self, path):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        raise NotImplementedError
+
+
+def draw():
+    return [random.random(), np.random.rand(), torch.rand(2).tolist()]
+
+
+def test_random_state_goes_on_where_it_was_saved(tmp_path):
+    state = RandomState()
+    state.save(tmp_path / "random.ckpt")
+    wanted = [draw() for _ in range(3)]
+    state.load(tmp_path / "random.ckpt")
+    assert [draw() for _ in range(3)] == wanted
+
+
+def test_saving_random_state_draws_nothing(tmp_path):
+    torch.manual_seed(0)
+    wanted = torch.rand(1)
+    torch.manual_seed(0)
+    RandomState().save(tmp_path / "random.ckpt")
+    assert torch.rand(1) == wanted
+
+
+def test_random_state_is_plain_data(tmp_path):
+    RandomState().save(tmp_path / "random.ckpt")
+    state = torch.load(tmp_path / "random.ckpt", weights_only=True)
+    assert set(state) == {"python", "numpy", "torch", "cuda"}
+
+
+def test_history_reads_back_what_it_wrote(tmp_path):
+    history, other = History(), History()
+    for epoch in (1, 2):
+        history.add({"epoch": epoch, "valid_loss": 1 / 3 / epoch})
+    history.save(tmp_path / "history.ckpt")
+    other.load(tmp_path / "history.ckpt")
+    assert other.rows == history.rows
+
+
+def test_history_forgets_no_epoch(tmp_path):
+    history = History()
+    history.add({"epoch": 1})
+    history.save(tmp_path / "best.ckpt")
+    history.add({"epoch": 2})
+    history.load(tmp_path / "best.ckpt")
+    assert history.rows == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_checkpoint_gives_back_what_was_saved(tmp_path):
+    layer, history = torch.nn.Linear(2, 2), History()
+    history.add({"epoch": 1})
+    checkpointer = WholeCheckpointer(
+        tmp_path, {"layer": layer, "history": history}
+    )
+    saved = checkpointer.save_checkpoint({"error": 0.5})
+    weight = layer.weight.detach().clone()
+    torch.nn.init.zeros_(layer.weight)
+    found = checkpointer.recover_if_possible(min_key="error")
+    assert torch.equal(layer.weight, weight)
+    assert found == saved
+    assert all(path.exists() for path in saved.paramfiles.values())
+    assert json.loads((saved.path / "history.ckpt").read_text()) == history.rows
+
+
+def test_the_best_and_the_last_checkpoint_are_kept(tmp_path):
+    checkpointer = WholeCheckpointer(tmp_path, {"history": History()})
+    for epoch, error in enumerate([0.5, 0.2, 0.4, 0.3], start=1):
+        checkpointer.save_and_keep_only(
+            meta={"error": error, "epoch": epoch}, min_keys=["error"]
+        )
+    kept = {c.meta["epoch"] for c in checkpointer.list_checkpoints()}
+    assert kept == {2, 4}
+    assert checkpointer.find_checkpoint(min_key="error").meta["epoch"] == 2
+
+
+def test_a_checkpoint_cut_off_by_a_kill_is_absent(tmp_path):
+    history = History()
+    checkpointer = WholeCheckpointer(tmp_path, {"history": history})
+    whole = checkpointer.save_checkpoint({"error": 0.5})
+    child = os.fork()
+    if child == 0:
+        checkpointer.add_recoverable("fatal", Fatal())
+        checkpointer.save_checkpoint({"error": 0.1})
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2  # the remains are there
+    assert checkpointer.list_checkpoints() == [whole]
+    assert checkpointer.recover_if_possible(min_key="error") == whole
+    checkpointer.save_checkpoint({"error": 0.3})
+    assert all(path.name.startswith("CKPT+") for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_rate_rises_to_its_peak_then_falls():
+    schedule = WarmupCosine(0.01, n_epochs=20, warmup_epochs=4)
+    rates = [schedule(epoch) for epoch in range(1, 21)]
+    assert max(rates) == rates[3] == pytest.approx(0.01)
+    assert rates[:4] == sorted(rates[:4])
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert min(rates) > 0
+
+
+def test_rate_rises_in_equal_steps_and_is_halved_halfway():
+    schedule = WarmupCosine(1.0, n_epochs=12, warmup_epochs=3)
+    assert [schedule(e) for e in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert schedule(8) == pytest.approx(0.5)
+    assert schedule(13) == pytest.approx(0, abs=1e-12)
+
+
+def test_no_warmup_starts_just_below_the_peak():
+    rate = WarmupCosine(1.0, n_epochs=9, warmup_epochs=0)(1)
+    assert rate == pytest.approx((1 + math.cos(math.pi / 10)) / 2)
+
+
+@pytest.mark.parametrize("warmup", [-1, 4])
+def test_warmup_longer_than_training_is_refused(warmup):
+    with pytest.raises(ValueError, match=f"warmup_epochs={warmup} must be"):
+        WarmupCosine(1.0, n_epochs=3, warmup_epochs=warmup)

@@ -1,0 +1,230 @@
+"""Runs that are killed, and runs of two processes: the result is the same."""
+
+import collections
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+KILL = """
+    import os, pickle, runpy, signal, sys
+    import torch
+    from focalaudio.brains import ClassifierBrain
+
+    torch.set_num_threads(1)
+    script, *argv = sys.argv[1:]
+    save = torch.save
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def die_in_the_checkpoint_of_epoch_2():
+        saved = []
+
+        def half(content, path, *args, **kwargs):
+            save(content, path, *args, **kwargs)
+            saved.append(path.name)
+            if saved.count("random_state.ckpt") == 2:
+                path.write_bytes(path.read_bytes()[:1000])
+                die()
+
+        torch.save = half
+
+    def die_in_the_first_batch_of_epoch_3():
+        def end(self, *args):
+            if self.hparams.epoch_counter.current == 3:
+                die()
+
+        ClassifierBrain.on_fit_batch_end = end
+
+    for attach in (
+        die_in_the_checkpoint_of_epoch_2, die_in_the_first_batch_of_epoch_3
+    ):
+        child = os.fork()
+        if child == 0:
+            attach()
+            sys.argv = [script, *argv]
+            runpy.run_path(script, run_name="__main__")
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(f"{attach.__name__}: was not killed, status {status}")
+"""
+WATCH = """
+    import os, sys
+
+    rank, folder = os.environ.get("RANK"), os.environ["WATCHED_FOLDER"]
+    if rank is not None:
+        name = f"{os.environ['WATCHED_LOG']}-{rank}"
+        log = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+        def watch(event, arguments):
+            if event == "open" and isinstance(arguments[1], str):
+                path = arguments[0] if set(arguments[1]) & set("wax+") else ""
+            elif event == "os.rename":
+                path = arguments[1]
+            else:
+                return
+            if str(path).startswith(folder):
+                os.write(log, f"{path}\\n".encode())
+
+        sys.addaudithook(watch)
+"""
+
+
+def run_process(command, **environment):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=580,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def run_two(command, watched, tmp_path):
+    """Run under torchrun; return what each rank wrote, and how often."""
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
+    run_process(
+        [*torchrun, f"--master_port={free_port()}", *command],
+        PYTHONPATH=str(tmp_path),
+        WATCHED_FOLDER=str(watched),
+        WATCHED_LOG=str(tmp_path / "rank"),
+    )
+    return [
+        collections.Counter(
+            Path(line).relative_to(watched)
+            for line in (tmp_path / f"rank-{rank}").read_text().splitlines()
+        )
+        for rank in (0, 1)
+    ]
+
+
+def final(writes):
+    """Without the temporary names that become others."""
+    return {
+        path: count
+        for path, count in writes.items()
+        if not path.name.startswith(".")
+    }
+
+
+def last_checkpoint(run):
+    """Every file of a run's last checkpoint, read."""
+    folder = max(run.glob("save/CKPT+*"), key=lambda path: path.stat().st_mtime)
+    return {
+        path.name: torch.load(path, weights_only=True)
+        if path.name.startswith(("classifier", "optimizer", "random"))
+        else path.read_text()
+        for path in folder.glob("*.ckpt")
+    }
+
+
+def assert_same(one, other, where=""):
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}/{number}")
+    else:
+        assert one == other, where
+
+
+def test_killed_and_resumed_is_never_killed(
+    command, recipe, dataset, trained, tmp_path
+):
+    """Once in the middle of a checkpoint, once in the middle of an epoch."""
+    run = tmp_path / "killed"
+    (tmp_path / "kill.py").write_text(textwrap.dedent(KILL))
+    argv = command("train_classifier", run, data_folder=dataset)
+    run_process([tmp_path / "kill.py", *argv])
+    log = (run / "train_log.txt").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["epoch: 1", "epoch: 2"]
+    recipe("train_classifier", run, data_folder=dataset)
+    saved = last_checkpoint(run)
+    assert {"classifier.ckpt", "optimizer.ckpt", "random_state.ckpt"} <= set(
+        saved
+    )
+    assert_same(saved, last_checkpoint(trained))
+    for name in ("train_log.txt", "history.csv", "metrics.json", "clips.csv"):
+        assert (run / name).read_text() == (trained / name).read_text(), name
+
+
+def test_two_ranks_interpret_as_one(
+    command, dataset, trained, interpreted, tmp_path
+):
+    out = tmp_path / "out"
+    argv = command(
+        "interpret",
+        out,
+        ["--distributed_backend", "gloo"],
+        data_folder=dataset,
+        classifier=trained,
+    )
+    first, second = run_two(argv, out, tmp_path)
+    own, single = (pd.read_csv(f / "clips.csv") for f in (out, interpreted))
+    pd.testing.assert_frame_equal(own, single, atol=1e-6, rtol=0)
+    assert own["clip_id"].is_unique
+    assert (out / "metrics.json").read_text() != ""
+    metrics, wanted = (
+        pd.read_json(f / "metrics.json", typ="series")
+        for f in (out, interpreted)
+    )
+    assert_close(metrics, wanted)
+    sounds = [
+        {path.name for path in (f / "interpretations").iterdir()}
+        for f in (out, interpreted)
+    ]
+    assert sounds[0] == sounds[1]
+    writes = collections.Counter(final(first)) + collections.Counter(
+        final(second)
+    )
+    assert set(writes.values()) == {1}
+    assert {"clips.csv", "metrics.json", "env.log"} <= {p.name for p in writes}
+
+
+def assert_close(metrics, wanted):
+    assert metrics.index.tolist() == wanted.index.tolist()
+    for name, value in wanted.items():
+        assert metrics[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_two_ranks_train_one_classifier(command, dataset, tmp_path):
+    out = tmp_path / "out"
+    argv = command(
+        "train_classifier",
+        out,
+        ["--distributed_backend", "gloo"],
+        data_folder=dataset,
+        number_of_epochs=1,
+    )
+    writes = [final(rank) for rank in run_two(argv, out, tmp_path)]
+    names = [{str(path) for path in rank} for rank in writes]
+    reports = {"metrics.json", "clips.csv", "history.csv", "train_log.txt"}
+    assert reports <= names[0]
+    assert not {name for name in names[1] if "save" not in name}
+    assert len(pd.read_csv(out / "clips.csv")) == 3
+    assert len((out / "train_log.txt").read_text().splitlines()) == 2
+    checkpoint = last_checkpoint(out)
+    assert {"random_state.ckpt", "history.ckpt"} <= set(checkpoint)

@@ -1,0 +1,91 @@
+import json
+import random
+
+import pandas as pd
+import pytest
+
+from focalaudio.report import training
+from focalaudio.report.training import count_confusions, write_training_report
+
+LABELS = ["dog", "rain", "wind"]
+HISTORY = [
+    {"epoch": n, "lr": 0.1, "train_loss": 1 / n, "valid_loss": 2 / n}
+    | {"valid_accuracy": 1 - 1 / n}
+    for n in (1, 2)
+]
+
+
+def make_rows(n=20):
+    draw = random.Random(0)
+    pairs = [(draw.choice(LABELS), draw.choice(LABELS)) for _ in range(n)]
+    return [
+        {
+            "clip_id": f"{number:02}",
+            "label": label,
+            "predicted": predicted,
+            "correct": float(label == predicted),
+            "loss": draw.random(),
+        }
+        for number, (label, predicted) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch):
+    """Names of the pictures that would be written; drawing is slow."""
+    names = []
+    monkeypatch.setattr(
+        training, "save_picture", lambda figure, path: names.append(path.name)
+    )
+    return names
+
+
+def test_confusions_count_every_clip_where_it_belongs():
+    rows = make_rows()
+    counts = count_confusions(rows, LABELS)
+    assert counts.sum() == len(rows)
+    assert counts.trace() == sum(row["correct"] for row in rows)
+    assert counts.sum(1).tolist() == [
+        sum(row["label"] == label for row in rows) for label in LABELS
+    ]
+    assert counts.sum(0).tolist() == [
+        sum(row["predicted"] == label for row in rows) for label in LABELS
+    ]
+
+
+def test_confusions_follow_the_order_of_the_labels():
+    rows = make_rows()
+    turned = count_confusions(rows, LABELS[::-1])
+    assert turned.flip(0, 1).equal(count_confusions(rows, LABELS))
+
+
+def test_report_is_the_means_and_the_rows(tmp_path, pictures):
+    rows = make_rows()
+    metrics = write_training_report(tmp_path, rows, HISTORY, LABELS)
+    accuracy = sum(row["correct"] for row in rows) / len(rows)
+    assert metrics["accuracy"] == pytest.approx(accuracy)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    for name, wanted in (("clips", rows), ("history", HISTORY)):
+        read = pd.read_csv(tmp_path / f"{name}.csv", dtype={"clip_id": str})
+        pd.testing.assert_frame_equal(read, pd.DataFrame(wanted))
+    assert pictures == ["confusion.png", "learning_curve.png"]
+
+
+def test_without_history_there_is_no_curve(tmp_path, pictures):
+    write_training_report(tmp_path, make_rows(), [], LABELS)
+    assert pictures == ["confusion.png"]
+    assert not (tmp_path / "history.csv").exists()
+
+
+def test_only_the_main_process_writes(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(training, "if_main_process", lambda: False)
+    metrics = write_training_report(tmp_path, make_rows(), HISTORY, LABELS)
+    assert metrics["n_clips"] == 20
+    assert (list(tmp_path.iterdir()), pictures) == ([], [])
+
+
+def test_pictures_are_pictures(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    write_training_report(tmp_path, make_rows(), HISTORY, LABELS)
+    for name in ("confusion.png", "learning_curve.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

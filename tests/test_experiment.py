@@ -1,0 +1,173 @@
+import logging
+import os
+import signal
+import sys
+
+import pytest
+import yaml
+
+from focalaudio.errors import FocalAudioError
+from focalaudio.experiment import (
+    Experiment,
+    TrainLoggers,
+    build_logger,
+    forget_epochs,
+    lock_folder,
+    start_experiment,
+)
+
+YAML = """
+# A comment that stays.
+number: 3
+double: !ref <number> * 2
+output_folder: !PLACEHOLDER
+"""
+
+
+@pytest.fixture(autouse=True)
+def _same_process():
+    """What SpeechBrain sets up for a whole process is taken back."""
+    hook, handlers = sys.excepthook, list(logging.root.handlers)
+    level = logging.root.level
+    yield
+    sys.excepthook, logging.root.handlers = hook, handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def argv(tmp_path):
+    (tmp_path / "a.yaml").write_text(YAML)
+    out = str(tmp_path / "results")
+    return [str(tmp_path / "a.yaml"), "--output_folder", out, "--number", "5"]
+
+
+class Greedy:
+    HPARAMS_NEEDED = ("labels", "schedule", "number")
+    MODULES_NEEDED = ("encoder", "decoder")
+
+    def __init__(self, **kwargs):
+        self.kwargs = kwargs
+
+
+def test_command_line_overrides_the_yaml(argv, tmp_path):
+    experiment = start_experiment([*argv, "--device", "cpu"])
+    assert experiment.hparams["number"] == 5
+    assert experiment.hparams["double"] == 10
+    assert experiment.run_opts["device"] == "cpu"
+    assert experiment.folder == tmp_path / "results"
+
+
+def test_folder_says_what_was_run_and_where(argv, tmp_path):
+    start_experiment(argv)
+    folder = tmp_path / "results"
+    assert yaml.safe_load((folder / "hyperparams.yaml").read_text()) == {
+        "number": 5,
+        "double": 10,
+        "output_folder": str(folder),
+    }
+    assert "A comment that stays" in (folder / "hyperparams.yaml").read_text()
+    assert "Python" in (folder / "env.log").read_text()
+
+
+def test_a_second_run_on_the_folder_is_refused(argv, tmp_path):
+    experiment = start_experiment(argv)
+    before = (tmp_path / "results" / "hyperparams.yaml").read_text()
+    with pytest.raises(FocalAudioError, match="being written by another run"):
+        start_experiment([*argv[:-1], "7"])
+    after = (tmp_path / "results" / "hyperparams.yaml").read_text()
+    assert (experiment.hparams["number"], after) == (5, before)
+
+
+def test_folder_is_free_when_the_run_is_over(argv):
+    del_me = start_experiment(argv)
+    del del_me
+    assert start_experiment(argv).hparams["number"] == 5
+
+
+def test_lock_ends_with_the_process_that_holds_it(tmp_path):
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _lock = lock_folder(tmp_path / "new")
+        os.write(tell, b"!")
+        signal.pause()
+    os.read(ready, 1)
+    with pytest.raises(FocalAudioError, match=f"output_folder={tmp_path}/new "):
+        lock_folder(tmp_path / "new")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not lock_folder(tmp_path / "new").closed
+
+
+def test_folders_are_locked_one_by_one(tmp_path):
+    locks = [lock_folder(tmp_path / name) for name in ("a", "b")]
+    assert not any(lock.closed for lock in locks)
+
+
+def test_brain_is_built_of_the_yaml(tmp_path):
+    hparams = {"labels": [], "schedule": 1, "number": 2}
+    hparams["modules"] = {"encoder": 1, "decoder": 2}
+    experiment = Experiment(hparams, {"debug": True}, tmp_path, None)
+    assert experiment.brain(Greedy).kwargs == {
+        "modules": hparams["modules"],
+        "opt_class": None,
+        "hparams": hparams,
+        "run_opts": {"debug": True},
+        "checkpointer": None,
+    }
+
+
+def test_what_a_brain_lacks_is_named(tmp_path):
+    modules = {"encoder": 1, "decoder": 2}
+    hparams = {"number": 2, "modules": modules}
+    with pytest.raises(
+        ValueError, match="Greedy needs labels, schedule in the"
+    ):
+        Experiment(hparams, {}, tmp_path, None).brain(Greedy)
+    hparams |= {"labels": [], "schedule": 1, "modules": {"encoder": 1}}
+    with pytest.raises(ValueError, match="Greedy needs decoder in modules"):
+        Experiment(hparams, {}, tmp_path, None).brain(Greedy)
+    del hparams["modules"]
+    with pytest.raises(ValueError, match="needs decoder, encoder in modules"):
+        Experiment(hparams, {}, tmp_path, None).brain(Greedy)
+
+
+def test_every_logger_gets_every_call():
+    class Logger:
+        def __init__(self):
+            self.calls = []
+
+        def log_stats(self, *args, **kwargs):
+            self.calls.append((args, kwargs))
+
+    loggers = [Logger(), Logger()]
+    TrainLoggers(loggers).log_stats({"epoch": 1}, train_stats={"loss": 2.0})
+    for logger in loggers:
+        assert logger.calls == [
+            (({"epoch": 1},), {"train_stats": {"loss": 2.0}})
+        ]
+
+
+def test_log_keeps_the_epochs_up_to_the_resumed_one(tmp_path):
+    logger = build_logger(str(tmp_path))
+    for epoch in range(1, 13):
+        logger.log_stats({"epoch": epoch, "lr": 0.5}, train_stats={"loss": 2.0})
+    logger.log_stats({"best epoch tested": 12}, test_stats={"loss": 3.0})
+    lines = (tmp_path / "train_log.txt").read_text().splitlines()
+    assert len(lines) == 13
+    logger.rewind(9)
+    kept = (tmp_path / "train_log.txt").read_text().splitlines()
+    assert kept == [*lines[:9], lines[12]]
+    logger.rewind(0)
+    text = (tmp_path / "train_log.txt").read_text()
+    assert text.splitlines() == [lines[12]]
+
+
+def test_log_that_needs_no_change_is_not_touched(tmp_path):
+    path = tmp_path / "train_log.txt"
+    forget_epochs(path, 0)
+    assert not path.exists()
+    path.write_text("epoch: 1, lr: 1\nepoch: 2, lr: 1")
+    inode = path.stat().st_ino
+    forget_epochs(path, 2)
+    assert path.stat().st_ino == inode
