@@ -67,7 +67,8 @@ class DemoResult:
 
     def describe(self) -> str:
         """Return the result in plain words, with the files to open."""
-        sounds = self.folder / "interpretation" / "interpretations"
+        out = self.folder / "interpretation"
+        sounds = out / "interpretations"
         names = sorted(path.stem for path in sounds.glob("*.png"))
         first = names[0] if names else "<clip>"
         return "\n".join(
@@ -82,7 +83,7 @@ class DemoResult:
                 "Open:",
                 f"  {sounds / first}.png  (what it saw)",
                 f"  {sounds / first}_kept.wav  (what it listened to)",
-                f"  {self.folder / 'interpretation' / 'clips.csv'}  (all clips)",
+                f"  {out / 'clips.csv'}  (all clips)",
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
             )
         )

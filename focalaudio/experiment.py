@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import re
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import speechbrain as sb
+import torch.distributed
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
@@ -106,6 +108,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
     ddp_init_group(run_opts)
+    atexit.register(leave_group)
     with open(hparams_file, encoding="utf-8") as stream:
         hparams = load_hyperpyyaml(stream, overrides)
     folder = Path(hparams["output_folder"])
@@ -116,6 +119,20 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         overrides=overrides,
     )
     return Experiment(hparams, run_opts, folder, lock)
+
+
+def leave_group() -> None:
+    """Leave the group of processes, if there is one.
+
+    A process that ends without may be aborted by its own threads, and
+    torchrun then kills the others, whatever they are writing.
+
+    Example
+    -------
+    >>> leave_group()
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def lock_folder(folder: Path) -> IO[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from focalaudio.encoders.base import EncoderOutput
+from focalaudio.encoders.base import DropPath, EncoderOutput
 
 
 class ResidualBlock(nn.Module):
@@ -20,6 +20,8 @@ class ResidualBlock(nn.Module):
     ---------
     dim : int
         Channels.
+    drop_path : float
+        Rate of stochastic depth, 0 to 1 (excluded).
 
     Example
     -------
@@ -28,7 +30,7 @@ class ResidualBlock(nn.Module):
     torch.Size([2, 4, 5, 5])
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, drop_path: float = 0.0) -> None:
         super().__init__()
         self.block = nn.Sequential(
             nn.Conv2d(dim, dim, 3, padding=1),
@@ -37,10 +39,11 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(dim, dim, 1),
             nn.BatchNorm2d(dim),
         )
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map `[batch, dim, rows, cols]` to the same shape."""
-        return features + self.block(features)
+        return features + self.drop_path(self.block(features))
 
 
 class ConvStage(nn.Sequential):
@@ -74,8 +77,15 @@ class Conv2dEncoder(nn.Module):
         Channels of every stage.
     in_channels : int
         Channels of the image.
+    drop_path : float
+        Rate of stochastic depth at the residual block.
     image_size : tuple of int
         Height and width that inputs are resized to by default, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If `drop_path` is outside 0 to 1.
 
     Example
     -------
@@ -92,6 +102,7 @@ class Conv2dEncoder(nn.Module):
         self,
         dim: int = 256,
         in_channels: int = 1,
+        drop_path: float = 0.0,
         image_size: tuple[int, int] = (431, 513),
     ) -> None:
         super().__init__()
@@ -102,7 +113,7 @@ class Conv2dEncoder(nn.Module):
             ConvStage(in_channels, dim),
             *(ConvStage(dim, dim) for _ in range(3)),
         )
-        self.residual = ResidualBlock(dim)
+        self.residual = ResidualBlock(dim, drop_path)
 
     def forward(self, image: Tensor) -> EncoderOutput:
         """Encode images, and say which cells answered.

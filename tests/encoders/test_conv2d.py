@@ -181,3 +181,12 @@ def test_cells_are_those_of_the_image(ours):
     peak = divmod(int(change.argmax()), 10)
     assert abs(peak[0] - 8) <= 1
     assert abs(peak[1] - 2) <= 1
+
+
+def test_drop_path_only_acts_in_training():
+    encoder = build_encoder("conv2d_piq", dim=8, drop_path=1 - 1e-9).eval()
+    image = torch.rand(2, 1, 64, 48)
+    with_branch = encoder(image).features
+    encoder.residual.train()
+    assert torch.equal(encoder(image).features, encoder.stages(image))
+    assert not torch.equal(encoder(image).features, with_branch)

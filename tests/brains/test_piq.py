@@ -1,0 +1,181 @@
+import logging
+import math
+
+import pytest
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.epoch_loop import EpochCounter
+
+from focalaudio.augment import Augment, RandomGain
+from focalaudio.brains import PIQBrain
+from focalaudio.brains.recoverables import History, WarmupCosine
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import build_encoder
+from focalaudio.interpreters import PIQInterpreter
+from focalaudio.interpreters.piq import build_decoder
+from focalaudio.spectrogram import Spectrogram
+
+LABELS = ["low", "middle", "high"]
+N_CLIPS = 6
+
+
+class Logger:
+    def __init__(self):
+        self.calls = []
+
+    def log_stats(self, stats, **kwargs):
+        self.calls.append((stats, kwargs))
+
+
+def make_clip(number):
+    generator = torch.Generator().manual_seed(number)
+    angle = 2 * math.pi * (500, 1500, 4000)[number % 3] / 16000
+    tone = torch.sin(angle * torch.arange(2000 + 150 * number))
+    return tone + 0.1 * torch.randn(tone.shape, generator=generator)
+
+
+def make_dataset(numbers=range(N_CLIPS)):
+    rows = {f"clip{number}": {"number": number} for number in numbers}
+    dataset = DynamicItemDataset(rows)
+    dataset.add_dynamic_item(make_clip, "number", "sig")
+    dataset.add_dynamic_item(lambda number: number % 3, "number", "target")
+    dataset.add_dynamic_item(lambda n: LABELS[n % 3], "number", "label")
+    dataset.set_output_keys(["id", "sig", "label", "target"])
+    return dataset
+
+
+@pytest.fixture
+def classifier():
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    return SoundClassifier(encoder, 3, "linear", image_size=(32, 32))
+
+
+@pytest.fixture
+def encoded(classifier, monkeypatch):
+    """How many images the encoder sees, call by call."""
+    sizes, forward = [], classifier.encoder.forward
+    monkeypatch.setattr(
+        classifier.encoder,
+        "forward",
+        lambda image: sizes.append(len(image)) or forward(image),
+    )
+    return sizes
+
+
+def make_brain(classifier, max_gain=0.0, folder=None, epochs=3):
+    spectrogram = Spectrogram()
+    decoder = build_decoder("light", classifier, n_codes=12)
+    hparams = {
+        "interpreter": PIQInterpreter(classifier, spectrogram, decoder),
+        "labels": LABELS,
+        "exporter": None,
+        "reconstruction_weight": 1.0,
+        "schedule": WarmupCosine(0.01, epochs, 0),
+        "history": History(),
+        "train_logger": Logger(),
+        "select_by": "score",
+    }
+    modules = {
+        "augment": Augment([RandomGain(max_gain)]),
+        "spectrogram": spectrogram,
+        "classifier": classifier,
+        "decoder": decoder,
+    }
+    return PIQBrain(
+        modules=modules,
+        opt_class=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+        hparams=hparams,
+        run_opts={"device": "cpu", "noprogressbar": True},
+        checkpointer=folder and Checkpointer(folder, {"decoder": decoder}),
+    )
+
+
+def fit(brain, epochs=3, valid=True):
+    brain.fit(
+        EpochCounter(epochs),
+        make_dataset(),
+        make_dataset() if valid else None,
+        train_loader_kwargs={"batch_size": 3, "shuffle": True},
+        valid_loader_kwargs={"batch_size": 2},
+    )
+
+
+def test_features_are_computed_once_per_clip(classifier, encoded):
+    brain = make_brain(classifier)
+    fit(brain, valid=False)
+    assert sum(encoded) == N_CLIPS
+
+
+def test_augmented_clips_are_looked_at_in_every_epoch(
+    classifier, encoded, caplog
+):
+    brain = make_brain(classifier, max_gain=6.0)
+    with caplog.at_level(logging.INFO):
+        fit(brain, valid=False)
+    assert sum(encoded) == 3 * N_CLIPS
+    assert "in every epoch" in caplog.text
+
+
+def test_cached_features_are_those_of_the_classifier(classifier):
+    brain = make_brain(classifier)
+    fit(brain, epochs=1)
+    for number in range(N_CLIPS):
+        spectrum = Spectrogram()(make_clip(number)[None])
+        with torch.no_grad():
+            expected = classifier(spectrum.log_magnitude, spectrum.n_frames)
+        cached = brain.cache.find([f"clip{number}"])
+        torch.testing.assert_close(cached.features, expected.features)
+        torch.testing.assert_close(cached.logits, expected.logits)
+
+
+def test_the_classifier_stays_bit_identical_and_the_decoder_learns(classifier):
+    brain = make_brain(classifier)
+    before = {k: v.clone() for k, v in classifier.state_dict().items()}
+    decoder = brain.hparams.interpreter.decoder
+    learned = {k: v.clone() for k, v in decoder.state_dict().items()}
+    fit(brain)
+    after = classifier.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert not classifier.training
+    changed = decoder.state_dict()
+    assert not torch.equal(
+        learned["quantizer.codebook"], changed["quantizer.codebook"]
+    )
+    assert not torch.equal(learned["to_mask.weight"], changed["to_mask.weight"])
+
+
+def test_loss_falls_and_its_terms_are_logged_one_by_one(classifier):
+    brain = make_brain(classifier, epochs=12)
+    fit(brain, epochs=12)
+    calls = brain.hparams.train_logger.calls
+    terms = {"loss", "reconstruction", "codebook", "commitment"}
+    assert all(set(kwargs["train_stats"]) == terms for _, kwargs in calls)
+    assert set(calls[0][1]["valid_stats"]) == terms | {"fidelity"}
+    first, last = (calls[i][1]["train_stats"] for i in (0, -1))
+    assert last["reconstruction"] < 0.8 * first["reconstruction"]
+    assert last["loss"] == pytest.approx(
+        sum(last[term] for term in terms - {"loss"}), rel=1e-5
+    )
+    assert len(brain.hparams.history.rows) == 12
+
+
+def test_the_most_faithful_checkpoint_is_kept_and_tested(classifier, tmp_path):
+    brain = make_brain(classifier, folder=tmp_path, epochs=4)
+    fit(brain, epochs=4)
+    scores = [
+        row["valid_fidelity"] - 1e-4 * row["valid_reconstruction"]
+        for row in brain.hparams.history.rows
+    ]
+    kept = brain.checkpointer.find_checkpoint(max_key="score")
+    assert kept.meta["epoch"] == 1 + scores.index(max(scores))
+    brain.evaluate(
+        make_dataset(), max_key="score", test_loader_kwargs={"batch_size": 2}
+    )
+    weights = torch.load(kept.paramfiles["decoder"], weights_only=True)
+    tested = brain.hparams.interpreter.decoder.state_dict()
+    assert all(torch.equal(tested[key], weights[key]) for key in weights)
+    rows = brain.tracker.rows()
+    best = brain.hparams.history.rows[kept.meta["epoch"] - 1]
+    fidelity = sum(row["fidelity"] for row in rows) / len(rows)
+    assert fidelity == pytest.approx(best["valid_fidelity"])

@@ -1,0 +1,74 @@
+"""PIQ as its users run it: train on a trained run, then interpret with it."""
+
+import json
+
+import pytest
+
+N_TEST = 3
+
+
+@pytest.fixture(scope="module")
+def classifier(recipe, dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("classifier")
+    return recipe("train_classifier", out, data_folder=dataset)
+
+
+@pytest.fixture(scope="module")
+def piq(recipe, dataset, classifier, tmp_path_factory):
+    return recipe(
+        "train_piq",
+        tmp_path_factory.mktemp("piq"),
+        data_folder=dataset,
+        classifier=classifier,
+        number_of_epochs=2,
+        batch_size=3,
+        n_codes=12,
+        max_clips=1,
+    )
+
+
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_training_leaves_the_listed_files(piq):
+    names = {path.name for path in piq.iterdir()}
+    assert names >= {
+        "metrics.json",
+        "clips.csv",
+        "history.csv",
+        "train_log.txt",
+        "hyperparams.yaml",
+    }
+    assert len(list((piq / "interpretations").glob("*_kept.wav"))) == 1
+    assert read(piq)["method"] == "piq"
+    assert read(piq)["n_clips"] == N_TEST
+
+
+def test_interpreting_with_a_run_gives_what_the_run_tested(
+    recipe, dataset, classifier, piq, tmp_path
+):
+    out = recipe(
+        "interpret",
+        tmp_path,
+        data_folder=dataset,
+        classifier=classifier,
+        method="piq",
+        piq=piq,
+        max_clips=0,
+    )
+    assert read(out) == pytest.approx(read(piq), abs=1e-6)
+
+
+def test_a_run_of_the_wrong_kind_is_refused(
+    recipe, dataset, classifier, tmp_path
+):
+    with pytest.raises(Exception, match="decoder_name"):
+        recipe(
+            "interpret",
+            tmp_path,
+            data_folder=dataset,
+            classifier=classifier,
+            method="piq",
+            piq=classifier,
+        )
