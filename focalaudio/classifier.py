@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from focalaudio.spectrogram import group_by_length
 
+EPS_NORM = 1e-12  # protects the division by the norm of a zero embedding
+
 
 @dataclass(frozen=True)
 class ClassifierOutput:
@@ -57,6 +59,35 @@ class ClassifierOutput:
         return self.logits.argmax(dim=-1)
 
 
+class LinearHead(nn.Linear):
+    """One linear map from embedding to logits.
+
+    The embedding is a mean over cells, so each cell has its own share of
+    every logit: no gradient is needed to say where a class was seen.
+
+    Arguments
+    ---------
+    n_features : int
+        Size of the embedding.
+    n_classes : int
+        Number of classes.
+
+    Example
+    -------
+    >>> head, cells = LinearHead(8, 3), torch.rand(2, 5, 8)
+    >>> evidence = head.weigh(cells)
+    >>> torch.allclose(evidence.mean(1), head(cells.mean(1)), atol=1e-6)
+    True
+    """
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+
+    def weigh(self, cells: Tensor) -> Tensor:
+        """Map `[batch, cells, n_features]` to evidence `[..., n_classes]`."""
+        return self(cells)
+
+
 class CosineHead(nn.Module):
     """SpeechBrain's cosine classifier with a scale.
 
@@ -90,6 +121,21 @@ class CosineHead(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Map `[batch, n_features]` to logits `[batch, n_classes]`."""
         return self.scale * self.cosine(embeddings.unsqueeze(1)).squeeze(1)
+
+    def weigh(self, cells: Tensor) -> Tensor:
+        """Map `[batch, cells, n_features]` to evidence `[..., n_classes]`.
+
+        Its mean over cells is the logit (in evaluation mode): the head is
+        affine up to the division by the norm of the pooled vector, which is
+        known.
+        """
+        projected = cells.flatten(0, 1).unsqueeze(1)
+        for block in self.cosine.blocks:
+            projected = block(projected)
+        projected = projected.view(*cells.shape[:2], -1)
+        norm = projected.mean(1, keepdim=True).norm(dim=-1, keepdim=True)
+        directions = F.normalize(self.cosine.weight)
+        return self.scale * projected @ directions.T / norm.clamp(min=EPS_NORM)
 
 
 class SoundClassifier(nn.Module):
@@ -146,7 +192,7 @@ class SoundClassifier(nn.Module):
         self.head = (
             CosineHead(self.encoder.n_features, n_classes, scale)
             if head == "cosine"
-            else nn.Linear(self.encoder.n_features, n_classes)
+            else LinearHead(self.encoder.n_features, n_classes)
         )
 
     def freeze(self) -> SoundClassifier:
@@ -185,6 +231,26 @@ class SoundClassifier(nn.Module):
                 clips, self.image_size, mode="bilinear", antialias=True
             )
         return image.expand(-1, self.encoder.in_channels, -1, -1)
+
+    def weigh_cells(self, output: ClassifierOutput) -> Tensor:
+        """Say how much each cell of the feature map speaks for each class.
+
+        The mean over cells is the logit, exactly, for encoders that pool
+        their feature map; a ViT pools its CLS token too. In evaluation mode.
+
+        Arguments
+        ---------
+        output : ClassifierOutput
+            Of this classifier.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, n_classes, rows, cols]`, any sign.
+        """
+        cells = output.features.flatten(2).transpose(1, 2)
+        evidence = self.head.weigh(cells).transpose(1, 2)
+        return evidence.unflatten(2, output.features.shape[2:])
 
     def forward(
         self, log_magnitude: Tensor, n_frames: Tensor | None = None

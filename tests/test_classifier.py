@@ -6,7 +6,11 @@ import torch.nn.functional as F
 from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from torch import nn
 
-from focalaudio.classifier import CosineHead, SoundClassifier
+from focalaudio.classifier import (
+    ClassifierOutput,
+    CosineHead,
+    SoundClassifier,
+)
 from focalaudio.encoders import build_encoder
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -219,3 +223,28 @@ def test_keys_of_saved_weights_stay(head, keys):
     saved = set(classifier.state_dict())
     assert keys <= saved
     assert {key.split(".")[0] for key in saved} == {"encoder", "head"}
+
+
+@pytest.mark.parametrize("head", ["linear", "cosine"])
+@torch.no_grad()
+def test_evidence_of_the_cells_averages_to_the_logits(head, device):
+    encoder = build_encoder("focalnet_test")
+    classifier = SoundClassifier(encoder, 4, head).to(device)
+    for _ in range(3):  # give the batch norm statistics of its own
+        classifier(torch.rand(4, 60, 40, device=device))
+    output = classifier.eval()(torch.rand(3, 60, 40, device=device))
+    evidence = classifier.weigh_cells(output)
+    assert evidence.shape == (3, 4, *output.features.shape[2:])
+    torch.testing.assert_close(evidence.mean((2, 3)), output.logits, **CLOSE)
+
+
+@torch.no_grad()
+def test_evidence_stands_where_the_features_are(tiny):
+    output = tiny(torch.rand(1, 60, 40, device=next(tiny.parameters()).device))
+    features = torch.zeros_like(output.features)
+    features[:, :, 2, 1] = output.features[:, :, 2, 1]
+    moved = ClassifierOutput(output.logits, output.embeddings, features, ())
+    evidence = tiny.weigh_cells(moved)
+    elsewhere = evidence[0, :, 0, 0]
+    changed = (evidence[0] - elsewhere[:, None, None]).abs().amax(0) > 1e-6
+    assert changed.nonzero().tolist() == [[2, 1]]

@@ -21,6 +21,10 @@ from focalaudio.interpreters.decoders import DECODERS, Decoded
 from focalaudio.saliency import resize_maps
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
+# Digital silence has a log-magnitude of 1e-7 throughout, the analysis's floor;
+# one step of 16 bits has more than this.
+SILENCE = 1e-6
+
 
 @dataclass(frozen=True)
 class PIQLoss:
@@ -189,6 +193,8 @@ def stretch(decoded: Decoded, spectrum: Spectrum) -> Tensor:
 def find_loud_cells(log_magnitude: Tensor, threshold: float) -> Tensor:
     """Say which cells exceed a share of their clip's largest: `X > t max X`.
 
+    In digital silence, none.
+
     Arguments
     ---------
     log_magnitude : torch.Tensor
@@ -206,7 +212,8 @@ def find_loud_cells(log_magnitude: Tensor, threshold: float) -> Tensor:
     >>> find_loud_cells(torch.tensor([[[1.0, 2.0, 4.0]]]), 0.4)
     tensor([[[False,  True,  True]]])
     """
-    return log_magnitude > threshold * log_magnitude.amax((1, 2), keepdim=True)
+    loudest = log_magnitude.amax((1, 2), keepdim=True)
+    return (log_magnitude > threshold * loudest) & (loudest > SILENCE)
 
 
 def own_cells(spectrum: Spectrum) -> Tensor:

@@ -7,6 +7,7 @@ and arXiv 2403.13086; every result is averaged over clips by the tracker.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -27,7 +28,6 @@ def correct(logits: Tensor, targets: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> correct(torch.eye(2), torch.tensor([0, 0]))
     tensor([1., 0.])
     """
@@ -51,7 +51,6 @@ def fidelity(logits: Tensor, kept_logits: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> fidelity(torch.eye(2), torch.tensor([[2.0, 1.0], [2.0, 1.0]]))
     tensor([1., 0.])
     """
@@ -75,7 +74,6 @@ def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> predicted_probability(torch.zeros(1, 4), torch.eye(4)[:1])
     tensor([0.2500])
     """
@@ -98,7 +96,6 @@ def faithfulness(probability: Tensor, removed_probability: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> faithfulness(torch.tensor([0.75]), torch.tensor([0.25]))
     tensor([0.5000])
     """
@@ -125,7 +122,6 @@ def faithfulness_of_kept(
 
     Example
     -------
-    >>> import torch
     >>> faithfulness_of_kept(torch.tensor([0.75]), torch.tensor([0.5]))
     tensor([0.2500])
     """
@@ -149,7 +145,6 @@ def energy_share(mask: Tensor, stft: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> mask = torch.tensor([[[True, False, False, False]]])
     >>> energy_share(mask, torch.ones(1, 1, 4, 2))
     tensor([0.2500])
@@ -178,7 +173,6 @@ def judge_parts(
 
     Example
     -------
-    >>> import torch
     >>> columns = judge_parts(*[torch.zeros(1, 2)] * 3, torch.tensor([0]))
     >>> columns["faithfulness"], columns["fidelity"]
     (tensor([0.]), tensor([1.]))
@@ -198,3 +192,122 @@ def judge_parts(
             probability, kept_probability
         ),
     }
+
+
+def average_increase(probability: Tensor, kept_probability: Tensor) -> Tensor:
+    """Say where the kept part is more convincing: `100 * 1[f(kept) > f(X)]`.
+
+    Arguments
+    ---------
+    probability, kept_probability : torch.Tensor
+        `[batch]`, of the class predicted on the whole clip, 0 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 or 100 %. Higher is better.
+
+    Example
+    -------
+    >>> average_increase(torch.tensor([0.5, 0.5]), torch.tensor([0.6, 0.5]))
+    tensor([100.,   0.])
+    """
+    return 100 * (kept_probability > probability).float()
+
+
+def average_drop(probability: Tensor, kept_probability: Tensor) -> Tensor:
+    """Return the relative loss: `100 * max(0, f(X) - f(kept)) / f(X)`.
+
+    Arguments
+    ---------
+    probability, kept_probability : torch.Tensor
+        `[batch]`, of the class predicted on the whole clip, 0 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 100 %; `nan` where `f(X)` is 0. Lower is better.
+
+    Example
+    -------
+    >>> average_drop(torch.tensor([0.8, 0.5]), torch.tensor([0.2, 0.6]))
+    tensor([75.,  0.])
+    """
+    return 100 * (probability - kept_probability).clamp(min=0) / probability
+
+
+def average_gain(probability: Tensor, kept_probability: Tensor) -> Tensor:
+    """Return the relative win: `100 * max(0, f(kept) - f(X)) / (1 - f(X))`.
+
+    Arguments
+    ---------
+    probability, kept_probability : torch.Tensor
+        `[batch]`, of the class predicted on the whole clip, 0 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 100 %; `nan` where `f(X)` is 1. Higher is better.
+
+    Example
+    -------
+    >>> average_gain(torch.tensor([0.5, 1.0]), torch.tensor([0.75, 1.0]))
+    tensor([50., nan])
+    """
+    gained = (kept_probability - probability).clamp(min=0)
+    return 100 * gained / (1 - probability)
+
+
+def sparseness(saliency: Tensor) -> Tensor:
+    """Return the Gini index of each clip's saliency.
+
+    `sum_i (2 i - n - 1) s_i / (n sum_i s_i)` over the cells in rising order
+    (arXiv 1810.06583).
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, ...]`, non-negative.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 (flat) to 1 (one cell); `nan` for a map of zeros. Higher
+        is better.
+
+    Example
+    -------
+    >>> sparseness(torch.tensor([[1.0, 1.0], [0.0, 1.0]]))
+    tensor([0.0000, 0.5000])
+    """
+    cells = saliency.flatten(1).double().sort(dim=1).values
+    n = cells.shape[1]
+    ranks = torch.arange(1, n + 1, device=cells.device, dtype=cells.dtype)
+    weighted = (cells * (2 * ranks - n - 1)).sum(1)
+    return (weighted / (n * cells.sum(1))).float()
+
+
+def complexity(saliency: Tensor) -> Tensor:
+    """Return the entropy of the cells' shares of each clip's saliency.
+
+    `-sum_i p_i ln p_i` with `p_i = s_i / sum_j s_j` (arXiv 2005.00631).
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, ...]`, non-negative.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, nats, 0 to `ln n`; `nan` for a map of zeros. Lower is
+        better.
+
+    Example
+    -------
+    >>> complexity(torch.tensor([[1.0, 1.0], [0.0, 1.0]]))
+    tensor([0.6931, 0.0000])
+    """
+    cells = saliency.flatten(1).double()
+    shares = cells / cells.sum(1, keepdim=True)
+    return torch.special.entr(shares).sum(1).float()

@@ -1,4 +1,4 @@
-"""PIQ's decoders: the published ones against SpeechBrain's, ours by its laws."""
+"""PIQ's decoders: the published ones against SpeechBrain's, ours by laws."""
 
 import pytest
 import torch

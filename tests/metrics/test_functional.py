@@ -6,6 +6,10 @@ import pytest
 import torch
 
 from focalaudio.metrics.functional import (
+    average_drop,
+    average_gain,
+    average_increase,
+    complexity,
     correct,
     energy_share,
     faithfulness,
@@ -13,6 +17,7 @@ from focalaudio.metrics.functional import (
     fidelity,
     judge_parts,
     predicted_probability,
+    sparseness,
 )
 
 
@@ -132,3 +137,49 @@ def test_energy_share_ignores_the_level_and_is_unknown_for_silence():
         energy_share(mask, 1e-3 * stft), energy_share(mask, stft)
     )
     assert energy_share(mask, torch.zeros(2, 5, 4, 2)).isnan().all()
+
+
+def test_drop_gain_and_increase_of_hand_made_clips():
+    whole = torch.tensor([0.8, 0.5, 0.5, 1.0])
+    kept = torch.tensor([0.2, 0.5, 0.75, 1.0])
+    assert average_drop(whole, kept).tolist() == pytest.approx([75, 0, 0, 0])
+    assert average_increase(whole, kept).tolist() == [0, 0, 100, 0]
+    gain = average_gain(whole, kept)
+    assert gain[:3].tolist() == pytest.approx([0, 0, 50])
+    assert gain[3].isnan()  # nothing could be gained
+
+
+def slow_gini(values):
+    """Mean absolute difference over twice the mean, pair by pair."""
+    pairs = [abs(a - b) for a in values for b in values]
+    return sum(pairs) / len(pairs) / (2 * sum(values) / len(values))
+
+
+def test_sparseness_is_the_mean_difference_of_all_pairs():
+    saliency = torch.rand(3, 4, 5) ** 3
+    expected = [slow_gini(clip.flatten().tolist()) for clip in saliency]
+    assert sparseness(saliency).tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_complexity_is_the_entropy_of_the_shares():
+    saliency = torch.rand(3, 4, 5)
+    for clip, value in zip(saliency, complexity(saliency), strict=True):
+        shares = [cell / clip.sum().item() for cell in clip.flatten().tolist()]
+        entropy = -sum(share * math.log(share) for share in shares)
+        assert value.item() == pytest.approx(entropy, rel=1e-5)
+
+
+def test_a_flat_map_is_complex_and_one_cell_is_sparse():
+    flat, one = torch.ones(1, 10, 10), torch.zeros(1, 10, 10)
+    one[0, 3, 4] = 2.0
+    assert sparseness(flat).item() == pytest.approx(0, abs=1e-6)
+    assert sparseness(one).item() == pytest.approx(0.99)
+    assert complexity(flat).item() == pytest.approx(math.log(100))
+    assert complexity(one).item() == 0
+
+
+@pytest.mark.parametrize("measure", [sparseness, complexity])
+def test_scale_changes_nothing_and_a_map_of_zeros_is_undefined(measure):
+    saliency = torch.rand(2, 6)
+    torch.testing.assert_close(measure(saliency), measure(10 * saliency))
+    assert measure(torch.zeros(1, 6)).isnan().all()
