@@ -7,7 +7,8 @@ Seconds and peak memory of one training step (forward, loss, backward, Adam)
 on the features `[1, 1024, 7, 7]` of one clip of 5 s. SpeechBrain's step is its
 recipe's without the classifier: features enlarged twice, decoder, cross-entropy
 of the mask, codebook, commitment. Times are the best of `--steps`, taken in
-turns in one process; memory is the growth of a process of its own.
+turns in one process (CPU seconds are what it computed: where others compute
+too, compare these); memory is the growth of a process of its own.
 
     python benchmarks/piq_training.py --data_folder DIR --classifier RUN \
         --seconds 600
@@ -23,24 +24,29 @@ import argparse
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
 import torch.nn.functional as F
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.lobes.models.PIQ import VectorQuantizedPSIFocalNet_Audio
 from torch import Tensor, nn
 
 from focalaudio.brains.piq import FeatureCache
-from focalaudio.classifier import SoundClassifier
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders import build_encoder
 from focalaudio.inference import SoundModel, load_model
 from focalaudio.interpreters import PIQInterpreter
 from focalaudio.interpreters.decoders import LightDecoder, PaperDecoder
-from focalaudio.interpreters.piq import build_decoder, find_loud_cells
+from focalaudio.interpreters.piq import (
+    PIQLoss,
+    build_decoder,
+    find_loud_cells,
+)
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 N_CODES, N_CLASSES, THRESHOLD = 1024, 50, 0.35
@@ -53,16 +59,20 @@ PAPER_LAYOUTS = {(26, 32): "conv2d", (7, 7): "focalnet", (14, 14): "vit"}
 GB = 1e9  # bytes
 
 Step = Callable[[], None]
+Loss = Callable[[PIQInterpreter, Tensor, Tensor, Spectrum], Tensor]
 
 
 def speechbrain_loss(
-    decoder: nn.Module, features: Tensor, class_ids: Tensor, spectrum: Spectrum
+    interpreter: PIQInterpreter,
+    features: Tensor,
+    class_ids: Tensor,
+    spectrum: Spectrum,
 ) -> Tensor:
     """Return the loss of SpeechBrain's recipe."""
     enlarged = F.interpolate(
         features, scale_factor=2, mode="bilinear", antialias=True
     )
-    logits, latents, codes = decoder(enlarged, class_ids)
+    logits, latents, codes = interpreter.decoder(enlarged, class_ids)
     loud = find_loud_cells(spectrum.log_magnitude, THRESHOLD).to(logits)
     mask = logits.squeeze(1).sigmoid()
     errors = loud * (mask + 1e-10).log() + (1 - loud) * (1 - mask + 1e-10).log()
@@ -74,19 +84,20 @@ def speechbrain_loss(
 
 
 def focalaudio_loss(
-    decoder: nn.Module, features: Tensor, class_ids: Tensor, spectrum: Spectrum
+    interpreter: PIQInterpreter,
+    features: Tensor,
+    class_ids: Tensor,
+    spectrum: Spectrum,
 ) -> Tensor:
     """Return the loss of our recipe."""
-    classifier = SoundClassifier(build_encoder("focalnet_test"), N_CLASSES)
-    interpreter = PIQInterpreter(classifier, Spectrogram(), decoder, THRESHOLD)
-    decoded = decoder(features, class_ids)
+    decoded = interpreter.decoder(features, class_ids)
     return interpreter.compute_loss(decoded, spectrum).total()
 
 
-CONTENDERS: dict[str, tuple[Callable[[int], nn.Module], Callable]] = {
+CONTENDERS: dict[str, tuple[Callable[[int], nn.Module], Loss]] = {
     "speechbrain": (
         lambda dim: VectorQuantizedPSIFocalNet_Audio(
-            dim=dim, K=N_CODES, shared_keys=0
+            dim=dim, K=N_CODES, numclasses=N_CLASSES, shared_keys=0
         ),
         speechbrain_loss,
     ),
@@ -105,15 +116,20 @@ def build_step(name: str, dim: int, device: str) -> Step:
     """Return one contender's training step, on the same clip for all."""
     generator = torch.Generator().manual_seed(1234)
     features = torch.randn(1, dim, 7, 7, generator=generator).to(device)
-    wavs = torch.randn(1, 80000, generator=generator).to(device)
-    spectrum = Spectrogram().to(device)(wavs)
+    wavs = torch.randn(1, 80000, generator=generator)
     class_ids = torch.tensor([7], device=device)
     build, compute_loss = CONTENDERS[name]
-    decoder = build(dim).to(device).train()
-    optimizer = build_optimizer(decoder, RECIPES["paper"][1])
+    # the features are given: the classifier only completes the interpreter
+    classifier = SoundClassifier(build_encoder("focalnet_test"), N_CLASSES)
+    interpreter = PIQInterpreter(
+        classifier, Spectrogram(), build(dim), THRESHOLD
+    )
+    interpreter.to(device).train()
+    spectrum = interpreter.spectrogram(wavs.to(device))
+    optimizer = build_optimizer(interpreter.decoder, RECIPES["paper"][1])
 
     def step() -> None:
-        loss = compute_loss(decoder, features, class_ids, spectrum)
+        loss = compute_loss(interpreter, features, class_ids, spectrum)
         update(optimizer, loss)
 
     return step
@@ -131,13 +147,13 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def time_step(step: Step, device: str) -> float:
-    """Return how long a step takes, s."""
-    start = time.perf_counter()
+def time_step(step: Step, device: str) -> tuple[float, float]:
+    """Return how long a step takes, and how long this process computes, s."""
+    start, busy = time.perf_counter(), time.process_time()
     step()
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - busy
 
 
 def peak_memory() -> int:
@@ -163,37 +179,52 @@ def measure_memory(name: str, dim: int, device: str) -> int:
         return pool.submit(grow, name, dim, device).result()
 
 
-def measure_seconds(dim: int, device: str, n_steps: int) -> dict[str, float]:
-    """Return each contender's best step, s; they take turns."""
+def measure_seconds(
+    dim: int, device: str, n_steps: int
+) -> dict[str, tuple[float, float]]:
+    """Return each contender's best wall and CPU time, s; they take turns."""
     steps = {name: build_step(name, dim, device) for name in CONTENDERS}
-    seconds = {name: torch.inf for name in CONTENDERS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(n_steps):
         for name, step in steps.items():
-            seconds[name] = min(seconds[name], time_step(step, device))
-    return seconds
+            times[name].append(time_step(step, device))
+    return {
+        name: (min(wall for wall, _ in rows), min(busy for _, busy in rows))
+        for name, rows in times.items()
+    }
 
 
 def compare_steps(arguments: argparse.Namespace) -> None:
     """Print seconds and memory per clip, ratios last."""
     dim, device = arguments.dim, arguments.device
+    # torch imports much with the first optimizer: no part of any contender
+    build_optimizer(nn.Linear(1, 1), 1.0)
     # before this process computes anything: its children are copies of it
     memory = {name: measure_memory(name, dim, device) for name in CONTENDERS}
     seconds = measure_seconds(dim, device, arguments.steps)
     print(f"one training step, features [1, {dim}, 7, 7], {device}")
-    print("decoder      seconds     GB")
-    for name in CONTENDERS:
-        print(f"{name:11} {seconds[name]:8.3f} {memory[name] / GB:6.2f}")
+    print("decoder      seconds    CPU s  memory (GB)")
+    for name, (wall, busy) in seconds.items():
+        size = memory[name] / GB
+        print(f"{name:11} {wall:8.3f} {busy:8.3f} {size:8.2f}")
     for name in ("paper", "light"):
-        faster = seconds["speechbrain"] / seconds[name]
-        smaller = memory["speechbrain"] / memory[name]
-        print(
-            f"speechbrain / {name}: {faster:.2f} x the time, "
-            f"{smaller:.2f} x the memory"
-        )
+        print_ratios(name, seconds, memory)
+
+
+def print_ratios(
+    name: str, seconds: dict[str, tuple[float, float]], memory: dict[str, int]
+) -> None:
+    """Say how much more SpeechBrain's decoder takes than another."""
+    theirs, ours = seconds["speechbrain"], seconds[name]
+    print(
+        f"speechbrain / {name}: {theirs[0] / ours[0]:.2f} x the seconds, "
+        f"{theirs[1] / ours[1]:.2f} x the CPU seconds, "
+        f"{memory['speechbrain'] / memory[name]:.2f} x the memory"
+    )
 
 
 class Folds:
-    """Batches of clips with the frozen classifier's features, computed once.
+    """Batches of clips with the frozen classifier's output, computed once.
 
     Arguments
     ---------
@@ -207,29 +238,38 @@ class Folds:
         self.dataset, self.model = dataset, model
         self.device = next(model.classifier.parameters()).device
         self.cache = FeatureCache()
-        with torch.no_grad():
-            for batch in self.batches(16, shuffle=False):
-                spectrum = self.analyze(batch)
-                self.cache.add(
-                    batch.id,
-                    model.classifier(spectrum.log_magnitude, spectrum.n_frames),
-                )
+        for batch in self.batches(16):
+            self.look(batch)
 
-    def batches(self, batch_size: int, shuffle: bool) -> object:
+    def batches(
+        self, batch_size: int, shuffle: bool = False
+    ) -> Iterable[PaddedBatch]:
         """Return a loader."""
         return make_dataloader(
             self.dataset, batch_size=batch_size, shuffle=shuffle
         )
 
-    def analyze(self, batch: object) -> Spectrum:
+    def analyze(self, batch: PaddedBatch) -> Spectrum:
         """Return the spectrum of a batch."""
         return self.model.spectrogram(*batch.to(self.device).sig)
 
+    @torch.no_grad()
+    def look(self, batch: PaddedBatch) -> ClassifierOutput:
+        """Return what the classifier says, computed at first sight."""
+        known = self.cache.find(batch.id)
+        if known is None:
+            spectrum = self.analyze(batch)
+            known = self.model.classifier(
+                spectrum.log_magnitude, spectrum.n_frames
+            )
+            self.cache.add(batch.id, known)
+        return known
+
     def compute_loss(
-        self, interpreter: PIQInterpreter, batch: object
-    ) -> object:
-        """Decode the cached features of a batch and compare."""
-        output = self.cache.find(batch.id)
+        self, interpreter: PIQInterpreter, batch: PaddedBatch
+    ) -> PIQLoss:
+        """Decode the features of a batch and compare."""
+        output = self.look(batch)
         decoded = interpreter.decoder(
             output.features.to(self.device), output.class_ids.to(self.device)
         )
@@ -237,7 +277,10 @@ class Folds:
 
 
 def train(
-    interpreter: PIQInterpreter, folds: Folds, recipe: tuple, seconds: float
+    interpreter: PIQInterpreter,
+    folds: Folds,
+    recipe: tuple[int, float],
+    seconds: float,
 ) -> tuple[int, float]:
     """Train for so long and return how many steps that was, and how long."""
     batch_size, lr = recipe
@@ -258,38 +301,48 @@ def train(
 def validate(interpreter: PIQInterpreter, folds: Folds) -> float:
     """Return the reconstruction loss, a mean over clips, nats."""
     interpreter.eval()
-    losses = []
-    for batch in folds.batches(1, shuffle=False):
-        loss = folds.compute_loss(interpreter, batch)
-        losses.append(loss.reconstruction.item())
+    losses = [
+        folds.compute_loss(interpreter, batch).reconstruction.item()
+        for batch in folds.batches(1)
+    ]
     return sum(losses) / len(losses)
+
+
+def build_interpreter(
+    name: str, model: SoundModel, folds: Folds, device: str
+) -> PIQInterpreter:
+    """Return an interpreter whose decoder fits the classifier's features."""
+    options = {}
+    if name == "paper":
+        features = folds.look(next(iter(folds.batches(1)))).features
+        grid = tuple(features.shape[2:])
+        if grid not in PAPER_LAYOUTS:
+            raise SystemExit(f"grid={grid}: no published decoder is for it.")
+        options = {"layout": PAPER_LAYOUTS[grid]}
+    torch.manual_seed(1234)
+    decoder = build_decoder(name, model.classifier, N_CODES, options=options)
+    return PIQInterpreter(
+        model.classifier, model.spectrogram, decoder, THRESHOLD
+    ).to(device)
 
 
 def compare_trainings(arguments: argparse.Namespace) -> None:
     """Print what both decoders reach in the same wall time."""
+    seconds, device = arguments.seconds, arguments.device
     model = load_model(arguments.classifier)
-    model.classifier.freeze().to(arguments.device)
-    model.spectrogram.to(arguments.device)
+    model.classifier.freeze().to(device)
+    model.spectrogram.to(device)
     data = open_esc50(
         arguments.data_folder, [1, 2, 3], [4], [5], model.reader,
         labels=model.labels,
     )  # fmt: skip
     folds, valid = Folds(data.train, model), Folds(data.valid, model)
-    batch = next(iter(folds.batches(1, shuffle=False)))
-    grid = tuple(folds.cache.find(batch.id).features.shape[2:])
-    if grid not in PAPER_LAYOUTS:
-        raise SystemExit(f"grid={grid}: no published decoder is for it.")
-    print(f"{arguments.seconds:g} s of training each, {arguments.device}")
-    print("decoder   seconds   steps   reconstruction (nats)")
+    print(f"{seconds:g} s of training each, {device}")
+    print("decoder   seconds   steps  reconstruction (nats per cell)")
     reached = {}
     for name, recipe in RECIPES.items():
-        torch.manual_seed(1234)
-        layout = {"layout": PAPER_LAYOUTS[grid]} if name == "paper" else {}
-        decoder = build_decoder(name, model.classifier, N_CODES, options=layout)
-        interpreter = PIQInterpreter(
-            model.classifier, model.spectrogram, decoder, THRESHOLD
-        ).to(arguments.device)
-        n_steps, spent = train(interpreter, folds, recipe, arguments.seconds)
+        interpreter = build_interpreter(name, model, folds, device)
+        n_steps, spent = train(interpreter, folds, recipe, seconds)
         reached[name] = validate(interpreter, valid)
         print(f"{name:8} {spent:8.1f} {n_steps:7} {reached[name]:9.4f}")
     ratio = reached["paper"] / reached["light"]
