@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
 from focalaudio.report.tables import summarize, write_csv, write_json
 
@@ -53,4 +53,5 @@ def write_evaluation(
     if if_main_process():
         write_csv(rows, folder / "clips.csv")
         write_json(metrics, folder / "metrics.json")
+    ddp_barrier()  # no process leaves before the files are there
     return metrics

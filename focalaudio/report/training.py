@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from torch import Tensor
 
 from focalaudio.pictures import (
@@ -63,6 +63,7 @@ def write_training_report(
             write_csv(history, folder / "history.csv")
             curve = draw_learning_curve(history)
             save_picture(curve, folder / "learning_curve.png")
+    ddp_barrier()  # no process leaves before the report is there
     return metrics
 
 

@@ -94,6 +94,16 @@ def test_no_clip_uses_a_code_of_another_class(
     assert ((used == class_ids[:, None, None]) | (used == SHARED)).all()
 
 
+@pytest.mark.parametrize("largest", [1e38, torch.inf])
+def test_a_distance_that_overflows_opens_no_other_class(largest):
+    quantizer = build(n_codes=5, n_classes=5)
+    quantizer.codebook.data *= 1000
+    away = -quantizer.codebook.detach().sign()  # every product is negative
+    features = (largest * away).view(5, 4, 1, 1)
+    indices = quantizer(features, torch.arange(5)).indices
+    assert torch.equal(indices.flatten(), torch.arange(5))
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("n_shared", [0, 6])
 def test_codes_are_the_nearest_that_are_permitted(n_shared, training):
