@@ -3,6 +3,7 @@
 classification  ClassifierBrain: train and test a classifier
 interpretation  InterpreterBrain: measure an interpreter
 piq             PIQBrain: train the post-hoc interpreter
+resumable       what the Brains that train have in common
 recoverables    checkpoints, random state, history, rate of a resumable run
 """
 

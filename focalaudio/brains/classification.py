@@ -11,15 +11,13 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
+from focalaudio.brains.resumable import ResumableBrain
 from focalaudio.classifier import ClassifierOutput
-from focalaudio.errors import ModelError
 from focalaudio.metrics.functional import correct, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
 
-SELECTABLE = ("error", "loss")  # of the validation fold, lower is better
 
-
-class ClassifierBrain(sb.Brain):
+class ClassifierBrain(ResumableBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
     Arguments
@@ -50,6 +48,8 @@ class ClassifierBrain(sb.Brain):
         "spectrogram",
         "classifier",
     )
+
+    SELECTABLE = ("error", "loss")  # of the validation fold, lower is better
 
     tracker: ClipTracker
     train_loss: float
@@ -100,47 +100,6 @@ class ClassifierBrain(sb.Brain):
             "correct": correct(logits, targets),
             "loss": losses,
         }
-
-    def make_dataloader(
-        self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
-    ) -> Any:
-        """See SpeechBrain; refuse an epoch without a single batch."""
-        loader = super().make_dataloader(dataset, stage, *args, **kwargs)
-        if len(loader) == 0:
-            raise ValueError(
-                f"batch_size={loader.batch_size} leaves no whole batch of the "
-                f"{len(dataset)} clips to {stage.name.lower()} on; lower it."
-            )
-        return loader
-
-    def on_fit_start(self) -> None:
-        """Resume; forget what was logged after the resumed checkpoint."""
-        if self.hparams.select_by not in SELECTABLE:
-            raise ValueError(
-                f"select_by={self.hparams.select_by!r} must be one of "
-                f"{', '.join(SELECTABLE)}."
-            )
-        super().on_fit_start()
-        if self.checkpointer is not None and not self.debug:
-            rows = self.hparams.history.rows
-            self.hparams.train_logger.rewind(rows[-1]["epoch"] if rows else 0)
-
-    def on_evaluate_start(
-        self, max_key: str | None = None, min_key: str | None = None
-    ) -> None:
-        """Load the best checkpoint; refuse to test what was never trained."""
-        if self.checkpointer is not None and not self.debug:
-            if (
-                self.checkpointer.find_checkpoint(None, max_key, min_key)
-                is None
-            ):
-                raise ModelError(
-                    f"{self.checkpointer.checkpoints_dir} holds no checkpoint "
-                    f"with {max_key or min_key!r}; train first."
-                )
-            if self.test_only:  # the last one knows the whole history
-                self.checkpointer.recover_if_possible()
-        super().on_evaluate_start(max_key, min_key)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""

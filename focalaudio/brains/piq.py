@@ -14,6 +14,7 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
 from focalaudio.brains.interpretation import InterpreterBrain
+from focalaudio.brains.resumable import ResumableBrain
 from focalaudio.classifier import ClassifierOutput
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.interpreters.decoders import Decoded
@@ -79,7 +80,7 @@ class PIQOutput:
     decoded: Decoded
 
 
-class PIQBrain(InterpreterBrain):
+class PIQBrain(ResumableBrain, InterpreterBrain):
     """Train PIQ's decoder, select it by fidelity, test it as any interpreter.
 
     Arguments
@@ -104,6 +105,8 @@ class PIQBrain(InterpreterBrain):
         "train_logger",
     )
     MODULES_NEEDED = ("augment", "spectrogram", "classifier", "decoder")
+
+    SELECTABLE = ("score", "fidelity", "epoch")  # higher is better
 
     losses: ClipTracker
     train_losses: dict[str, float]
@@ -216,6 +219,8 @@ class PIQBrain(InterpreterBrain):
     ) -> None:
         """Log every term; keep the checkpoint with the best fidelity."""
         if stage == sb.Stage.TEST:
+            stats = {"fidelity": self.tracker.mean("fidelity")}
+            self.hparams.train_logger.log_stats({}, test_stats=stats)
             return
         terms = {
             name: self.losses.mean(name)

@@ -12,6 +12,7 @@ from focalaudio.brains import PIQBrain
 from focalaudio.brains.recoverables import History, WarmupCosine
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
+from focalaudio.errors import ModelError
 from focalaudio.interpreters import PIQInterpreter
 from focalaudio.interpreters.piq import build_decoder
 from focalaudio.spectrogram import Spectrogram
@@ -26,6 +27,9 @@ class Logger:
 
     def log_stats(self, stats, **kwargs):
         self.calls.append((stats, kwargs))
+
+    def rewind(self, epoch):
+        self.calls = [call for call in self.calls if call[0].get("epoch", 0) <= epoch]
 
 
 def make_clip(number):
@@ -63,7 +67,9 @@ def encoded(classifier, monkeypatch):
     return sizes
 
 
-def make_brain(classifier, max_gain=0.0, folder=None, epochs=3):
+def make_brain(
+    classifier, max_gain=0.0, folder=None, epochs=3, select_by="score"
+):
     spectrogram = Spectrogram()
     decoder = build_decoder("light", classifier, n_codes=12)
     hparams = {
@@ -74,7 +80,7 @@ def make_brain(classifier, max_gain=0.0, folder=None, epochs=3):
         "schedule": WarmupCosine(0.01, epochs, 0),
         "history": History(),
         "train_logger": Logger(),
-        "select_by": "score",
+        "select_by": select_by,
     }
     modules = {
         "augment": Augment([RandomGain(max_gain)]),
@@ -179,3 +185,14 @@ def test_the_most_faithful_checkpoint_is_kept_and_tested(classifier, tmp_path):
     best = brain.hparams.history.rows[kept.meta["epoch"] - 1]
     fidelity = sum(row["fidelity"] for row in rows) / len(rows)
     assert fidelity == pytest.approx(best["valid_fidelity"])
+
+
+def test_selecting_by_what_is_not_measured_is_refused(classifier):
+    with pytest.raises(ValueError, match="select_by='error' must be one of"):
+        fit(make_brain(classifier, select_by="error"))
+
+
+def test_what_was_never_trained_is_not_tested(classifier, tmp_path):
+    brain = make_brain(classifier, folder=tmp_path)
+    with pytest.raises(ModelError, match="holds no checkpoint"):
+        brain.evaluate(make_dataset(), max_key="score")
