@@ -115,7 +115,7 @@ class PaperDecoder(nn.Module):
         for kernel, stride in layers[:-1]:
             steps += [
                 nn.ConvTranspose2d(n_features, n_features, kernel, stride, 1),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.BatchNorm2d(n_features),
             ]
         kernel, stride = layers[-1]

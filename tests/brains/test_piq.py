@@ -29,7 +29,9 @@ class Logger:
         self.calls.append((stats, kwargs))
 
     def rewind(self, epoch):
-        self.calls = [call for call in self.calls if call[0].get("epoch", 0) <= epoch]
+        self.calls = [
+            call for call in self.calls if call[0].get("epoch", 0) <= epoch
+        ]
 
 
 def make_clip(number):
