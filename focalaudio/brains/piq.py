@@ -219,8 +219,8 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
     ) -> None:
         """Log every term; keep the checkpoint with the best fidelity."""
         if stage == sb.Stage.TEST:
-            stats = {"fidelity": self.tracker.mean("fidelity")}
-            self.hparams.train_logger.log_stats({}, test_stats=stats)
+            tested = {"fidelity": self.tracker.mean("fidelity")}
+            self.hparams.train_logger.log_stats({}, test_stats=tested)
             return
         terms = {
             name: self.losses.mean(name)
