@@ -50,6 +50,7 @@ def make_brain(classifier, quantile=0.8, exporter=None):
         modules={"interpreter": interpreter},
         hparams={
             "interpreter": interpreter,
+            "compared": [],
             "labels": LABELS,
             "exporter": exporter,
         },
