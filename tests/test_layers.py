@@ -19,6 +19,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.audio": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
+    "focalaudio.evidence": 1,
     "focalaudio.interpreters.quantizer": 1,
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,

@@ -102,7 +102,9 @@ def test_iou_of_masks_of_known_overlap():
 def slow_si_sdr(wav, source):
     wav, source = wav.double(), source.double()
     target = (wav @ source) / (source @ source) * source
-    return 10 * math.log10(target.square().sum() / (wav - target).square().sum())
+    return 10 * math.log10(
+        target.square().sum() / (wav - target).square().sum()
+    )
 
 
 def test_si_sdr_follows_its_definition_at_any_scale():

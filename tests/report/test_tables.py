@@ -6,6 +6,7 @@ import pytest
 
 from focalaudio.report.tables import write_csv, write_json, write_markdown
 
+
 def test_csv_reads_back_exactly(tmp_path):
     rows = [
         {"clip_id": "1-a", "label": 'rain, "heavy"\nor not', "loss": 1 / 3},
