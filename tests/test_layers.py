@@ -64,6 +64,8 @@ ALSO = {
     "focalaudio.spectrogram": {"speechbrain"},
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
+    # what captum draws from that torch does not restore
+    "focalaudio.interpreters.attributions": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
