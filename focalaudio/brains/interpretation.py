@@ -18,6 +18,7 @@ from focalaudio.metrics.columns import (
     judge_interpretation,
     judge_sources,
 )
+from focalaudio.metrics.curves import judge_curves
 from focalaudio.metrics.tracker import ClipTracker
 
 
@@ -38,7 +39,8 @@ class InterpreterBrain(sb.Brain):
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
         `interpreter` comes first, `compared` are others of the same
         classifier; `exporter` is called with each batch's record of the
-        first, or is None.
+        first, or is None; `curve_steps` above 0 adds insertion and deletion
+        curves of so many steps, the only metrics that cost further passes.
 
     Example
     -------
@@ -49,6 +51,7 @@ class InterpreterBrain(sb.Brain):
     HPARAMS_NEEDED: tuple[str, ...] = (
         "interpreter",
         "compared",
+        "curve_steps",
         "labels",
         "exporter",
     )
@@ -65,7 +68,14 @@ class InterpreterBrain(sb.Brain):
     def interpreters(self) -> dict[str, Interpreter]:
         """All interpreters by name, the first one first."""
         listed = [self.interpreter, *self.hparams.compared]
-        return {interpreter.name: interpreter for interpreter in listed}
+        named = {interpreter.name: interpreter for interpreter in listed}
+        if len(named) < len(listed):
+            raise ValueError(
+                f"compared has two of a name: "
+                f"{'; '.join(each.name for each in listed)}. Give each other "
+                "settings."
+            )
+        return named
 
     @property
     def tracker(self) -> ClipTracker:
@@ -93,7 +103,7 @@ class InterpreterBrain(sb.Brain):
         targets = torch.as_tensor(batch.target, device=self.device)
         sources = self.find_sources(batch)
         for name, interpretation in predictions.items():
-            columns = self.judge(name, interpretation, targets)
+            columns = self.judge(interpretation, targets)
             if sources is not None:
                 columns |= judge_sources(interpretation, sources)
             self.record(name, batch, interpretation.logits, columns)
@@ -109,11 +119,21 @@ class InterpreterBrain(sb.Brain):
         return F.cross_entropy(first.logits.float(), targets)
 
     def judge(
-        self, name: str, interpretation: Interpretation, targets: Tensor
+        self, interpretation: Interpretation, targets: Tensor
     ) -> dict[str, Tensor]:
         """Classify the parts; return the columns that need no source."""
         parts = self.interpreter.judge(interpretation)
-        return judge_interpretation(interpretation, parts, targets)
+        columns = judge_interpretation(interpretation, parts, targets)
+        if self.hparams.curve_steps:
+            columns |= judge_curves(
+                interpretation.saliency,
+                interpretation.log_magnitude,
+                interpretation.spectrum.n_frames,
+                lambda *parts: self.interpreter.classifier(*parts).logits,
+                interpretation.class_ids,
+                self.hparams.curve_steps,
+            )
+        return columns
 
     def find_sources(self, batch: PaddedBatch) -> Sources | None:
         """Analyze a batch's known sources, if it has any."""

@@ -206,7 +206,8 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
         parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
         judged = self.modules.classifier(parts, spectrum.n_frames.repeat(2))
         targets = torch.as_tensor(batch.target, device=self.device)
-        columns = judge_parts(logits, *judged.logits.chunk(2), targets)
+        kept, removed = judged.logits.chunk(2)
+        columns = judge_parts(logits, kept, removed, targets)
         self.record(self.interpreter.name, batch, logits, columns)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:

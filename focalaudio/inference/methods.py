@@ -16,9 +16,11 @@ from focalaudio.inference.runs import (
 )
 from focalaudio.interpreters import (
     ByDesignInterpreter,
+    GradientInterpreter,
     Interpreter,
     PIQInterpreter,
 )
+from focalaudio.interpreters.attributions import METHODS as GRADIENTS
 from focalaudio.interpreters.piq import build_decoder
 from focalaudio.interpreters.references import REFERENCES, ReferenceInterpreter
 
@@ -39,6 +41,7 @@ def load_interpreter(
     stages: Sequence[int | str] = (-1,),
     mask: str = "binary",
     piq: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Interpreter:
     """Build an interpreter of a trained classifier.
 
@@ -47,7 +50,9 @@ def load_interpreter(
     model : SoundModel
         The classifier, frozen in place.
     method : str
-        `by_design`, `piq`, or a floor: `random`, `loudest`.
+        `by_design`, `piq`, one of captum's (`saliency`, `smoothgrad`,
+        `integrated_gradients`, `gradient_shap`, `gradcam`), or a floor:
+        `random`, `loudest`.
     quantile : float
         Fraction of a clip's cells to drop, 0 to 1; `piq` has no use for it.
     stages, mask
@@ -55,6 +60,8 @@ def load_interpreter(
     piq : str or pathlib.Path
         Of `piq`: the folder of a finished run of `train_piq.py` on this
         classifier.
+    options : mapping
+        Of captum's methods, see `GradientInterpreter`.
 
     Returns
     -------
@@ -88,7 +95,9 @@ def load_interpreter(
         return load_piq(model, piq)
     if method in REFERENCES:
         return ReferenceInterpreter(*parts, method, quantile)
-    known = ("by_design", "piq", *REFERENCES)
+    if method in GRADIENTS:
+        return GradientInterpreter(*parts, method, quantile, options)
+    known = ("by_design", "piq", *GRADIENTS, *REFERENCES)
     raise ValueError(f"method={method!r} must be one of {', '.join(known)}.")
 
 

@@ -89,6 +89,8 @@ class ByDesignInterpreter(Interpreter):
     0.2
     """
 
+    quantile: float
+
     def __init__(
         self,
         classifier: SoundClassifier,

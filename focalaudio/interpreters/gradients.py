@@ -65,6 +65,8 @@ class GradientInterpreter(Interpreter):
     0.2
     """
 
+    quantile: float
+
     def __init__(
         self,
         classifier: SoundClassifier,

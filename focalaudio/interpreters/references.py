@@ -94,6 +94,8 @@ class ReferenceInterpreter(Interpreter):
     tensor(0.1000)
     """
 
+    quantile: float
+
     def __init__(
         self,
         classifier: SoundClassifier,

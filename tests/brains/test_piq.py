@@ -77,6 +77,7 @@ def make_brain(
     hparams = {
         "interpreter": PIQInterpreter(classifier, spectrogram, decoder),
         "compared": [],
+        "curve_steps": 0,
         "labels": LABELS,
         "exporter": None,
         "reconstruction_weight": 1.0,
