@@ -24,6 +24,8 @@ export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
 inference     trained folder -> model
+launch        name of a recipe -> process
+reproduction  the paper's table and figures, by the recipes
 cli, demo     the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.
