@@ -55,7 +55,7 @@ THIRD_PARTY = {
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
     7: {"torch"},
 }
-THIRD_PARTY[6] |= {"speechbrain", "safetensors"}
+THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
     "focalaudio.waveforms": {"torchaudio"},

@@ -298,7 +298,7 @@ class Repository:
         report: Callable[[int], object],
     ) -> None:
         """Write an answer's body, never more than was promised."""
-        for block in response.iter_bytes(BLOCK_BYTES):
+        for block in response.iter_bytes():
             if out.tell() + len(block) > file.n_bytes:
                 raise HubError(
                     f"{self.name} sends more of {file.name} than the promised "
