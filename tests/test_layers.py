@@ -23,6 +23,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,
     "focalaudio.mixtures": 1,
+    "focalaudio.recordings": 1,
     "focalaudio.saliency": 1,
     "focalaudio.sniffing": 1,
     "focalaudio.spectrogram": 1,
