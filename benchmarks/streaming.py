@@ -37,15 +37,15 @@ N_CLASSES = 10
 
 def join_clips(data_folder: Path, minutes: float, path: Path) -> Path:
     """Write a recording of so many minutes from clips, in their order."""
-    clips = sorted((data_folder / "audio").glob("*.wav"))
+    clips = sorted((data_folder / "audio").iterdir())
     if not clips:
-        raise SystemExit(f"{data_folder / 'audio'} holds no wav files.")
+        raise SystemExit(f"{data_folder / 'audio'} holds no clips.")
     rate = audio_info(clips[0]).sample_rate
     left = round(60 * minutes * rate)
     with wav_writer(path, rate) as write:
         for clip in cycle(clips):
             wav = load_wav(clip, rate)[:left]
-            write(wav)
+            write(wav.clamp(-1, 1))  # lossy formats go beyond
             left -= len(wav)
             if not left:
                 return path

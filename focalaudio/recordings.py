@@ -88,8 +88,10 @@ def resample_blocks(
         if ready * up <= done:
             continue
         if ready * up > skip:
-            start = max(done, skip) - first * up
-            yield resample(held, down, up)[start : (ready - first) * up]
+            # of few lengths: torch keeps something for each that it has seen
+            reached = held[: (ready - first + context) * down]
+            start, end = max(done, skip) - first * up, (ready - first) * up
+            yield resample(reached, down, up)[start:end]
         done = ready * up
         before = max(0, ready - context)
         held, first = held[(before - first) * down :], before

@@ -256,13 +256,19 @@ class Repository:
             api.create_repo(self.name, private=private, exist_ok=True)
             if revision is not None:
                 api.create_branch(self.name, branch=revision, exist_ok=True)
-            commit = api.upload_folder(
-                repo_id=self.name,
-                folder_path=folder,
-                allow_patterns=list(names),
-                revision=revision,
-                commit_message=message,
-            )
+            try:
+                commit = api.upload_folder(
+                    repo_id=self.name,
+                    folder_path=folder,
+                    allow_patterns=list(names),
+                    revision=revision,
+                    commit_message=message,
+                )
+            except ValueError as error:  # for one, a README.md it dislikes
+                raise HubError(
+                    f"{self.endpoint}/{self.name} did not take {folder}: "
+                    f"{error}"
+                ) from error
         return commit.commit_url
 
     def _fetch(

@@ -95,6 +95,7 @@ class Hub:
         self.has_ranges = True
         self.location = None  # where every file is said to be
         self.token = None  # who may see the files
+        self.card_errors = []  # what is wrong with any README.md
 
     def start(self):
         handler = type("OwnHandler", (Handler,), {"hub": self})
@@ -218,7 +219,9 @@ class Hub:
         handler.send_json({})
 
     def validate(self, handler):
-        handler.send_json({"warnings": [], "errors": []})
+        errors = [{"message": each} for each in self.card_errors]
+        answer = {"warnings": [], "errors": errors}
+        handler.send_json(answer, 400 if errors else 200)
 
     def preupload(self, handler, name, revision):
         names = [each["path"] for each in json.loads(handler.body)["files"]]

@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import pytest
+from huggingface_hub import constants
 
 from focalaudio.errors import HubError
 from focalaudio.inference.hub import TRIES, HubFile, Repository
@@ -95,3 +96,52 @@ def test_more_cuts_than_tries_are_too_many(hub, receive):
     hub.cut_after = len(DATA) // (TRIES + 1)
     with pytest.raises(HubError, match="nothing was kept"):
         receive()
+
+
+@pytest.fixture
+def send(hub, tmp_path):
+    """Send a README.md to the hub."""
+
+    def send_it():
+        (tmp_path / "README.md").write_text("# Dogs")
+        repository = Repository(NAME, hub.url)
+        return repository.send(tmp_path, ["README.md"], False, None, "add")
+
+    return send_it
+
+
+def test_what_the_hub_has_against_a_card_is_passed_on(hub, send):
+    hub.card_errors = ["license is unknown"]
+    with pytest.raises(HubError, match="did not take.*\n.*license is unknown"):
+        send()
+
+
+def test_offline_nothing_is_sent(hub, send, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="while HF_HUB_OFFLINE is set"):
+        send()
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha": "../../x"},
+        {"sha": None},
+        {"siblings": [{"rfilename": "README.md"}]},
+        {"siblings": [{"size": 1}]},
+        {"siblings": 7},
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_refused(hub, change):
+    hub.add(NAME, FILES)
+    hub.listed = lambda listing: listing | change
+    with pytest.raises(HubError, match="does HF_ENDPOINT name a hub"):
+        Repository(NAME, hub.url).list_files("main")
+
+
+def test_another_commit_than_the_pinned_is_refused(hub):
+    commit = hub.add(NAME, FILES)
+    hub.listed = lambda listing: listing | {"sha": "0" * 40}
+    with pytest.raises(HubError, match="gives commit='0000"):
+        Repository(NAME, hub.url).list_files(commit)

@@ -114,6 +114,7 @@ def test_the_result_is_as_long_as_the_recording(
     path = write_wav(tmp_path / "a.wav", swells(n), 16000)
     result = explain(keeper, overlap, path=path)
     assert result.n_samples == n
+    assert result.duration == n / 16000
     assert close(load_wav(result.kept), load_wav(path))
 
 
