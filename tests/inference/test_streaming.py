@@ -208,6 +208,20 @@ def test_results_have_the_recording_s_name_and_nothing_else_is_left(
     assert audio_info(result.kept).sample_rate == 16000
 
 
+def test_a_recording_that_is_cut_off_is_interpreted_as_far_as_it_goes(
+    explain, keeper, recording
+):
+    data = recording.read_bytes()
+    recording.write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match="cut off"):
+        explain(keeper, strict=True)
+    with pytest.warns(UserWarning, match="cut off"):
+        result = explain(keeper)
+    with pytest.warns(UserWarning, match="cut off"):
+        wav = load_wav(recording, 16000)
+    assert close(load_wav(result.kept), wav)
+
+
 def test_silence_stays_silent(explain, by_design, tmp_path):
     path = write_wav(tmp_path / "a.wav", torch.zeros(10_000), 16000)
     assert not load_wav(explain(by_design, path=path).kept).any()
