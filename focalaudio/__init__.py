@@ -7,6 +7,7 @@ encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
 audio         file <-> waveform
 sniffing      the bytes of a file -> what it is, whether all of it is there
 waveforms     waveform -> waveform: channels, rate, length, level
+recordings    a file of any length -> windows, in flat memory
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
 encoders      image -> features + maps
@@ -23,7 +24,7 @@ pictures      tensors -> figures
 export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
-inference     trained folder -> model
+inference     folder or hub -> model; long recordings
 launch        name of a recipe -> process
 reproduction  the paper's table and figures, by the recipes
 cli, demo     the `focalaudio` command
