@@ -42,8 +42,7 @@ class Keeper(Interpreter):
         if self.n_batches == self.fails_at:
             raise KeyboardInterrupt
         interpretation = super().forward(*args, **kwargs)
-        wavs = interpretation.wavs * self.factor
-        return replace(interpretation, wavs=wavs)
+        return replace(interpretation, mask=interpretation.mask * self.factor)
 
 
 @pytest.fixture
