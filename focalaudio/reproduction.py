@@ -69,7 +69,8 @@ class Plan:
         `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
         trained without it) and `compare` (further interpreters).
     conditions : mapping
-        From a condition's name to keys of `interpret.yaml`.
+        From a condition's name to keys of `interpret.yaml`; its `compare`
+        stands for that of all systems.
     training, piq, interpret, compare
         The same for all systems; a system's own come first.
     flags : tuple of str
@@ -127,23 +128,17 @@ class Plan:
         training = {**self.training, **options.get("training", {})}
         yield "train_classifier", classifier, {**shared, **training}
         given = {**shared, "classifier": classifier}
-        compare = [*options.get("compare", ()), *self.compare]
+        own = list(options.get("compare", ()))
         if "piq" in options:
             piq = self.place(fold, system, "piq")
             yield "train_piq", piq, {**given, **self.piq, **options["piq"]}
-            compare.insert(0, {"method": "piq", "piq": str(piq)})
-        given["compare"] = compare
+            own.insert(0, {"method": "piq", "piq": str(piq)})
         for name, condition in self.conditions.items():
-            yield (
-                "interpret",
-                self.place(fold, system, name),
-                {
-                    **given,
-                    **self.interpret,
-                    **options.get("interpret", {}),
-                    **condition,
-                },
-            )
+            keys = {**self.interpret, **options.get("interpret", {})}
+            keys |= condition
+            keys["compare"] = [*own, *condition.get("compare", self.compare)]
+            place = self.place(fold, system, name)
+            yield "interpret", place, {**given, **keys}
 
 
 def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:

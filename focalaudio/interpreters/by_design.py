@@ -21,10 +21,14 @@ from focalaudio.saliency import combine_maps, resize_maps
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 
-def positive_evidence(
+def relative_evidence(
     classifier: SoundClassifier, output: ClassifierOutput, class_ids: Tensor
 ) -> Tensor:
-    """Return the evidence for a class, less its lowest value in the clip.
+    """Return the evidence for a class beyond that for the average class.
+
+    What a cell adds to all logits alike decides nothing, and is taken out; the
+    lowest value in the clip becomes zero. Before that, the sum over cells is
+    the logit less the mean of all logits.
 
     Arguments
     ---------
@@ -41,12 +45,14 @@ def positive_evidence(
         `[batch, rows, cols]`, non-negative, in the order of the evidence.
     """
     evidence = classifier.class_evidence(output, class_ids).float()
+    average = classifier.weigh_cells(output).float().mean(1)
+    evidence = evidence - average / average[0].numel()
     return evidence - evidence.amin((1, 2), keepdim=True)
 
 
 # Maps that know about classes, of any encoder; arguments as above.
 CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
-    "class_evidence": positive_evidence,
+    "class_evidence": relative_evidence,
     "class_probability": SoundClassifier.class_probability,
 }
 

@@ -7,7 +7,10 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import EncoderOutput, build_encoder
 from focalaudio.interpreters import ByDesignInterpreter
-from focalaudio.interpreters.by_design import select_names
+from focalaudio.interpreters.by_design import (
+    relative_evidence,
+    select_names,
+)
 
 
 class Listener(nn.Module):
@@ -219,7 +222,8 @@ def test_cells_that_speak_for_a_class_are_kept_first(
     ids = torch.tensor([3])
     saliency = interpreter.interpret(spectrum, output, ids).saliency
     rows, cols = output.features.shape[2:]
-    evidence = classifier.class_evidence(output, ids)[0].flatten()
+    evidence = classifier.weigh_cells(output)[0]
+    evidence = (evidence[3] - evidence.mean(0)).flatten()
     coarse = torch.nn.functional.adaptive_avg_pool2d(
         saliency[None], (rows, cols)
     )[0, 0].flatten()
@@ -242,3 +246,19 @@ def test_a_soft_mask_keeps_at_least_the_binary_one(
 def test_an_unknown_mask_is_an_error(classifier, spectrogram):
     with pytest.raises(ValueError, match="mask='fuzzy'"):
         ByDesignInterpreter(classifier, spectrogram, mask="fuzzy")
+
+
+def test_relative_evidence_adds_up_to_the_lead_over_the_average_class(
+    classifier, spectrogram, two_tones
+):
+    spectrum = spectrogram(two_tones)
+    output = classifier(spectrum.log_magnitude)
+    found = relative_evidence(classifier, output, torch.tensor([3]))[0]
+    assert found.min() == 0
+    lead = output.logits[0, 3] - output.logits[0].mean()
+    lowest = (found.sum() - lead) / found.numel()  # what was added to each
+    raw = classifier.class_evidence(output, torch.tensor([3]))[0]
+    mean = classifier.weigh_cells(output)[0].mean(0) / found.numel()
+    torch.testing.assert_close(
+        lowest, -(raw - mean).min(), atol=1e-5, rtol=1e-4
+    )
