@@ -78,5 +78,7 @@ def test_a_second_run_repeats_no_step_and_changes_nothing(
 
     before = (reproduced / "overlap.json").read_bytes()
     monkeypatch.setattr(reproduction, "run_recipe", pytest.fail)
-    recipe("reproduce", reproduced, ("--debug",), data_folder=dataset, **OPTIONS)
+    recipe(
+        "reproduce", reproduced, ("--debug",), data_folder=dataset, **OPTIONS
+    )
     assert (reproduced / "overlap.json").read_bytes() == before
