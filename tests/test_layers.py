@@ -92,10 +92,15 @@ MODULES = {
 }
 
 
-def layer_of(module):
-    while module not in LAYERS:
+def entry_of(module, table):
+    """The name in a table that stands for a module, or nothing."""
+    while module and module not in table:
         module = module.rpartition(".")[0]
-    return LAYERS[module]
+    return module
+
+
+def layer_of(module):
+    return LAYERS[entry_of(module, LAYERS)]
 
 
 def imports_of(path):
@@ -134,7 +139,8 @@ def test_data_and_reports_know_models_by_their_records(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_other_packages_are_those_of_the_layer(module):
-    allowed = THIRD_PARTY[layer_of(module)] | ALSO.get(module, set())
+    also = ALSO.get(entry_of(module, ALSO), set())
+    allowed = THIRD_PARTY[layer_of(module)] | also
     for imported, _ in imports_of(MODULES[module]):
         root = imported.split(".")[0]
         if root in sys.stdlib_module_names or root == "focalaudio":
@@ -148,9 +154,9 @@ def test_other_packages_are_those_of_the_layer(module):
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
-def test_one_module_alone_opens_sounds_or_draws(library):
+def test_one_place_alone_opens_sounds_or_draws(library):
     users = {
-        module
+        entry_of(module, ONLY_IN.values()) or module
         for module, path in MODULES.items()
         for imported, _ in imports_of(path)
         if imported.split(".")[0] == library
