@@ -22,8 +22,8 @@ pictures      tensors -> figures
 export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
-inference     trained folder -> model
-cli, demo     the `focalaudio` command
+inference     a run, a bundle or a hub -> model -> Interpretation
+cli, commands, demo, doctor   the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.
 """
@@ -40,6 +40,7 @@ _HOMES = {
     "Interpretation": "focalaudio.interpreters",
     "PIQInterpreter": "focalaudio.interpreters",
     "SoundClassifier": "focalaudio.classifier",
+    "SoundInterpreter": "focalaudio.inference.interpreter",
     "Spectrogram": "focalaudio.spectrogram",
     "build_encoder": "focalaudio.encoders",
     "list_encoders": "focalaudio.encoders",

@@ -1,12 +1,17 @@
-"""`folder -> model`: use what was trained.
+"""`folder or hub -> model -> interpretation`: use what was trained.
 
-runs  a finished run's folder -> classifier, its reader and labels; interpreter
+interpreter  SoundInterpreter: classify, interpret and explain sounds
+sources      a bundle, a run or a name on the hub -> model
+bundle       model <-> the folder that is published
+description  what a model is made of -> hyperparams.yaml
+safe_yaml    hyperparams.yaml -> values and objects, running nothing
+allowed      the closed table of what that file may say
+exporting    a finished run -> bundle, checked in a fresh process
+importing    SpeechBrain's published checkpoints -> bundle
+runs         a finished run's folder -> model; interpreter
 """
 
-from focalaudio.inference.runs import (
-    SoundModel,
-    load_interpreter,
-    load_model,
-)
+from focalaudio.inference.runs import SoundModel, load_interpreter
+from focalaudio.inference.sources import load_model
 
 __all__ = ["SoundModel", "load_interpreter", "load_model"]

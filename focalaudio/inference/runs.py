@@ -6,7 +6,6 @@ are read here; the objects are built by this package.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.errors import ModelError
+from focalaudio.inference.safe_yaml import PlainLoader
 from focalaudio.interpreters import (
     ByDesignInterpreter,
     Interpreter,
@@ -81,25 +81,7 @@ class SoundModel:
     labels: tuple[str, ...]
 
 
-class PlainLoader(yaml.SafeLoader):
-    """Read plain values only: whatever has a tag of its own becomes None.
-
-    Example
-    -------
-    >>> yaml.load("{a: 1, b: !apply:os.system [x]}", Loader=PlainLoader)
-    {'a': 1, 'b': None}
-    """
-
-
-PlainLoader.add_multi_constructor("", lambda loader, tag, node: None)
-PlainLoader.add_implicit_resolver(  # 1e1 is a number to HyperPyYAML
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
-
-
-def load_model(source: str | Path) -> SoundModel:
+def load_run(source: str | Path) -> SoundModel:
     """Load the best checkpoint of a finished run.
 
     Arguments
