@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from focalaudio.audio import load_wav
@@ -35,6 +34,7 @@ from focalaudio.inference.runs import (
 )
 from focalaudio.interpreters import PIQInterpreter
 from focalaudio.report.card import Card, read_measurements
+from focalaudio.report.tables import read_csv
 from focalaudio.waveforms import resample
 
 EXAMPLE_RATE = 16000  # Hz, the lowest that the synthesizer knows
@@ -307,18 +307,18 @@ def choose_example(
     tuple
         `[samples]`, prepared for the classifier, and where it is from.
     """
+    reader = bundle.model.reader
     try:
-        tested = pd.read_csv(run / "clips.csv").set_index("clip_id")
+        tested = read_csv(run / "clips.csv")
+        # the first that is classified right, or else the first
+        first = max(tested, key=lambda row: row["correct"])["clip_id"]
         clips = read_metadata(str(values.get("data_folder")))
-        clips = clips.set_index("clip_id").loc[tested.index]
-        # stable: the first that is classified right, or else the first
-        order = tested["correct"].sort_values(ascending=False, kind="stable")
-        clip = clips.loc[order.index[0]]
-        wav = load_wav(clip["path"], bundle.model.reader.sample_rate)
-        example = f"clip {order.index[0]} of the test fold ({clip['label']})"
-        return bundle.model.reader.prepare(wav), example
-    except (AudioError, DataError, FileNotFoundError, KeyError, IndexError):
+        clip = clips.set_index("clip_id").loc[first]
+        wav = load_wav(clip["path"], reader.sample_rate)
+    except (AudioError, DataError, FileNotFoundError, KeyError, ValueError):
         return synthesize_example(bundle)
+    example = f"clip {first} of the test fold ({clip['label']})"
+    return reader.prepare(wav), example
 
 
 def synthesize_example(bundle: Bundle) -> tuple[Tensor, str]:

@@ -160,7 +160,8 @@ def fill_published(
         )
     try:
         load_weights(classifier.encoder, encoder)
-        load_weights(classifier.head.cosine, head, (HEAD_LAYOUT,))
+        cosine = classifier.get_submodule("head.cosine")
+        load_weights(cosine, head, (HEAD_LAYOUT,))
     except ModelError as error:
         raise ModelError(
             f"{encoder_file}, {head_file}: {error} Give embedding_model.ckpt, "

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from focalaudio.report.intervals import bootstrap_interval
+from focalaudio.report.tables import read_csv
 
 COLUMNS = {  # a key of metrics.json -> its column in clips.csv and its words
     "accuracy": ("correct", "Accuracy (share of clips classified right)"),
@@ -186,14 +185,14 @@ def read_measurements(run: Path) -> list[Measurement]:
     if not all(path.exists() for path in paths):
         return []
     metrics: Mapping[str, float] = json.loads(paths[0].read_text("utf-8"))
-    clips = pd.read_csv(paths[1])
+    clips = read_csv(paths[1])
     return [
         Measurement(
             words,
             float(metrics[key]),
-            *bootstrap_interval(clips[column].tolist()),
+            *bootstrap_interval([clip[column] for clip in clips]),
             len(clips),
         )
         for key, (column, words) in COLUMNS.items()
-        if key in metrics and column in clips
+        if key in metrics and clips and column in clips[0]
     ]
