@@ -179,12 +179,7 @@ def fill_weights(module: nn.Module, path: Path) -> None:
     >>> torch.save(classifier.state_dict(), path)
     >>> fill_weights(classifier, path)
     """
-    try:
-        state = read_state_dict(existing(path))
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ModelError(f"{path} is damaged: {error}") from error
+    state = read_state_dict(existing(path))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
