@@ -337,6 +337,8 @@ def read_bundle_labels(path: Path) -> tuple[str, ...]:
             raise ModelError(
                 f"{path}: the label {label!r} must be printable text."
             )
+    if len(set(labels)) < len(labels):
+        raise ModelError(f"{path} has the same label for two classes.")
     return labels
 
 
