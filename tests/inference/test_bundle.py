@@ -138,6 +138,7 @@ LINES = {  # what stands where a key is expected
     "modules": "modules: {{classifier: !ref <classifier>}}",
     "padding": "# " + "x" * (1 << 20),
 }
+CONTROL = LINES["seed"]
 HEADERS = {  # what stands before the text
     "directive": "%TAG !n! !new:\n---\n",
     "version": "%YAML 1.2\n---\n",
@@ -364,11 +365,15 @@ MISFITS = {
 }
 
 
-def judge(honest, folders, trust=False):
+def judge(honest, folders, trusted):
     """Read each in a process of its own; return what it said."""
+    lines = [
+        f"{'trust' if name in trusted else 'no'} {folder}\n"
+        for name, folder in folders.items()
+    ]
     done = subprocess.run(
         [sys.executable, "-c", READER, str(honest)],
-        input="".join(f"{'trust' if trust else 'no'} {f}\n" for f in folders),
+        input="".join(lines),
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -376,10 +381,11 @@ def judge(honest, folders, trust=False):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answers = []
-    for folder in folders:
+    answers = {}
+    for name, folder in folders.items():
         path = folder.parent / "answer.json"
-        answers.append(json.loads(path.read_text()) if path.exists() else None)
+        answer = json.loads(path.read_text()) if path.exists() else None
+        answers[name] = folder, answer
     return answers
 
 
@@ -397,15 +403,12 @@ def copy(source, folder):
 def judged(exported, tmp_path_factory):
     """What reading each spoiled bundle led to, and where it lies."""
     root = tmp_path_factory.mktemp("strangers")
+    controls = {"honest": lambda folder: None, "trusted": as_lines(CONTROL)}
     folders = {}
-    for number, (name, spoil) in enumerate(ATTACKS.items()):
+    for number, (name, spoil) in enumerate((ATTACKS | controls).items()):
         folders[name] = copy(exported, root / str(number) / "bundle")
         spoil(folders[name])
-    answers = judge(exported, folders.values())
-    return {
-        name: (folder, answer)
-        for (name, folder), answer in zip(folders.items(), answers, strict=True)
-    }
+    return judge(exported, folders, trusted={"trusted"})
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -433,18 +436,17 @@ def test_enough_attacks_are_tried():
     assert len(ATTACKS) >= 25
 
 
-def test_the_same_process_reads_an_honest_bundle(exported, tmp_path):
-    folder = copy(exported, tmp_path / "bundle")
-    assert judge(exported, [folder]) == [["loaded", ""]]
+def test_an_honest_bundle_is_read_in_the_same_way(judged):
+    assert judged["honest"][1] == ["loaded", ""]
 
 
-def test_what_is_refused_would_have_run(exported, tmp_path):
-    folder = copy(exported, tmp_path / "bundle")
-    as_lines(LINES["seed"])(folder)
-    judge(exported, [folder])
-    assert not (tmp_path / "canary").exists()
-    assert judge(exported, [folder], trust=True) == [["loaded", ""]]
-    assert (tmp_path / "canary").exists()
+def test_what_is_refused_would_have_run(judged):
+    """The canary sings if the caller trusts the very line that is refused."""
+    refused, _ = judged["key: seed"]
+    trusted, answer = judged["trusted"]
+    assert answer == ["loaded", ""]
+    assert (trusted.parent / "canary").exists()
+    assert not (refused.parent / "canary").exists()
 
 
 def test_a_refused_line_is_numbered(bundle):
