@@ -28,7 +28,7 @@ def section():
 
 
 def script():
-    """The section's commands as one script; training made as short as it can."""
+    """The section as one script; training made as short as can be."""
     blocks = re.findall(r"```(bash|python)\n(.*?)```", section(), re.DOTALL)
     lines = ["set -e"]
     for language, text in blocks:
