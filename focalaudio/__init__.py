@@ -10,6 +10,7 @@ waveforms     waveform -> waveform: channels, rate, length, level
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
 encoders      image -> features + maps
+evidence      known parts of a mixture -> what each cell should say
 classifier    log-magnitude -> image -> encoder -> logits
 saliency      maps -> saliency on the spectrogram's grid
 masks         saliency -> mask -> kept / removed

@@ -9,6 +9,7 @@ from torch's global generator. Spectrograms are masked by SpeechBrain's
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from speechbrain.augment.freq_domain import SpectrogramDrop
@@ -92,6 +93,50 @@ class RandomGain(nn.Module):
         return wavs * 10 ** (decibels / 20), lens, targets
 
 
+@dataclass(frozen=True)
+class MixedClips:
+    """A batch of mixtures whose parts are known.
+
+    Arguments
+    ---------
+    own, added : torch.Tensor
+        `[batch, samples]`, each clip and what was added to it (zeros if
+        nothing was).
+    lens : torch.Tensor
+        `[batch]`, relative lengths of the mixtures.
+    own_targets, added_targets : torch.Tensor
+        `[batch, n_classes]`.
+
+    Example
+    -------
+    >>> wavs, targets = torch.tensor([[1.0, 0.0]]), torch.eye(2)
+    >>> mixed = MixedClips(
+    ...     wavs, wavs.flip(1), torch.ones(1), targets[:1], targets[1:]
+    ... )
+    >>> mixed.wavs, mixed.targets
+    (tensor([[1., 1.]]), tensor([[0.5000, 0.5000]]))
+    """
+
+    own: Tensor
+    added: Tensor
+    lens: Tensor
+    own_targets: Tensor
+    added_targets: Tensor
+
+    @property
+    def wavs(self) -> Tensor:
+        """The mixtures, `[batch, samples]`."""
+        return self.own + self.added
+
+    @property
+    def targets(self) -> Tensor:
+        """Targets by the share of energy, `[batch, n_classes]`."""
+        own, theirs = energy(self.own), energy(self.added)
+        # 1 where nothing is added, however quiet the clip
+        share = 1 - (theirs / (own + theirs).clamp(min=EPS_ENERGY))[:, None]
+        return share * self.own_targets + (1 - share) * self.added_targets
+
+
 class MixClips(nn.Module):
     """Add another clip of the batch at a random ratio; share the label.
 
@@ -126,21 +171,24 @@ class MixClips(nn.Module):
         """Whether training changes anything."""
         return self.probability > 0
 
-    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
-        """See the module's docstring."""
+    def mix(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> MixedClips:
+        """Mix a batch and keep the parts; arguments as in `forward`."""
         if not (self.training and self.is_active):
-            return wavs, lens, targets
+            return MixedClips(
+                wavs, torch.zeros_like(wavs), lens, targets, targets
+            )
         batch, device = len(wavs), wavs.device
         other = torch.randperm(batch, device=device)
         snr = self.max_ratio * (2 * torch.rand(batch, device=device) - 1)
         mixed = torch.rand(batch, device=device) < self.probability
         added = scale_to_snr(wavs, wavs[other], snr) * mixed[:, None]
-        own, theirs = energy(wavs), energy(added)
-        # 1 where nothing is added, however quiet the clip
-        share = 1 - (theirs / (own + theirs).clamp(min=EPS_ENERGY))[:, None]
         lens = torch.where(mixed, torch.maximum(lens, lens[other]), lens)
-        targets = share * targets + (1 - share) * targets[other]
-        return wavs + added, lens, targets
+        return MixedClips(wavs, added, lens, targets, targets[other])
+
+    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
+        """See the module's docstring."""
+        mixed = self.mix(wavs, lens, targets)
+        return mixed.wavs, mixed.lens, mixed.targets
 
 
 class Augment(nn.Module):

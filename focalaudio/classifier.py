@@ -252,6 +252,52 @@ class SoundClassifier(nn.Module):
         evidence = self.head.weigh(cells).transpose(1, 2)
         return evidence.unflatten(2, output.features.shape[2:])
 
+    def class_evidence(
+        self, output: ClassifierOutput, class_ids: Tensor
+    ) -> Tensor:
+        """Split each clip's logit of a class over the cells that it comes from.
+
+        The sum over cells is the logit (see `weigh_cells` for when), so this
+        explains by design: nothing is estimated, no gradient is taken.
+
+        Arguments
+        ---------
+        output : ClassifierOutput
+            Of this classifier.
+        class_ids : torch.Tensor
+            `[batch]`, int64.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, rows, cols]`, any sign.
+        """
+        evidence = self.weigh_cells(output)
+        own = evidence[torch.arange(len(class_ids)), class_ids]
+        return own / own[0].numel()
+
+    def class_probability(
+        self, output: ClassifierOutput, class_ids: Tensor
+    ) -> Tensor:
+        """Return what each cell alone would make of a class: its probability.
+
+        The softmax over classes of each cell's evidence. Unlike the evidence
+        it compares with the other classes, so that nothing changes when the
+        same is added to the logits of all.
+
+        Arguments
+        ---------
+        output, class_ids
+            As in `class_evidence`.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, rows, cols]`, 0 to 1.
+        """
+        shares = self.weigh_cells(output).float().softmax(1)
+        return shares[torch.arange(len(class_ids)), class_ids]
+
     def forward(
         self, log_magnitude: Tensor, n_frames: Tensor | None = None
     ) -> ClassifierOutput:

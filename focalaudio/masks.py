@@ -6,6 +6,8 @@ so that what is heard and what the classifier is shown are the same thing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -48,15 +50,84 @@ def quantile_mask(
     2
     """
     check_quantile(quantile)
-    if n_frames is None:
-        n_frames = torch.full((len(saliency),), saliency.shape[1])
     mask = torch.zeros_like(saliency, dtype=torch.bool)
-    for row, frames in enumerate(n_frames.tolist()):
-        own = saliency[row, :frames]
+    for row, own in telling_clips(saliency, n_frames):
+        mask[row, : len(own)] = own >= threshold_at(own, quantile)
+    return mask
+
+
+def soft_mask(
+    saliency: Tensor, quantile: float, n_frames: Tensor | None = None
+) -> Tensor:
+    """Open each clip's mask in proportion to its saliency, up to a quantile.
+
+    `min(1, s / s_q)`: cells that reach the quantile are kept whole, the
+    others as far as they come. A constant map keeps nothing, as in
+    `quantile_mask`.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`, non-negative.
+    quantile, n_frames
+        As in `quantile_mask`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, 0 to 1, at least the binary mask everywhere.
+
+    Raises
+    ------
+    ValueError
+        If `quantile` is outside 0 to 1.
+
+    Example
+    -------
+    >>> soft_mask(torch.tensor([[[0.0, 1.0, 2.0, 4.0]]]), 2 / 3)
+    tensor([[[0.0000, 0.5000, 1.0000, 1.0000]]])
+    """
+    check_quantile(quantile)
+    mask = torch.zeros_like(saliency)
+    for row, own in telling_clips(saliency, n_frames):
+        threshold = threshold_at(own, quantile)
+        mask[row, : len(own)] = torch.where(
+            own >= threshold, 1.0, own / threshold
+        )
+    return mask
+
+
+MASKS = {"binary": quantile_mask, "soft": soft_mask}
+
+
+def telling_clips(
+    saliency: Tensor, n_frames: Tensor | None = None
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the clips whose saliency is not constant.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each clip's own frames; all of them if None.
+
+    Yields
+    ------
+    tuple
+        A clip's row, and the saliency of its own frames `[frames, freq]`.
+
+    Example
+    -------
+    >>> maps = torch.tensor([[[1.0, 1.0]], [[1.0, 2.0]]])
+    >>> list(telling_clips(maps))
+    [(1, tensor([[1., 2.]]))]
+    """
+    for row, clip in enumerate(saliency):
+        own = clip if n_frames is None else clip[: int(n_frames[row])]
         low, high = own.aminmax()
         if high - low > CONSTANT_RANGE * high.abs():
-            mask[row, :frames] = own >= threshold_at(own, quantile)
-    return mask
+            yield row, own
 
 
 def threshold_at(values: Tensor, quantile: float) -> Tensor:

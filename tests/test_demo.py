@@ -24,7 +24,7 @@ class Loud:
 
     def __call__(self, wavs):
         loud = self.spectrogram(wavs).log_magnitude > 0.5
-        return Interpretation(*[None] * 3, loud, *[None] * 3)
+        return Interpretation(*[None] * 3, loud, *[None] * 2)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.audio": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
+    "focalaudio.evidence": 1,
     "focalaudio.interpreters.quantizer": 1,
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,
@@ -65,6 +66,8 @@ ALSO = {
     "focalaudio.spectrogram": {"speechbrain"},
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
+    # what captum draws from that torch does not restore
+    "focalaudio.interpreters.attributions": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed

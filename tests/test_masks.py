@@ -11,6 +11,7 @@ from focalaudio.masks import (
     check_quantile,
     keep_and_remove,
     quantile_mask,
+    soft_mask,
     threshold_at,
 )
 
@@ -170,3 +171,29 @@ def test_mask_of_another_grid_is_refused_with_both_shapes(shape):
         apply_mask(torch.ones(shape), torch.ones(2, 5, 4, 2))
     assert str(shape) in str(error.value)
     assert "(2, 5, 4)" in str(error.value)
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.3, 0.9, 1.0])
+def test_a_soft_mask_holds_the_binary_one_and_follows_the_saliency(quantile):
+    saliency = torch.rand(2, 9, 11, generator=torch.manual_seed(0))
+    soft, hard = (
+        soft_mask(saliency, quantile),
+        quantile_mask(saliency, quantile),
+    )
+    assert (soft >= hard.float()).all()
+    assert (soft[hard] == 1).all()
+    assert ((soft >= 0) & (soft <= 1)).all()
+    below = ~hard
+    for row in range(2):
+        ratio = soft[row][below[row]] / saliency[row][below[row]]
+        torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
+
+
+def test_soft_masks_of_constant_maps_and_of_padding_are_shut():
+    assert (soft_mask(torch.ones(1, 3, 4), 0.5) == 0).all()
+    saliency = torch.rand(1, 6, 4)
+    mask = soft_mask(saliency, 0.5, torch.tensor([3]))
+    assert (mask[:, 3:] == 0).all()
+    torch.testing.assert_close(
+        mask[:, :3], soft_mask(saliency[:, :3], 0.5), rtol=0, atol=0
+    )

@@ -12,7 +12,8 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
 from focalaudio.brains.resumable import ResumableBrain
-from focalaudio.classifier import ClassifierOutput
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.evidence import evidence_loss, is_dominant
 from focalaudio.metrics.functional import correct, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
 
@@ -20,10 +21,13 @@ from focalaudio.metrics.tracker import ClipTracker
 class ClassifierBrain(ResumableBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
+    With `evidence_weight` above 0 the evidence in every cell is trained too,
+    on what is louder there (see `focalaudio.evidence`).
+
     Arguments
     ---------
     modules : dict
-        `augment` and `mask_spectrogram` (see `focalaudio.augment`),
+        `augment`, `mixer` and `mask_spectrogram` (see `focalaudio.augment`),
         `spectrogram`, `classifier`.
     opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
@@ -31,10 +35,12 @@ class ClassifierBrain(ResumableBrain):
     Example
     -------
     >>> sorted(ClassifierBrain.MODULES_NEEDED)
-    ['augment', 'classifier', 'mask_spectrogram', 'spectrogram']
+    ['augment', 'classifier', 'mask_spectrogram', 'mixer', 'spectrogram']
     """
 
     HPARAMS_NEEDED = (
+        "evidence_floor",
+        "evidence_weight",
         "history",
         "label_smoothing",
         "labels",
@@ -44,6 +50,7 @@ class ClassifierBrain(ResumableBrain):
     )
     MODULES_NEEDED = (
         "augment",
+        "mixer",
         "mask_spectrogram",
         "spectrogram",
         "classifier",
@@ -54,22 +61,30 @@ class ClassifierBrain(ResumableBrain):
     tracker: ClipTracker
     train_loss: float
 
+    @property
+    def classifier(self) -> SoundClassifier:
+        """The classifier itself, never wrapped for several devices."""
+        wrapped = self.modules.classifier
+        return getattr(wrapped, "module", wrapped)
+
     def compute_forward(
         self, batch: PaddedBatch, stage: sb.Stage
     ) -> ClassifierOutput:
         """Augment (in training), analyze, classify.
 
-        The targets that go with the augmented waveforms are left in
-        `batch.targets`, `[batch, n_classes]`.
+        What the batch became is left in it: `batch.mixed` (a `MixedClips`),
+        `batch.targets` `[batch, n_classes]` and `batch.spectrum`.
         """
         batch = batch.to(self.device)
         wavs, lens = batch.sig
         n_classes = len(self.hparams.labels)
         targets = F.one_hot(torch.as_tensor(batch.target), n_classes)
-        wavs, lens, batch.targets = self.modules.augment(
-            wavs, lens, targets.to(wavs)
+        augmented = self.modules.augment(wavs, lens, targets.to(wavs))
+        batch.mixed = mixed = self.modules.mixer.mix(*augmented)
+        batch.targets = mixed.targets
+        batch.spectrum = spectrum = self.modules.spectrogram(
+            mixed.wavs, mixed.lens
         )
-        spectrum = self.modules.spectrogram(wavs, lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
         return self.modules.classifier(visible, spectrum.n_frames)
 
@@ -80,12 +95,35 @@ class ClassifierBrain(ResumableBrain):
         logits = predictions.logits.float()
         smoothing = self.hparams.label_smoothing
         if stage == sb.Stage.TRAIN:
-            return F.cross_entropy(
+            loss = F.cross_entropy(
                 logits, batch.targets, label_smoothing=smoothing
             )
+            weight = self.hparams.evidence_weight
+            return loss + weight * self.evidence_loss(predictions, batch)
         losses = F.cross_entropy(logits, batch.targets, reduction="none")
         self.tracker.update(batch.id, self.judge(logits, batch, losses))
         return losses.mean()
+
+    def evidence_loss(
+        self, predictions: ClassifierOutput, batch: PaddedBatch
+    ) -> Tensor | float:
+        """Return the loss on each cell's evidence, 0 if it weighs nothing."""
+        if not self.hparams.evidence_weight:
+            return 0.0
+        mixed, spectrum = batch.mixed, batch.spectrum
+        own, added = (
+            self.modules.spectrogram(wavs, mixed.lens).stft
+            for wavs in (mixed.own, mixed.added)
+        )
+        return evidence_loss(
+            self.classifier.weigh_cells(predictions),
+            spectrum.log_magnitude,
+            is_dominant(own, added),
+            spectrum.n_frames,
+            mixed.own_targets,
+            mixed.added_targets,
+            self.hparams.evidence_floor,
+        )
 
     def judge(
         self, logits: Tensor, batch: PaddedBatch, losses: Tensor

@@ -16,10 +16,10 @@ from torch import Tensor
 from focalaudio.brains.interpretation import InterpreterBrain
 from focalaudio.brains.resumable import ResumableBrain
 from focalaudio.classifier import ClassifierOutput
-from focalaudio.interpreters.base import Interpretation
 from focalaudio.interpreters.decoders import Decoded
 from focalaudio.interpreters.piq import PIQInterpreter, PIQLoss
 from focalaudio.masks import keep_and_remove
+from focalaudio.metrics.functional import judge_parts
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum
 
@@ -132,7 +132,7 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
         return self.hparams.interpreter
 
     def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> Any:
-        """Return a `PIQOutput`, or when testing an `Interpretation`."""
+        """Return a `PIQOutput`, or when testing interpretations."""
         if stage == sb.Stage.TEST:
             return super().compute_forward(batch, stage)
         wavs, lens = batch.to(self.device).sig
@@ -164,12 +164,12 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
 
     def compute_objectives(
         self,
-        predictions: PIQOutput | Interpretation,
+        predictions: Any,
         batch: PaddedBatch,
         stage: sb.Stage,
     ) -> Tensor:
         """Return the weighted loss; judge the parts in validation."""
-        if isinstance(predictions, Interpretation):
+        if stage == sb.Stage.TEST:
             return super().compute_objectives(predictions, batch, stage)
         loss = self.interpreter.compute_loss(
             predictions.decoded, predictions.spectrum
@@ -177,7 +177,7 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
         total = loss.total(self.hparams.reconstruction_weight)
         self.remember(loss, total, batch.id)
         if stage == sb.Stage.VALID:
-            self.judge(predictions, batch)
+            self.validate(predictions, batch)
         return total
 
     def remember(
@@ -199,13 +199,16 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
             },
         )
 
-    def judge(self, predictions: PIQOutput, batch: PaddedBatch) -> None:
-        """Classify kept and removed parts in one batch."""
+    def validate(self, predictions: PIQOutput, batch: PaddedBatch) -> None:
+        """Classify kept and removed parts in one batch, and judge them."""
         spectrum, logits = predictions.spectrum, predictions.output.logits
         mask = self.interpreter.draw_mask(predictions.decoded, spectrum)
         parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
         judged = self.modules.classifier(parts, spectrum.n_frames.repeat(2))
-        self.record(batch, logits, judged.logits.chunk(2), {})
+        targets = torch.as_tensor(batch.target, device=self.device)
+        kept, removed = judged.logits.chunk(2)
+        columns = judge_parts(logits, kept, removed, targets)
+        self.record(self.interpreter.name, batch, logits, columns)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""

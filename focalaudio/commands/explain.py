@@ -42,7 +42,7 @@ def add_explain(commands: Any) -> None:
     parser.add_argument(
         "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
     )
-    parser.add_argument("--method", choices=("by_design", "piq"))
+    parser.add_argument("--method", help="by_design, piq, saliency, random ...")
     parser.add_argument("--device", default="cpu")
     parser.set_defaults(run=explain_files)
 

@@ -10,7 +10,7 @@ weight_files  file -> state dict, without running code from it
 
 A variant is a class and the arguments that differ from its defaults. Sizes
 and names of the published variants follow timm; `nano` (for a laptop) and
-`test` (under 100k parameters) are ours.
+`test` (under 100k parameters) are ours, and so is `pyramid`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,18 @@ ENCODERS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "focalnet_small_lrf": (FocalNet, SMALL | LRF),
     "focalnet_base_srf": (FocalNet, BASE | SRF),
     "focalnet_base_lrf": (FocalNet, BASE | LRF),
+    "focalnet_test_pyramid": (
+        FocalNet,
+        {
+            "dim": 16,
+            "depths": (1, 1),
+            "patch_size": 8,
+            "image_size": (64, 64),
+            "finest": 1,
+            "width": 16,
+        },
+    ),
+    "focalnet_nano_pyramid": (FocalNet, NANO | SRF | {"finest": 2}),
     "vit_test": (
         ViT,
         {

@@ -8,6 +8,7 @@ model (arXiv 2402.02754). With respect to the published code:
 - the modulators are returned, not fished out by hooks;
 - any image size: edges that do not fill a patch are padded, as transformers
   does;
+- an optional top-down path gives a last feature map with fine cells;
 - activations stay `[batch, rows, cols, channels]`; convolutions see them
   through a permuted view, so nothing is copied between layers.
 """
@@ -208,6 +209,91 @@ class FocalStage(nn.Module):
         return hidden.permute(0, 3, 1, 2), modulator
 
 
+class Lateral(nn.Module):
+    """Normalize a stage's map and bring it to the pyramid's channels.
+
+    Arguments
+    ---------
+    in_channels, out_channels : int
+        Channels before and after.
+
+    Example
+    -------
+    >>> Lateral(8, 4)(torch.ones(1, 8, 3, 3)).shape
+    torch.Size([1, 4, 3, 3])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(in_channels)
+        self.projection = nn.Linear(in_channels, out_channels)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Map `[batch, channels, rows, cols]` to the pyramid's channels."""
+        grid = self.projection(self.norm(grid.permute(0, 2, 3, 1)))
+        return grid.permute(0, 3, 1, 2)
+
+
+class TopDown(nn.Module):
+    """Bring coarse stages back to the resolution of an earlier one.
+
+    The coarse stages know what a thing is, an earlier stage knows where: the
+    top-down path of feature pyramids (arXiv 1612.03144), with one more block
+    of focal modulation where they meet.
+
+    Arguments
+    ---------
+    channels : sequence of int
+        Of the stages that take part, the finest first.
+    width : int
+        Channels of the result.
+    focal_window, focal_levels : int
+        See `FocalModulation`.
+
+    Example
+    -------
+    >>> grids = [torch.ones(1, 8, 6, 6), torch.ones(1, 16, 3, 3)]
+    >>> features, modulator = TopDown((8, 16), 4, 3, 2)(grids)
+    >>> features.shape, modulator.shape
+    (torch.Size([1, 4, 6, 6]), torch.Size([1, 4, 6, 6]))
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        width: int,
+        focal_window: int,
+        focal_levels: int,
+    ) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(Lateral(each, width) for each in channels)
+        self.block = FocalBlock(width, focal_window, focal_levels)
+
+    def forward(self, grids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Merge feature maps, each coarser than the one before.
+
+        Arguments
+        ---------
+        grids : sequence of torch.Tensor
+            `[batch, channels, rows, cols]`, one per stage that takes part.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Features and their modulator, `[batch, width, rows, cols]` of the
+            first grid's resolution.
+        """
+        finest = grids[0].shape[2:]
+        merged = torch.zeros_like(grids[0][:, :1])
+        for lateral, grid in zip(self.laterals, grids, strict=True):
+            part = lateral(grid)
+            if part.shape[2:] != finest:
+                part = F.interpolate(part, finest, mode="bilinear")
+            merged = merged + part
+        hidden, modulator = self.block(merged.permute(0, 2, 3, 1))
+        return hidden.permute(0, 3, 1, 2), modulator
+
+
 class FocalNet(nn.Module):
     """Focal modulation network without a head (arXiv 2203.11926).
 
@@ -229,11 +315,18 @@ class FocalNet(nn.Module):
         Rate of stochastic depth at the last block; it grows linearly.
     image_size : tuple of int
         Height and width that inputs are resized to by default, in pixels.
+    finest : int
+        With a top-down path to the resolution of this stage, 1 for the first:
+        see `TopDown`. Its modulator gives one more map, `top_down`. None, as
+        published, for no such path.
+    width : int
+        Channels of the features after a top-down path.
 
     Raises
     ------
     ValueError
-        If `focal_window` is even, or `drop_path` is outside 0 to 1.
+        If `focal_window` is even, `drop_path` is outside 0 to 1, or there is
+        no stage `finest`.
 
     Example
     -------
@@ -254,33 +347,49 @@ class FocalNet(nn.Module):
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
         image_size: tuple[int, int] = (224, 224),
+        finest: int | None = None,
+        width: int = 64,
     ) -> None:
         super().__init__()
         if focal_window % 2 == 0:
             raise ValueError(f"focal_window={focal_window} must be odd.")
+        if finest is not None and not 1 <= finest <= len(depths):
+            raise ValueError(
+                f"finest={finest} must be a stage, 1 to {len(depths)}."
+            )
         self.in_channels = in_channels
         self.image_size = tuple(image_size)
         self.n_features = dim * 2 ** (len(depths) - 1)
         self.map_names = tuple(
             f"stage_{stage + 1}" for stage in range(len(depths))
         )
-        self.n_maps = len(depths)
         rates = iter(drop_path_rates(drop_path, sum(depths)))
         channels, stages = in_channels, []
         for stage, depth in enumerate(depths):
-            width = dim * 2**stage
+            wider = dim * 2**stage
             embedding = PatchEmbedding(
-                channels, width, 2 if stage else patch_size
+                channels, wider, 2 if stage else patch_size
             )
             blocks = [
                 FocalBlock(
-                    width, focal_window, focal_levels, mlp_ratio, next(rates)
+                    wider, focal_window, focal_levels, mlp_ratio, next(rates)
                 )
                 for _ in range(depth)
             ]
             stages.append(FocalStage(embedding, blocks))
-            channels = width
+            channels = wider
         self.stages = nn.ModuleList(stages)
+        self.finest = finest
+        if finest is not None:
+            taking_part = [
+                dim * 2**stage for stage in range(finest - 1, len(depths))
+            ]
+            self.top_down = TopDown(
+                taking_part, width, focal_window, focal_levels
+            )
+            self.n_features = width
+            self.map_names = (*self.map_names, "top_down")
+        self.n_maps = len(self.map_names)
         self.apply(init_linear)
 
     def forward(self, image: Tensor) -> EncoderOutput:
@@ -300,9 +409,31 @@ class FocalNet(nn.Module):
         EncoderOutput
             Features `[batch, n_features, rows, cols]`, one map per stage.
         """
-        grid, maps = image, []
+        grids, maps = self.run_stages(image)
+        features = grids[-1]
+        if self.finest is not None:
+            features, modulator = self.top_down(grids[self.finest - 1 :])
+            maps.append(modulator.float().norm(dim=1))
+        return EncoderOutput(features, features.mean((2, 3)), tuple(maps))
+
+    def run_stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return every stage's feature map, and where it looked.
+
+        Arguments
+        ---------
+        image : torch.Tensor
+            `[batch, in_channels, height, width]`.
+
+        Returns
+        -------
+        tuple of list
+            Features `[batch, channels, rows, cols]` and maps `[batch, rows,
+            cols]`, one of each per stage.
+        """
+        grid, grids, maps = image, [], []
         for stage in self.stages:
             grid, modulator = stage(grid)
+            grids.append(grid)
             # in full precision: low precision ties whole regions of a map
             maps.append(modulator.float().norm(dim=1))
-        return EncoderOutput(grid, grid.mean((2, 3)), tuple(maps))
+        return grids, maps

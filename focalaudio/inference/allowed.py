@@ -17,11 +17,14 @@ from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.vit import ViT
 from focalaudio.inference.safe_yaml import Maker, Rule
+from focalaudio.interpreters.attributions import METHODS as GRADIENTS
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
     PaperDecoder,
 )
+from focalaudio.interpreters.references import REFERENCES
+from focalaudio.masks import MASKS
 from focalaudio.spectrogram import Spectrogram
 
 
@@ -267,6 +270,8 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "focal_levels": whole(1, 8),
         "patch_size": whole(1, 64),
         "mlp_ratio": real(0.1, 16),
+        "finest": either(NOTHING, whole(1, 6)),
+        "width": WIDTH,
         **IMAGE,
     },
     ViT: {
@@ -289,10 +294,10 @@ STAGE = either(
     Rule("a map's name", lambda v: isinstance(v, str) and v.isidentifier()),
 )
 OPTIONS: dict[str, Rule] = {  # of load_interpreter, and the method's name
-    "method": one_of("by_design", "piq"),
+    "method": one_of("by_design", "piq", *GRADIENTS, *REFERENCES),
     "quantile": real(0, 1),
     "stages": list_of(STAGE, 1, 64),
-    "saliency": one_of("maps", "class_evidence"),
+    "mask": one_of(*MASKS),
 }
 KEYS: dict[str, Rule] = {
     "format": whole(1, 1),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.interpreters import Interpretation
+from focalaudio.masks import keep_and_remove
 from focalaudio.spectrogram import absolute_lengths, zero_tails
 from focalaudio.waveforms import check_finite
 
@@ -54,6 +56,62 @@ class PreparedClips:
         length = min(wavs.shape[1], restored.shape[1])
         restored[:, :length] = wavs[:, :length] * self.levels
         return zero_tails(restored, self.n_samples)
+
+
+@dataclass(frozen=True)
+class RestoredInterpretation(Interpretation):
+    """An interpretation whose sounds have the originals' length and level.
+
+    Arguments
+    ---------
+    logits, class_ids, saliency, mask, spectrum, synthesis
+        See `Interpretation`; all of the clips as the classifier got them, but
+        for `spectrum.n_samples`, which is the originals'.
+    clips : PreparedClips
+        The way back.
+
+    Example
+    -------
+    >>> issubclass(RestoredInterpretation, Interpretation)
+    True
+    """
+
+    clips: PreparedClips = field(repr=False)
+
+    def _to_sound(self, part: int) -> Tensor:
+        kept, _ = keep_and_remove(self.mask, self.spectrum.stft)
+        n_samples = absolute_lengths(self.clips.lens, self.clips.wavs)
+        sound = self.clips.restore(self.synthesis.invert(kept, n_samples))
+        # beyond what the classifier reads nothing is kept
+        return self.clips.originals - sound if part else sound
+
+
+def restore_interpretation(
+    found: Interpretation, clips: PreparedClips
+) -> RestoredInterpretation:
+    """Give an interpretation's sounds the originals' length and level.
+
+    Arguments
+    ---------
+    found : Interpretation
+        Of the prepared clips.
+    clips : PreparedClips
+        These.
+
+    Returns
+    -------
+    RestoredInterpretation
+        `wavs` and `removed_wavs` add up to the originals.
+    """
+    return RestoredInterpretation(
+        found.logits,
+        found.class_ids,
+        found.saliency,
+        found.mask,
+        replace(found.spectrum, n_samples=clips.n_samples),
+        found.synthesis,
+        clips,
+    )
 
 
 def prepare_clips(

@@ -24,15 +24,9 @@ from focalaudio.inference.description import (
     variant,
 )
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.methods import DECODER_KEYS, load_piq
 from focalaudio.inference.parity import check_parity
-from focalaudio.inference.runs import (
-    CLASSIFIER_KEYS,
-    DECODER_KEYS,
-    load_interpreter,
-    load_run,
-    read_values,
-)
-from focalaudio.interpreters import PIQInterpreter
+from focalaudio.inference.runs import CLASSIFIER_KEYS, load_run, read_values
 from focalaudio.report.card import Card, read_measurements
 from focalaudio.report.tables import read_csv
 from focalaudio.waveforms import resample
@@ -210,9 +204,7 @@ def add_piq(
         If it was trained on another classifier, as far as shapes tell.
     """
     model = bundle.model
-    interpreter = load_interpreter(model, "piq", piq=run)
-    if not isinstance(interpreter, PIQInterpreter):
-        raise TypeError(f"{run} is no PIQ but {type(interpreter).__name__}.")
+    interpreter = load_piq(model, run)
     values = read_values(run / "hyperparams.yaml", DECODER_KEYS)
     kind, arguments = decoder_variant(
         values["decoder_name"],

@@ -9,7 +9,6 @@ comes back has the clip's own length and level.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,13 @@ from focalaudio.audio import load_wav
 from focalaudio.classifier import ClassifierOutput
 from focalaudio.errors import ModelError
 from focalaudio.inference.bundle import Bundle
-from focalaudio.inference.clips import PreparedClips, prepare_clips
+from focalaudio.inference.clips import (
+    PreparedClips,
+    prepare_clips,
+    restore_interpretation,
+)
+from focalaudio.inference.methods import load_interpreter
 from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
-from focalaudio.inference.runs import load_interpreter
 from focalaudio.inference.sources import open_source
 from focalaudio.interpreters import (
     Interpretation,
@@ -87,7 +90,7 @@ class SoundInterpreter:
             bundle.decoder.to(self.device)
         if options["compile"]:
             self.classifier.encoder.compile()
-        self._interpreters: dict[tuple[str, float | None], Interpreter] = {}
+        self._interpreters: dict[str, Interpreter] = {}
 
     @classmethod
     def from_hparams(
@@ -216,7 +219,8 @@ class SoundInterpreter:
         quantile : float
             Fraction of cells to drop, 0 to 1; the model's own if None.
         method : str
-            `by_design`, or `piq` if the model has it; its own if None.
+            See `load_interpreter`; `piq` if the model has it. The model's
+            own if None.
 
         Returns
         -------
@@ -234,13 +238,7 @@ class SoundInterpreter:
         interpreter = self.interpreter(method, quantile)
         with torch.no_grad(), self._autocast():
             found = interpreter(clips.wavs, clips.lens, class_ids)
-        kept = clips.restore(found.wavs)
-        return replace(
-            found,
-            wavs=kept,
-            removed_wavs=clips.originals - kept,
-            spectrum=replace(found.spectrum, n_samples=clips.n_samples),
-        )
+        return restore_interpretation(found, clips)
 
     def explain_file(
         self,
@@ -263,7 +261,7 @@ class SoundInterpreter:
     def interpreter(
         self, method: str | None = None, quantile: float | None = None
     ) -> Interpreter:
-        """Return an interpreter of this classifier, made once.
+        """Return an interpreter of this classifier.
 
         Arguments
         ---------
@@ -275,37 +273,31 @@ class SoundInterpreter:
         Interpreter
             On the model's device.
         """
-        defaults = dict(self.bundle.interpretation)
-        own_method = defaults.pop("method", "by_design")
-        key = (method or own_method, quantile)
-        if key not in self._interpreters:
-            if quantile is not None:
-                defaults["quantile"] = quantile
-            made = self._build(key[0], defaults, quantile)
-            self._interpreters[key] = made.to(self.device).eval()
-        return self._interpreters[key]
+        own = self.bundle.interpretation
+        method = method or own.get("method", "by_design")
+        if method not in self._interpreters:
+            made = self._build(method).to(self.device).eval()
+            self._interpreters[method] = made
+        interpreter = self._interpreters[method]
+        if quantile is None:
+            return interpreter
+        return interpreter.at_quantile(quantile)
 
-    def _build(
-        self, method: str, options: dict[str, Any], quantile: float | None
-    ) -> Interpreter:
-        model, decoder = self.bundle.model, self.bundle.decoder
+    def _build(self, method: str) -> Interpreter:
+        bundle = self.bundle
         if method != "piq":
-            return load_interpreter(model, method, **options)
-        if decoder is None:
+            options = dict(bundle.interpretation) | {"method": method}
+            return load_interpreter(bundle.model, **options)
+        if bundle.decoder is None:
             raise ModelError(
                 "method='piq' needs a model with PIQ; this one has none. "
                 "Export it with --piq RUN, or use method='by_design'."
             )
-        if quantile is not None:
-            raise ValueError(
-                f"quantile={quantile} is for method='by_design'; PIQ draws "
-                "its mask itself."
-            )
         return PIQInterpreter(
-            model.classifier,
-            model.spectrogram,
-            decoder,
-            self.bundle.mask_threshold,
+            bundle.model.classifier,
+            bundle.model.spectrogram,
+            bundle.decoder,
+            bundle.mask_threshold,
         )
 
     def find_targets(self, target: Target | None, batch: int) -> Tensor | None:

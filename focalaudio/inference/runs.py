@@ -1,4 +1,4 @@
-"""`a finished run's folder -> model, interpreter`, without running its YAML.
+"""`a finished run's folder -> model`, without running its YAML.
 
 A run's `hyperparams.yaml` is HyperPyYAML, which is code. Only its plain values
 are read here; the objects are built by this package.
@@ -22,13 +22,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.errors import ModelError
-from focalaudio.inference.safe_yaml import PlainLoader
-from focalaudio.interpreters import (
-    ByDesignInterpreter,
-    Interpreter,
-    PIQInterpreter,
-)
-from focalaudio.interpreters.piq import build_decoder
+from focalaudio.inference.safe_yaml import PlainLoader, read_text
 from focalaudio.spectrogram import Spectrogram
 
 SPECTROGRAM_KEYS = ("sample_rate", "n_fft", "win_length", "hop_length")
@@ -40,14 +34,6 @@ CLASSIFIER_KEYS = (
     "head",
     "logit_scale",
     "image_size",
-    "select_by",
-)
-DECODER_KEYS = (
-    "decoder_name",
-    "decoder_options",
-    "n_codes",
-    "n_shared",
-    "mask_threshold",
     "select_by",
 )
 
@@ -242,8 +228,8 @@ def existing(path: Path) -> Path:
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{path.absolute()} is missing; give the folder of a run that "
-            "reached its end, results/<experiment_name>/<seed>."
+            f"{path.absolute()} is missing; give a bundle, or the folder of a "
+            "run that reached its end, results/<experiment_name>/<seed>."
         )
     return path
 
@@ -271,9 +257,9 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
         If a key is missing, or the file is not YAML.
     """
     try:
-        text = existing(path).read_text(encoding="utf-8")
+        text = read_text(existing(path))
         values = yaml.load(text, Loader=PlainLoader)  # noqa: S506
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds no keys; is it a run's own file?")
@@ -348,70 +334,3 @@ def best_checkpoint(
             f"{min_key or max_key!r}; train first."
         )
     return Path(best.path)
-
-
-def load_interpreter(
-    model: SoundModel,
-    method: str = "by_design",
-    quantile: float = 0.9,
-    stages: Sequence[int | str] = (-1,),
-    piq: str | Path | None = None,
-) -> Interpreter:
-    """Build an interpreter of a trained classifier.
-
-    Arguments
-    ---------
-    model : SoundModel
-        The classifier, frozen in place.
-    method : str
-        `by_design` or `piq`.
-    quantile, stages
-        Of `ByDesignInterpreter`.
-    piq : str or pathlib.Path
-        Folder of a finished run of `train_piq.py` on this classifier.
-
-    Returns
-    -------
-    Interpreter
-        In evaluation mode, on the CPU.
-
-    Raises
-    ------
-    ValueError
-        If the method is unknown, or lacks what it needs.
-    FileNotFoundError
-        If the folder, or a file that a finished run leaves, is not there.
-    ModelError
-        If the files do not fit each other or the classifier.
-
-    Example
-    -------
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> model = SoundModel(classifier, Spectrogram(), ClipReader(), ("a", "b"))
-    >>> load_interpreter(model, "by_design").map_names
-    ('stage_2',)
-    """
-    classifier, spectrogram = model.classifier, model.spectrogram
-    if method == "by_design":
-        return ByDesignInterpreter(classifier, spectrogram, quantile, stages)
-    if method != "piq":
-        raise ValueError(f"method={method!r} must be 'by_design' or 'piq'.")
-    if piq is None:
-        raise ValueError(
-            "method='piq' needs piq: the folder of a run of train_piq.py."
-        )
-    folder = Path(piq)
-    values = read_values(folder / "hyperparams.yaml", DECODER_KEYS)
-    decoder = build_decoder(
-        values["decoder_name"],
-        classifier,
-        n_codes=values["n_codes"],
-        n_shared=values["n_shared"],
-        options=values["decoder_options"],
-    )
-    best = best_checkpoint(folder / "save", max_key=values["select_by"])
-    fill_weights(decoder.requires_grad_(False), best / "decoder.ckpt")
-    interpreter = PIQInterpreter(
-        classifier, spectrogram, decoder, values["mask_threshold"]
-    )
-    return interpreter.eval()

@@ -7,6 +7,8 @@ mask; prediction and explanation travel together in one record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
-from focalaudio.masks import keep_and_remove
+from focalaudio.masks import check_quantile, keep_and_remove
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 
@@ -36,10 +38,8 @@ class Interpretation:
         `[batch, time, freq]`, bool or 0 to 1.
     spectrum : Spectrum
         Of the whole clips.
-    wavs : torch.Tensor
-        `[batch, samples]`, the kept part as sound, as long as the input.
-    removed_wavs : torch.Tensor
-        `[batch, samples]`, the rest; the two add up to the input.
+    synthesis : Spectrogram
+        Made the spectrum, and turns parts of it into sound when asked to.
 
     Example
     -------
@@ -58,8 +58,21 @@ class Interpretation:
     saliency: Tensor
     mask: Tensor
     spectrum: Spectrum
-    wavs: Tensor = field(repr=False)
-    removed_wavs: Tensor = field(repr=False)
+    synthesis: Spectrogram = field(repr=False)
+
+    @cached_property
+    def wavs(self) -> Tensor:
+        """The kept part as sound, `[batch, samples]`, as long as the input."""
+        return self._to_sound(0)
+
+    @cached_property
+    def removed_wavs(self) -> Tensor:
+        """The rest, `[batch, samples]`; the two add up to the input."""
+        return self._to_sound(1)
+
+    def _to_sound(self, part: int) -> Tensor:
+        stft = keep_and_remove(self.mask, self.spectrum.stft)[part]
+        return self.synthesis.invert(stft, self.spectrum.n_samples)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:
@@ -114,6 +127,9 @@ class Interpreter(nn.Module):
     False
     """
 
+    # fraction of a clip's cells to drop; None if masks are not thresholded
+    quantile: float | None = None
+
     def __init__(
         self, classifier: SoundClassifier, spectrogram: Spectrogram
     ) -> None:
@@ -125,6 +141,39 @@ class Interpreter(nn.Module):
     def settings(self) -> dict[str, Any]:
         """What results made by this interpreter must name."""
         raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """What tables call this interpreter."""
+        return name_settings(self.settings)
+
+    def at_quantile(self, quantile: float) -> Interpreter:
+        """Return the same interpreter, of the same classifier, at a quantile.
+
+        Arguments
+        ---------
+        quantile : float
+            Fraction of a clip's cells to drop, 0 to 1.
+
+        Returns
+        -------
+        Interpreter
+            A new one that shares every weight with this one.
+
+        Raises
+        ------
+        ValueError
+            If the quantile is outside 0 to 1, or this interpreter has none.
+        """
+        check_quantile(quantile)
+        if self.quantile is None:
+            raise ValueError(
+                f"quantile={quantile} means nothing to {type(self).__name__}, "
+                "whose masks are as large as they want to be."
+            )
+        other = copy(self)
+        other.quantile = quantile
+        return other
 
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
@@ -170,20 +219,59 @@ class Interpreter(nn.Module):
         Interpretation
             On the same device.
         """
+        spectrum, output = self.look(wavs, lens)
+        return self.interpret(spectrum, output, class_ids)
+
+    def look(
+        self, wavs: Tensor, lens: Tensor | None = None
+    ) -> tuple[Spectrum, ClassifierOutput]:
+        """Analyze and classify whole clips, the only pass that they need.
+
+        Any number of interpreters of the same classifier can `interpret` what
+        one of them has looked at.
+
+        Arguments
+        ---------
+        wavs, lens : torch.Tensor
+            As in `forward`.
+
+        Returns
+        -------
+        tuple
+            The spectrum, and what the classifier says of it.
+        """
         spectrum = self.spectrogram(wavs, lens)
-        output = self.classifier(spectrum.log_magnitude, spectrum.n_frames)
+        return spectrum, self.classifier(
+            spectrum.log_magnitude, spectrum.n_frames
+        )
+
+    def interpret(
+        self,
+        spectrum: Spectrum,
+        output: ClassifierOutput,
+        class_ids: Tensor | None = None,
+    ) -> Interpretation:
+        """Interpret clips that were looked at.
+
+        Arguments
+        ---------
+        spectrum : Spectrum
+            Of the whole clips.
+        output : ClassifierOutput
+            Of the whole clips, by this interpreter's classifier.
+        class_ids : torch.Tensor
+            `[batch]`, int64, the classes to explain; the predicted if None.
+
+        Returns
+        -------
+        Interpretation
+            On the same device.
+        """
         if class_ids is None:
             class_ids = output.class_ids
         saliency, mask = self.explain(output, spectrum, class_ids)
-        kept, removed = keep_and_remove(mask, spectrum.stft)
         return Interpretation(
-            output.logits,
-            class_ids,
-            saliency,
-            mask,
-            spectrum,
-            self.spectrogram.invert(kept, spectrum.n_samples),
-            self.spectrogram.invert(removed, spectrum.n_samples),
+            output.logits, class_ids, saliency, mask, spectrum, self.spectrogram
         )
 
     def judge(self, interpretation: Interpretation) -> tuple[Tensor, Tensor]:
@@ -203,3 +291,33 @@ class Interpreter(nn.Module):
         n_frames = interpretation.spectrum.n_frames.repeat(2)
         kept, removed = self.classifier(parts, n_frames).logits.chunk(2)
         return kept, removed
+
+
+def name_settings(settings: Mapping[str, Any]) -> str:
+    """Name an interpreter after what distinguishes it.
+
+    Arguments
+    ---------
+    settings : mapping
+        Of an interpreter; `maps` stand for the method `by_design`.
+
+    Returns
+    -------
+    str
+        Method or maps, then everything else but a binary mask.
+
+    Example
+    -------
+    >>> settings = {"method": "by_design", "maps": ["stage_1", "stage_3"]}
+    >>> name_settings(settings | {"quantile": 0.9, "mask": "binary"})
+    'stage_1*stage_3, quantile 0.9'
+    >>> name_settings({"method": "random", "quantile": 0.9})
+    'random, quantile 0.9'
+    """
+    rest = dict(settings)
+    method = rest.pop("method")
+    maps = "*".join(rest.pop("maps", ()))
+    if rest.get("mask") == "binary":
+        del rest["mask"]
+    details = (f"{key} {value}" for key, value in rest.items())
+    return ", ".join((maps or method, *details))

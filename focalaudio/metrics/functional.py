@@ -191,6 +191,9 @@ def judge_parts(
         "faithfulness_of_kept": faithfulness_of_kept(
             probability, kept_probability
         ),
+        "average_increase": average_increase(probability, kept_probability),
+        "average_drop": average_drop(probability, kept_probability),
+        "average_gain": average_gain(probability, kept_probability),
     }
 
 

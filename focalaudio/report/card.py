@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from focalaudio.report.intervals import bootstrap_interval
+from focalaudio.metrics.statistics import describe
 from focalaudio.report.tables import read_csv
 
 COLUMNS = {  # a key of metrics.json -> its column in clips.csv and its words
@@ -144,8 +144,8 @@ class Card:
         rows = "\n".join(row.to_row() for row in self.measurements)
         return (
             head + rows + "\n\nOn held-out clips. The intervals are bootstrap "
-            "intervals over these clips (10 000 resamples); they do not cover "
-            "other folds, seeds or recording conditions."
+            "intervals over these clips; they do not cover other folds, seeds "
+            "or recording conditions."
         )
 
 
@@ -184,15 +184,20 @@ def read_measurements(run: Path) -> list[Measurement]:
     paths = run / "metrics.json", run / "clips.csv"
     if not all(path.exists() for path in paths):
         return []
-    metrics: Mapping[str, float] = json.loads(paths[0].read_text("utf-8"))
+    metrics: Mapping[str, float | None] = json.loads(
+        paths[0].read_text("utf-8")
+    )
     clips = read_csv(paths[1])
-    return [
-        Measurement(
+    shown = [
+        (
+            float(metrics[key] or 0.0),
             words,
-            float(metrics[key]),
-            *bootstrap_interval([clip[column] for clip in clips]),
-            len(clips),
+            describe([clip[column] for clip in clips]),
         )
         for key, (column, words) in COLUMNS.items()
-        if key in metrics and clips and column in clips[0]
+        if metrics.get(key) is not None and clips and column in clips[0]
+    ]
+    return [
+        Measurement(words, value, found["low"], found["high"], int(found["n"]))
+        for value, words, found in shown
     ]

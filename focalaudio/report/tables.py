@@ -1,59 +1,16 @@
-"""`rows -> summary -> clips.csv, metrics.json`, written whole or not at all."""
+"""`rows -> CSV, JSON, Markdown`, written whole or not at all."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
 from focalaudio.files import replace_file
-
-
-def summarize(
-    rows: Sequence[Mapping[str, Any]],
-    means: Sequence[str],
-    medians: Sequence[str] = (),
-) -> dict[str, float]:
-    """Average columns over clips.
-
-    Arguments
-    ---------
-    rows : sequence of mapping
-        One per clip, at least one.
-    means : sequence of str
-        Columns to average.
-    medians : sequence of str
-        Columns to take the median of, under a key that ends in `_median`.
-
-    Returns
-    -------
-    dict
-        `n_clips`, then one number per column.
-
-    Raises
-    ------
-    ValueError
-        If there are no rows.
-
-    Example
-    -------
-    >>> summarize([{"a": 1.0}, {"a": 2.0}], ["a"], ["a"])
-    {'n_clips': 2, 'a': 1.5, 'a_median': 1.5}
-    """
-    if not rows:
-        raise ValueError("rows is empty; the fold has no clips to summarize.")
-    return {
-        "n_clips": len(rows),
-        **{name: fmean(row[name] for row in rows) for name in means},
-        **{
-            f"{name}_median": median(row[name] for row in rows)
-            for name in medians
-        },
-    }
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
@@ -113,7 +70,7 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> Path:
     Arguments
     ---------
     values : mapping
-        Of what JSON knows.
+        Of what JSON knows; `nan` and infinity, which it does not, are null.
     path : str or pathlib.Path
         Replaced if it exists.
 
@@ -129,6 +86,68 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> Path:
     {'accuracy': 1.0}
     """
     with replace_file(path) as temporary:
-        text = json.dumps(dict(values), indent=2, ensure_ascii=False)
+        text = json.dumps(
+            without_nan(values), indent=2, ensure_ascii=False, allow_nan=False
+        )
         temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def without_nan(values: Any) -> Any:
+    """Replace `nan` and infinity by None, at any depth.
+
+    Arguments
+    ---------
+    values : object
+        Mappings, lists, tuples, and what is in them.
+
+    Returns
+    -------
+    object
+        The same, with dicts and lists.
+
+    Example
+    -------
+    >>> without_nan({"a": (math.nan, 1.0)})
+    {'a': [None, 1.0]}
+    """
+    if isinstance(values, Mapping):
+        return {key: without_nan(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [without_nan(value) for value in values]
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    return values
+
+
+def write_markdown(rows: Sequence[Mapping[str, str]], path: str | Path) -> Path:
+    r"""Write a table with one line per row.
+
+    Arguments
+    ---------
+    rows : sequence of mapping
+        With the same keys, at least one.
+    path : str or pathlib.Path
+        Replaced if it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "table.md"
+    >>> print(write_markdown([{"a": "1", "b": "x|y"}], path).read_text())
+    | a | b |
+    |---|---|
+    | 1 | x\|y |
+    <BLANKLINE>
+    """
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    text = [f"| {' | '.join(line)} |" for line in cells]
+    text.insert(1, "|" + "---|" * len(lines[0]))
+    with replace_file(path) as temporary:
+        temporary.write_text("\n".join(text) + "\n", encoding="utf-8")
     return Path(path)

@@ -10,12 +10,13 @@ import torch
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from torch import Tensor
 
+from focalaudio.metrics.statistics import calibration_error, summarize
 from focalaudio.pictures import (
     draw_confusion,
     draw_learning_curve,
     save_picture,
 )
-from focalaudio.report.tables import summarize, write_csv, write_json
+from focalaudio.report.tables import write_csv, write_json
 
 
 def write_training_report(
@@ -46,13 +47,23 @@ def write_training_report(
     Example
     -------
     >>> row = {"clip_id": "a", "label": "dog", "predicted": "dog"}
-    >>> row |= {"correct": 1.0, "loss": 0.1}
-    >>> write_training_report(getfixture("tmp_path"), [row], [], ["dog"])
-    {'n_clips': 1, 'accuracy': 1.0, 'loss': 0.1}
+    >>> row |= {"correct": 1.0, "loss": 0.1, "probability": 0.9}
+    >>> folder = getfixture("tmp_path")
+    >>> metrics = write_training_report(folder, [row], [], ["dog"])
+    >>> metrics["accuracy"], round(metrics["calibration_error"], 4)
+    (1.0, 0.1)
     """
-    metrics = summarize(rows, ("correct", "loss"))
+    statistics = summarize(rows, ("correct", "loss"))
+    statistics["accuracy"] = statistics.pop("correct")
     metrics = {
-        "accuracy" if k == "correct" else k: v for k, v in metrics.items()
+        "n_clips": len(rows),
+        "accuracy": statistics["accuracy"]["mean"],
+        "loss": statistics["loss"]["mean"],
+        "calibration_error": calibration_error(
+            [row["probability"] for row in rows],
+            [row["correct"] for row in rows],
+        ),
+        "statistics": statistics,
     }
     if if_main_process():
         write_csv(rows, folder / "clips.csv")

@@ -10,22 +10,26 @@ import sys
 
 from focalaudio.brains import InterpreterBrain
 from focalaudio.experiment import start_experiment
-from focalaudio.report.evaluation import write_evaluation
+from focalaudio.report.evaluation import write_comparison, write_evaluation
 
 
 def main(argv: list[str]) -> None:
-    """Interpret the test folds, write rows and averages."""
+    """Interpret the test folds; write rows, averages and comparisons."""
     experiment = start_experiment(argv)
     hparams = experiment.hparams
     brain = experiment.brain(InterpreterBrain)
     brain.evaluate(
-        hparams["data"].test, test_loader_kwargs=hparams["eval_loader"]
+        hparams["test_data"], test_loader_kwargs=hparams["eval_loader"]
     )
-    write_evaluation(
-        experiment.folder,
-        brain.tracker.rows(),
-        hparams["interpreter"].settings,
-    )
+    rows = brain.rows()
+    settings = {
+        "condition": hparams["condition"],
+        **hparams["interpreter"].settings,
+    }
+    first = rows[hparams["interpreter"].name]
+    write_evaluation(experiment.folder, first, settings)
+    if len(rows) > 1:
+        write_comparison(experiment.folder, rows)
 
 
 if __name__ == "__main__":

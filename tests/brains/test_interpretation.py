@@ -44,12 +44,17 @@ def classifier():
     return classifier
 
 
-def make_brain(classifier, quantile=0.8, exporter=None):
+def make_brain(
+    classifier, quantile=0.8, exporter=None, quantiles=(), curve_steps=0
+):
     interpreter = ByDesignInterpreter(classifier, Spectrogram(), quantile)
+    compared = [interpreter.at_quantile(point) for point in quantiles]
     return InterpreterBrain(
         modules={"interpreter": interpreter},
         hparams={
             "interpreter": interpreter,
+            "compared": compared,
+            "curve_steps": curve_steps,
             "labels": LABELS,
             "exporter": exporter,
         },
@@ -128,6 +133,127 @@ def test_the_encoder_sees_whole_kept_and_removed_once(classifier, monkeypatch):
     monkeypatch.setattr(classifier.encoder, "forward", count)
     evaluate(make_brain(classifier), batch_size=3)
     assert seen == [3, 6, 3, 6]
+
+
+@pytest.fixture
+def seen(classifier, monkeypatch):
+    """How many images the encoder was given, call by call."""
+    seen, forward = [], classifier.encoder.forward
+
+    def count(image):
+        seen.append(len(image))
+        return forward(image)
+
+    monkeypatch.setattr(classifier.encoder, "forward", count)
+    return seen
+
+
+def test_a_sweep_of_q_quantiles_costs_one_pass_and_two_for_each(
+    classifier, seen
+):
+    brain = make_brain(classifier, quantiles=(0.5, 0.6, 0.7))
+    evaluate(brain, batch_size=3)
+    assert sum(seen) == 6 * (1 + 2 * 4)
+    assert seen == [3, 6, 6, 6, 6] * 2
+    kept = [
+        sum(row["kept_fraction"] for row in rows) / 6
+        for rows in brain.rows().values()
+    ]
+    assert kept == pytest.approx([0.2, 0.5, 0.4, 0.3], abs=0.05)  # ties
+
+
+def test_a_sweep_agrees_with_separate_evaluations(classifier):
+    together = make_brain(classifier, quantiles=(0.5,))
+    evaluate(together)
+    alone = make_brain(classifier, 0.5)
+    wanted = evaluate(alone)
+    rows = together.rows()["stage_2, quantile 0.5"]
+    for row, one in zip(rows, wanted, strict=True):
+        assert row == pytest.approx(one, abs=1e-6)
+
+
+def make_mixtures(numbers):
+    dataset = make_dataset(numbers)
+    for key, number in (("first", 0), ("second", 1)):
+        dataset.add_dynamic_item(
+            lambda n, shift=number: 0.5 * make_clip(n + 3 * shift)[:1500],
+            "number",
+            key,
+        )
+    dataset.add_dynamic_item(
+        lambda first, second: first + second, ["first", "second"], "sum"
+    )
+    dataset.add_dynamic_item(lambda n: (n + 1) % 3, "number", "other_target")
+    keys = {"id": "id", "sig": "sum", "label": "label", "target": "target"}
+    keys |= {key: key for key in ("first", "second", "other_target")}
+    dataset.set_output_keys(keys)
+    return dataset
+
+
+EVERY_METRIC = {
+    "accuracy",
+    "fidelity",
+    "faithfulness",
+    "faithfulness_of_kept",
+    "average_increase",
+    "average_drop",
+    "average_gain",
+    "sparseness",
+    "complexity",
+}
+OF_SOURCES = {
+    "source_found",
+    "source_share",
+    "iou",
+    "auc",
+    "si_sdr_improvement",
+}
+
+
+def test_every_metric_comes_from_three_passes_per_clip(classifier, seen):
+    brain = make_brain(classifier)
+    brain.evaluate(
+        make_mixtures(range(6)), test_loader_kwargs={"batch_size": 6}
+    )
+    assert seen == [6, 12]
+    rows = brain.tracker.rows()
+    assert len(rows) == 6
+    assert set(rows[0]) >= EVERY_METRIC | OF_SOURCES
+    ceiling = brain.rows()["cleanest"]
+    for row, best in zip(rows, ceiling, strict=True):
+        assert best["source_found"] == row["source_found"]
+        if row["source_found"]:
+            assert best["source_share"] >= row["source_share"]
+            assert best["kept_fraction"] == pytest.approx(row["kept_fraction"])
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_sources_count_the_same_in_every_batch(classifier, batch_size):
+    rows = []
+    for size in (6, batch_size):
+        brain = make_brain(classifier)
+        brain.evaluate(
+            make_mixtures(range(6)), test_loader_kwargs={"batch_size": size}
+        )
+        rows.append(brain.tracker.rows())
+    for row, one in zip(*rows, strict=True):
+        assert row == pytest.approx(one, abs=1e-4, nan_ok=True)
+
+
+def test_curves_are_columns_when_asked_for(classifier):
+    plain, curved = (
+        evaluate(make_brain(classifier)),
+        evaluate(make_brain(classifier, curve_steps=2)),
+    )
+    assert "insertion" not in plain[0]
+    assert all(0 <= row["insertion"] <= 1 for row in curved)
+    assert all(0 <= row["deletion"] <= 1 for row in curved)
+
+
+def test_two_interpreters_of_one_name_are_an_error(classifier):
+    brain = make_brain(classifier, quantile=0.5, quantiles=(0.5,))
+    with pytest.raises(ValueError, match="stage_2, quantile 0.5"):
+        evaluate(brain)
 
 
 def test_exporter_gets_every_batch_as_it_was_judged(classifier):

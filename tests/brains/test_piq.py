@@ -76,6 +76,8 @@ def make_brain(
     decoder = build_decoder("light", classifier, n_codes=12)
     hparams = {
         "interpreter": PIQInterpreter(classifier, spectrogram, decoder),
+        "compared": [],
+        "curve_steps": 0,
         "labels": LABELS,
         "exporter": None,
         "reconstruction_weight": 1.0,

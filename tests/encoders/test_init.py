@@ -32,6 +32,7 @@ def build(name, **overrides):
 
 def test_all_published_names_and_the_test_variants_are_there():
     expected = {*PUBLISHED_NAMES, "conv2d_piq", "focalnet_test", "vit_test"}
+    expected |= {"focalnet_nano_pyramid", "focalnet_test_pyramid"}
     assert set(list_encoders()) == set(ENCODERS) == expected
 
 
@@ -51,7 +52,7 @@ def test_every_variant_keeps_the_contract(name):
     assert output.embeddings.shape == (2, encoder.n_features)
     assert len(set(encoder.map_names)) == encoder.n_maps == len(output.maps)
     assert all(len(map_) == 2 and map_.dim() == 3 for map_ in output.maps)
-    last = ("last", "pooled", f"stage_{encoder.n_maps}")
+    last = ("last", "pooled", "top_down", f"stage_{encoder.n_maps}")
     assert encoder.map_names[-1] in last
 
 

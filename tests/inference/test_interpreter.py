@@ -1,4 +1,5 @@
 import logging
+import shutil
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from focalaudio.audio import load_wav, write_wav
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.errors import AudioError, ModelError
 from focalaudio.inference import load_model
+from focalaudio.inference.bundle import write_sums
 from focalaudio.inference.interpreter import SoundInterpreter
 
 TIGHT = {"rtol": 1e-5, "atol": 1e-5}
@@ -193,6 +195,46 @@ def test_another_target_gives_another_mask_of_piq(model):
     assert not torch.equal(masks[1], masks[2])
 
 
+@pytest.fixture(scope="module")
+def evident(exported, tmp_path_factory):
+    """The same model, explained by each cell's evidence for the class."""
+    folder = tmp_path_factory.mktemp("evident") / "bundle"
+    shutil.copytree(exported, folder)
+    path = folder / "hyperparams.yaml"
+    text = path.read_text().replace("stages: [-1]", "stages: [class_evidence]")
+    path.write_text(text)
+    write_sums(folder)
+    return SoundInterpreter.from_hparams(folder)
+
+
+def test_the_bundles_settings_are_how_it_is_explained(evident, model):
+    assert evident.interpreter().map_names == ("class_evidence",)
+    assert model.interpreter().map_names == ("stage_2",)
+
+
+def test_another_target_gives_another_mask_where_maps_know_classes(
+    evident, model
+):
+    wav = 0.2 * torch.randn(16000)
+    masks = [evident.explain_batch(wav, target=i).mask for i in range(3)]
+    assert not torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[1], masks[2])
+    blind = [model.explain_batch(wav, target=i).mask for i in range(3)]
+    assert torch.equal(blind[0], blind[1])
+
+
+@pytest.mark.parametrize("method", ["random", "loudest", "gradcam"])
+def test_other_methods_have_a_name(model, method):
+    if method == "gradcam":
+        pytest.importorskip("captum")
+    wav = 0.2 * torch.randn(1, 16000)
+    found = model.explain_batch(wav, method=method, quantile=0.8)
+    assert found.kept_fraction.item() == pytest.approx(0.2, abs=0.02)
+    torch.testing.assert_close(
+        found.wavs + found.removed_wavs, wav, rtol=0, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("target", ["dog", 3, -1, True, ["bell", "x"]])
 def test_targets_that_do_not_exist_list_those_that_do(model, target):
     wavs = 0.2 * torch.randn(2, 16000)
@@ -224,7 +266,7 @@ def test_arguments_that_will_not_do_are_errors(model, finished):
         model.explain_batch(wav, quantile=2)
     with pytest.raises(ValueError, match="method='x'"):
         model.explain_batch(wav, method="x")
-    with pytest.raises(ValueError, match="PIQ draws its mask itself"):
+    with pytest.raises(ValueError, match="means nothing to PIQ"):
         model.explain_batch(wav, quantile=0.5, method="piq")
     run = SoundInterpreter.from_hparams(finished)
     with pytest.raises(ModelError, match="this one has none"):

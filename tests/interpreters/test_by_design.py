@@ -193,3 +193,52 @@ def test_low_precision_keeps_the_pipeline_in_single_precision(
 def test_quantile_is_checked_at_the_door(classifier, spectrogram, quantile):
     with pytest.raises(ValueError, match=f"quantile={quantile} must"):
         ByDesignInterpreter(classifier, spectrogram, quantile)
+
+
+@pytest.mark.parametrize("name", ["class_evidence", "class_probability"])
+def test_maps_of_a_class_belong_to_that_class(
+    classifier, spectrogram, two_tones, name
+):
+    interpreter = ByDesignInterpreter(classifier, spectrogram, 0.8, [name])
+    masks = [
+        interpreter(two_tones, class_ids=torch.tensor([i])).mask
+        for i in range(5)
+    ]
+    assert any(not torch.equal(masks[0], mask) for mask in masks[1:])
+    for mask in masks:
+        assert mask.float().mean() == pytest.approx(0.2, abs=5e-3)
+
+
+def test_cells_that_speak_for_a_class_are_kept_first(
+    classifier, spectrogram, two_tones
+):
+    interpreter = ByDesignInterpreter(
+        classifier, spectrogram, 0.5, ["class_evidence"]
+    )
+    spectrum, output = interpreter.look(two_tones)
+    ids = torch.tensor([3])
+    saliency = interpreter.interpret(spectrum, output, ids).saliency
+    rows, cols = output.features.shape[2:]
+    evidence = classifier.class_evidence(output, ids)[0].flatten()
+    coarse = torch.nn.functional.adaptive_avg_pool2d(
+        saliency[None], (rows, cols)
+    )[0, 0].flatten()
+    assert torch.equal(evidence.argmax(), coarse.argmax())
+    assert (saliency >= 0).all()
+
+
+def test_a_soft_mask_keeps_at_least_the_binary_one(
+    classifier, spectrogram, two_tones
+):
+    hard, soft = (
+        ByDesignInterpreter(classifier, spectrogram, 0.8, mask=mask)(two_tones)
+        for mask in ("binary", "soft")
+    )
+    assert torch.equal(hard.saliency, soft.saliency)
+    assert (soft.mask >= hard.mask.float()).all()
+    assert ((soft.mask > 0) & (soft.mask < 1)).any()
+
+
+def test_an_unknown_mask_is_an_error(classifier, spectrogram):
+    with pytest.raises(ValueError, match="mask='fuzzy'"):
+        ByDesignInterpreter(classifier, spectrogram, mask="fuzzy")

@@ -23,6 +23,7 @@ def make_rows(n=20):
             "clip_id": f"{number:02}",
             "label": label,
             "predicted": predicted,
+            "probability": draw.random(),
             "correct": float(label == predicted),
             "loss": draw.random(),
         }

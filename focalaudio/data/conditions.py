@@ -1,0 +1,235 @@
+"""`fold -> fold under another condition`: mixtures whose sources are known.
+
+Interpreters are tested on clips as they are, and on what a classifier was not
+trained on: two clips at once (arXiv 2403.13086 takes ESC-50 mixtures), one
+after the other, white noise, or sounds of any folder. Each clip then gives
+`first` and `second` too, its two sources, and `other_target`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
+from torch import Tensor
+
+from focalaudio.audio import load_wav
+from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.errors import DataError
+from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
+from focalaudio.waveforms import fit_length
+
+UNKNOWN = -1  # class id of a source that is none of the classes
+Row = dict[str, Any]
+
+
+def build_condition(
+    dataset: DynamicItemDataset,
+    reader: ClipReader,
+    encoder: CategoricalEncoder,
+    condition: str = "clean",
+    snr: float = 0.0,
+    folder: str | Path | None = None,
+    n_partners: int = 2,
+) -> DynamicItemDataset:
+    """Put a fold under a condition.
+
+    - `clean`: the clips as they are, without sources;
+    - `overlap`: two clips of different classes at once;
+    - `concat`: the first half of one clip, then that of another;
+    - `noise`: white noise added to each clip;
+    - `folder`: sounds of a folder added to each clip, speech for example;
+    - `stems`: the clips as they are, whose events are known from `stems/`
+      beside `audio/`, as in the synthetic set.
+
+    Which clips are paired, and the noise, are the same every time.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        Of `focalaudio.data.pipelines.open_esc50`.
+    reader : ClipReader
+        Reads the files.
+    encoder : CategoricalEncoder
+        Label to class id.
+    condition : str
+        One of the above.
+    snr : float
+        Energy of the clip over what is added to it, dB.
+    folder : str or pathlib.Path
+        Of the condition `folder`: sounds at any depth.
+    n_partners : int
+        How many partners each clip gets in `overlap` and `concat`.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Gives `id`, `sig`, `label`, `target`, and unless `clean` also `first`,
+        `second` (`[samples]` each, their sum is `sig`) and `other_target`
+        (-1 where the second source is none of the classes).
+
+    Raises
+    ------
+    ValueError
+        If there is no such condition.
+    DataError
+        If the sounds that it needs are not there.
+
+    Example
+    -------
+    >>> from focalaudio.data.pipelines import open_esc50
+    >>> from focalaudio.data.synthetic import write_dataset
+    >>> folder = write_dataset(
+    ...     getfixture("tmp_path"), clips_per_class=5, seconds=1.0
+    ... )
+    >>> data = open_esc50(folder, [1, 2, 3], [4], [5])
+    >>> pairs = build_condition(
+    ...     data.test, ClipReader(), data.label_encoder, "overlap"
+    ... )
+    >>> len(data.test), len(pairs)
+    (10, 20)
+    >>> pair = pairs[0]
+    >>> torch.allclose(pair["first"] + pair["second"], pair["sig"], atol=1e-6)
+    True
+    """
+    if condition == "clean":
+        return dataset
+    if condition not in CONDITIONS:
+        raise ValueError(
+            f"condition={condition!r} must be 'clean' or one of "
+            f"{', '.join(CONDITIONS)}."
+        )
+    list_rows, mixer = CONDITIONS[condition]
+    rows = {
+        clip_id: {"other_label": None} | row
+        for clip_id, row in list_rows(dataset.data, folder, n_partners)
+    }
+    mixed = DynamicItemDataset(rows)
+
+    def read(row: Row) -> Iterator[Tensor]:
+        mixture = mixer(row, reader, snr)
+        yield mixture.wav
+        yield mixture.first
+        yield mixture.second
+
+    def encode(label: str | None) -> int:
+        return UNKNOWN if label is None else encoder.encode_label(label)
+
+    mixed.add_dynamic_item(
+        read, takes="row", provides=["sig", "first", "second"]
+    )
+    mixed.add_dynamic_item(encode, takes="label", provides="target")
+    mixed.add_dynamic_item(encode, takes="other_label", provides="other_target")
+    keys = ("id", "sig", "first", "second", "label", "target", "other_target")
+    mixed.set_output_keys(list(keys))
+    return mixed
+
+
+def list_pairs(
+    rows: dict[str, Row], folder: Any, n_partners: int
+) -> Iterator[tuple[str, Row]]:
+    """Yield each clip with its partners."""
+    names = list(rows)
+    partners = pair_up([rows[name]["label"] for name in names], n_partners)
+    for name, chosen in zip(names, partners, strict=True):
+        for other in (names[place] for place in chosen):
+            pair = {"path": rows[name]["path"], "other": rows[other]["path"]}
+            yield (
+                f"{name}+{other}",
+                {
+                    "row": pair,
+                    "label": rows[name]["label"],
+                    "other_label": rows[other]["label"],
+                },
+            )
+
+
+def list_noisy(
+    rows: dict[str, Row], folder: Any, n_partners: int
+) -> Iterator[tuple[str, Row]]:
+    """Yield each clip with a seed of its own."""
+    for name, row in rows.items():
+        noisy = {"path": row["path"], "seed": zlib.crc32(name.encode())}
+        yield name, {"row": noisy, "label": row["label"]}
+
+
+def list_with_folder(
+    rows: dict[str, Row], folder: str | Path | None, n_partners: int
+) -> Iterator[tuple[str, Row]]:
+    """Yield each clip with a sound of the folder, taken in turn."""
+    root = Path(folder or "")
+    found = sorted(
+        path
+        for path in (root.rglob("*") if folder else ())
+        if path.suffix.lower() in AUDIO_SUFFIXES
+    )
+    if not found:
+        raise DataError(
+            f"folder={folder} holds no sound; the condition 'folder' needs "
+            f"one with files that end in {', '.join(sorted(AUDIO_SUFFIXES))}."
+        )
+    for place, (name, row) in enumerate(rows.items()):
+        other = str(found[place % len(found)])
+        pair = {"path": row["path"], "other": other}
+        yield name, {"row": pair, "label": row["label"]}
+
+
+def list_stems(
+    rows: dict[str, Row], folder: Any, n_partners: int
+) -> Iterator[tuple[str, Row]]:
+    """Yield each clip with its event's own file."""
+    for name, row in rows.items():
+        path = Path(row["path"])
+        stem = path.parent.parent / "stems" / path.name
+        if not stem.exists():
+            raise DataError(
+                f"{stem} is missing; the condition 'stems' needs the event of "
+                "every clip, as focalaudio.data.synthetic writes them."
+            )
+        pair = {"path": row["path"], "other": str(stem)}
+        yield name, {"row": pair, "label": row["label"]}
+
+
+def mix_pair(
+    row: Row,
+    reader: ClipReader,
+    snr: float,
+    rule: Callable[[Tensor, Tensor, float], Mixture] = mix,
+) -> Mixture:
+    """Read both clips of a row and mix them."""
+    return rule(reader(row["path"]), reader(row["other"]), snr)
+
+
+def add_noise(row: Row, reader: ClipReader, snr: float) -> Mixture:
+    """Add white noise that belongs to the clip."""
+    clip = reader(row["path"])
+    generator = torch.Generator().manual_seed(row["seed"])
+    return mix(clip, torch.randn(len(clip), generator=generator), snr)
+
+
+def split_stem(row: Row, reader: ClipReader, snr: float) -> Mixture:
+    """Split a clip in its event and the rest, both at the clip's level."""
+    clip, stem = (
+        load_wav(row[key], reader.sample_rate) for key in ("path", "other")
+    )
+    if reader.clip_seconds is not None:
+        length = round(reader.clip_seconds * reader.sample_rate)
+        clip, stem = fit_length(clip, length), fit_length(stem, length)
+    stem = fit_length(stem, len(clip))
+    return add_up(stem, clip - stem)
+
+
+CONDITIONS: dict[str, tuple[Callable[..., Any], Callable[..., Mixture]]] = {
+    "overlap": (list_pairs, mix_pair),
+    "concat": (list_pairs, partial(mix_pair, rule=concatenate)),
+    "noise": (list_noisy, add_noise),
+    "folder": (list_with_folder, mix_pair),
+    "stems": (list_stems, split_stem),
+}

@@ -1,0 +1,128 @@
+"""`known parts of a mixture -> loss on each cell`: teach evidence its place.
+
+The evidence of a class in a cell of the last feature map is part of the logit
+by design (see `SoundClassifier.weigh_cells`). Trained on whole clips alone, a
+cell may vote for what it does not hold. Mixtures made while training say what
+each cell holds, with no label but the clips' own: the part that is louder
+there. Between-class mixing (arXiv 1711.10282) taught where, not only how much.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from focalaudio.spectrogram import group_by_length
+
+
+def pool_cells(
+    values: Tensor, n_frames: Tensor, shape: tuple[int, int]
+) -> Tensor:
+    """Average each clip's own frames over the cells of a coarse grid.
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        `[batch, time, freq]`.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each clip's own frames.
+    shape : tuple of int
+        Rows (time) and columns of the grid.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, rows, cols]`.
+
+    Example
+    -------
+    >>> values = torch.tensor([[[1.0, 3.0], [5.0, 7.0], [0.0, 0.0]]])
+    >>> pool_cells(values, torch.tensor([2]), (2, 1))
+    tensor([[[2.],
+             [6.]]])
+    """
+    pooled = values.new_empty(len(values), *shape)
+    for frames, rows in group_by_length(n_frames):
+        pooled[rows] = F.adaptive_avg_pool2d(values[rows, :frames], shape)
+    return pooled
+
+
+def evidence_loss(
+    evidence: Tensor,
+    magnitude: Tensor,
+    dominant: Tensor,
+    n_frames: Tensor,
+    own_targets: Tensor,
+    added_targets: Tensor,
+    floor: float = 1.0,
+) -> Tensor:
+    """Return the cross-entropy of every cell with what is louder in it.
+
+    A cell's target is that of the clip to the share (of log-magnitude) in
+    which the clip is louder than what was added, the added clip's for the
+    rest; cells count by their mean log-magnitude, plus a floor.
+
+    Arguments
+    ---------
+    evidence : torch.Tensor
+        `[batch, n_classes, rows, cols]`, of `SoundClassifier.weigh_cells`.
+    magnitude : torch.Tensor
+        `[batch, time, freq]`, of the mixture, non-negative, log scale.
+    dominant : torch.Tensor
+        `[batch, time, freq]`, bool: where the clip is louder than the rest.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each mixture's own frames.
+    own_targets, added_targets : torch.Tensor
+        `[batch, n_classes]`.
+    floor : float
+        Added to every cell's weight, in means of its clip's weights; at 0
+        silence counts nothing.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, nats, mean over cells and clips.
+
+    Example
+    -------
+    >>> evidence = torch.zeros(1, 2, 3, 3)
+    >>> loud = torch.ones(1, 6, 6)
+    >>> loss = evidence_loss(
+    ...     evidence, loud, loud > 0, torch.tensor([6]), *torch.eye(2)[:, None]
+    ... )
+    >>> round(loss.item(), 4)  # ln 2: no cell knows anything
+    0.6931
+    """
+    shape = (evidence.shape[2], evidence.shape[3])
+    weight = pool_cells(magnitude, n_frames, shape)
+    loud = pool_cells(magnitude * dominant, n_frames, shape)
+    share = (loud / weight).nan_to_num(0.5)[:, None]  # silence is nobody's
+    targets = (
+        share * own_targets[:, :, None, None]
+        + (1 - share) * added_targets[:, :, None, None]
+    )
+    mean = weight.mean((1, 2), keepdim=True)
+    weight = (weight / mean).nan_to_num(1.0) + floor
+    errors = -(targets * evidence.float().log_softmax(1)).sum(1)
+    return (errors * weight).mean() / (1 + floor)
+
+
+def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
+    """Say in which cells a clip is louder than what was added to it.
+
+    Arguments
+    ---------
+    own_stft, added_stft : torch.Tensor
+        `[batch, time, freq, 2]`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, bool; everywhere, if nothing was added.
+
+    Example
+    -------
+    >>> is_dominant(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+    tensor([[[True, True]]])
+    """
+    return own_stft.square().sum(-1) >= added_stft.square().sum(-1)

@@ -1,0 +1,386 @@
+"""`classifier + spectrum -> attributions`: the post-hoc methods of the field.
+
+All are captum's, of the extra `focalaudio[baselines]`, and explain the logit
+of a class, for any encoder:
+
+saliency              the gradient, arXiv 1312.6034
+smoothgrad            its mean over noisy copies, arXiv 1706.03825
+integrated_gradients  its mean from silence to the clip, times the clip, arXiv
+                      1703.01365
+gradient_shap         the same at random points, arXiv 1705.07874
+gradcam               features weighted by the gradient, arXiv 1610.02391
+
+All but the last are with respect to the log-magnitude, one clip at a time, cut
+to its own frames: neither neighbors nor padding can reach a result, noise
+included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.saliency import resize_maps
+from focalaudio.spectrogram import Spectrum
+
+BATCH = 8  # copies of a clip in one pass: bounds the memory
+Classify = Callable[[Tensor], Tensor]  # log-magnitude -> logits
+
+
+def import_captum() -> ModuleType:
+    """Return `captum.attr`, an optional package.
+
+    Returns
+    -------
+    module
+        The attribution methods.
+
+    Raises
+    ------
+    ImportError
+        If captum is not installed.
+
+    Example
+    -------
+    >>> import_captum().Saliency.__name__
+    'Saliency'
+    """
+    try:
+        from captum import attr
+    except ImportError as error:
+        raise ImportError(
+            "Interpreters by gradients need captum, which is not installed: "
+            "pip install 'focalaudio[baselines]'."
+        ) from error
+    return attr
+
+
+def saliency(classify: Classify, clip: Tensor, class_id: int) -> Tensor:
+    """Return the gradient of a logit.
+
+    Arguments
+    ---------
+    classify : callable
+        Maps `[batch, time, freq]` to logits `[batch, n_classes]`.
+    clip : torch.Tensor
+        `[1, time, freq]`, log-magnitude, a leaf that requires a gradient.
+    class_id : int
+        The class to explain.
+
+    Returns
+    -------
+    torch.Tensor
+        `[1, time, freq]`, any sign.
+
+    Example
+    -------
+    >>> clip = torch.ones(1, 1, 2, requires_grad=True)
+    >>> saliency(lambda x: 3 * x[:, 0], clip, 1)
+    tensor([[[0., 3.]]])
+    """
+    method = import_captum().Saliency(classify)
+    return method.attribute(clip, class_id, abs=False)
+
+
+def smoothgrad(
+    classify: Classify,
+    clip: Tensor,
+    class_id: int,
+    *,
+    n_samples: int,
+    noise_level: float,
+    seed: int,
+) -> Tensor:
+    """Average the gradient over noisy copies of a clip.
+
+    Arguments
+    ---------
+    classify, clip, class_id
+        As in `saliency`.
+    n_samples : int
+        How many copies.
+    noise_level : float
+        Standard deviation of the noise over the range of the clip's values.
+    seed : int
+        Of the noise.
+
+    Returns
+    -------
+    torch.Tensor
+        `[1, time, freq]`, any sign.
+    """
+    captum = import_captum()
+    method = captum.NoiseTunnel(captum.Saliency(classify))
+    with private_noise(seed, clip.device):
+        return method.attribute(
+            clip,
+            nt_samples=n_samples,
+            nt_samples_batch_size=BATCH,
+            stdevs=noise_deviation(clip, noise_level),
+            target=class_id,
+            abs=False,
+        )
+
+
+def integrated_gradients(
+    classify: Classify, clip: Tensor, class_id: int, *, n_steps: int
+) -> Tensor:
+    """Integrate the gradient on the way from silence, times the clip.
+
+    The attributions add up to the logit of the clip less that of silence, as
+    well as `n_steps` points of a Gauss-Legendre quadrature approximate it.
+
+    Arguments
+    ---------
+    classify, clip, class_id
+        As in `saliency`.
+    n_steps : int
+        Points on the way.
+
+    Returns
+    -------
+    torch.Tensor
+        `[1, time, freq]`, any sign.
+    """
+    method = import_captum().IntegratedGradients(classify)
+    return method.attribute(
+        clip, target=class_id, n_steps=n_steps, internal_batch_size=BATCH
+    )
+
+
+def gradient_shap(
+    classify: Classify,
+    clip: Tensor,
+    class_id: int,
+    *,
+    n_samples: int,
+    noise_level: float,
+    seed: int,
+) -> Tensor:
+    """Average the gradient between silence and noisy copies, times these.
+
+    Each copy is taken at a random point of its own way from silence.
+
+    Arguments
+    ---------
+    classify, clip, class_id, n_samples, noise_level, seed
+        As in `smoothgrad`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[1, time, freq]`, any sign.
+    """
+    method = import_captum().GradientShap(classify)
+    silence, total = torch.zeros_like(clip), torch.zeros_like(clip)
+    deviation = noise_deviation(clip, noise_level)
+    with private_noise(seed, clip.device):
+        for start in range(0, n_samples, BATCH):
+            copies = min(BATCH, n_samples - start)
+            total += copies * method.attribute(
+                clip, silence, copies, stdevs=deviation, target=class_id
+            )
+    return total / n_samples
+
+
+def noise_deviation(clip: Tensor, noise_level: float) -> float:
+    """Return a share of the range of a clip's values.
+
+    Arguments
+    ---------
+    clip : torch.Tensor
+        Any shape.
+    noise_level : float
+        The share, at least 0.
+
+    Returns
+    -------
+    float
+        In the unit of the clip.
+
+    Example
+    -------
+    >>> noise_deviation(torch.tensor([1.0, 5.0]), 0.5)
+    2.0
+    """
+    low, high = clip.detach().aminmax()
+    return noise_level * float(high - low)
+
+
+@contextmanager
+def private_noise(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators, captum's only source, and restore them.
+
+    Arguments
+    ---------
+    seed : int
+        Of torch's generators, of CPU and device, and of NumPy's.
+    device : torch.device
+        Where the noise is drawn.
+
+    Example
+    -------
+    >>> with private_noise(0, torch.device("cpu")):
+    ...     first = torch.rand(1)
+    >>> with private_noise(0, torch.device("cpu")):
+    ...     bool(torch.rand(1) == first)
+    True
+    """
+    devices = [device] if device.type == "cuda" else []
+    generators = [torch.cuda.default_generators[d.index] for d in devices]
+    state = np.random.get_state()
+    with torch.random.fork_rng(devices):
+        for generator in (torch.default_generator, *generators):
+            generator.manual_seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)
+
+
+def per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Make of a method for one clip a method for a batch, as `gradcam` is.
+
+    Arguments
+    ---------
+    attribute : callable
+        Such as `saliency`.
+
+    Returns
+    -------
+    callable
+        Maps classifier, output, spectrum, class ids and options to
+        `[batch, time, freq]`, zero beyond each clip's end.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3).freeze()
+    >>> spectrum, classes = Spectrogram()(torch.rand(2, 900)), torch.zeros(2)
+    >>> per_clip(saliency)(classifier, None, spectrum, classes).shape
+    torch.Size([2, 5, 513])
+    """
+
+    def attribute_batch(
+        classifier: SoundClassifier,
+        output: ClassifierOutput,
+        spectrum: Spectrum,
+        class_ids: Tensor,
+        **options: Any,
+    ) -> Tensor:
+        def classify(log_magnitude: Tensor) -> Tensor:
+            return classifier(log_magnitude).logits
+
+        attributions = torch.zeros_like(spectrum.log_magnitude)
+        for row, frames in enumerate(spectrum.n_frames.tolist()):
+            clip = spectrum.log_magnitude[row : row + 1, :frames].clone()
+            own = attribute(
+                classify, clip.requires_grad_(), int(class_ids[row]), **options
+            )
+            attributions[row, :frames] = own[0].detach()
+        return attributions
+
+    return attribute_batch
+
+
+class PooledCells(nn.Module):
+    """A head that reads an embedding, as a function of the cells in it.
+
+    Arguments
+    ---------
+    head : torch.nn.Module
+        Maps `[batch, channels]` to logits.
+
+    Example
+    -------
+    >>> PooledCells(nn.Identity())(torch.ones(1, 2, 3, 3), torch.zeros(1, 2))
+    tensor([[0., 0.]])
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+        self.cells = nn.Identity()  # the layer that Grad-CAM looks at
+
+    def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
+        """Return the logits of `embeddings`, with a gradient to the cells.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            `[batch, channels, rows, cols]`, whose mean is in the embeddings.
+        embeddings : torch.Tensor
+            `[batch, channels]`.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, n_classes]`.
+        """
+        change = self.cells(features) - features.detach()
+        return self.head(embeddings + change.mean((2, 3)))
+
+
+def gradcam(
+    classifier: SoundClassifier,
+    output: ClassifierOutput,
+    spectrum: Spectrum,
+    class_ids: Tensor,
+) -> Tensor:
+    """Weigh the last features by the gradient; keep the positive part.
+
+    `relu(sum_k a_k A_k)`, `a_k` the mean gradient of the logit over the cells
+    of channel k. The features are those that the embedding averages: the last
+    stage's map, or a ViT's patches after the last norm (its CLS token, which
+    is averaged too, belongs to no place; without it gradients, and maps, are
+    larger by the constant factor `1 + 1 / patches`). The encoder is not asked
+    again.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        In evaluation mode.
+    output : ClassifierOutput
+        Of this classifier.
+    spectrum : Spectrum
+        Of the same clips.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes to explain.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, non-negative.
+    """
+    pooled = PooledCells(classifier.head)
+    features = output.features.detach().float().clone()
+    method = import_captum().LayerGradCam(pooled, pooled.cells)
+    maps = method.attribute(
+        features,
+        class_ids,
+        output.embeddings.detach().float().clone(),
+        relu_attributions=True,
+    ).detach()
+    _, time, freq = spectrum.log_magnitude.shape
+    return resize_maps(maps[:, 0], spectrum.n_frames, (time, freq))
+
+
+NOISE = {"n_samples": 32, "noise_level": 0.1, "seed": 0}
+
+# A method, and its options.
+METHODS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
+    "saliency": (per_clip(saliency), {}),
+    "smoothgrad": (per_clip(smoothgrad), NOISE),
+    "integrated_gradients": (per_clip(integrated_gradients), {"n_steps": 32}),
+    "gradient_shap": (per_clip(gradient_shap), NOISE),
+    "gradcam": (gradcam, {}),
+}

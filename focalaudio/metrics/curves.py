@@ -1,0 +1,262 @@
+"""`saliency -> curves -> area`: how soon a class appears, or disappears.
+
+Insertion and deletion (RISE, arXiv 1806.07421): cells come in the order of
+their saliency. Here they are the cells of the log-magnitude, a clip's own
+frames count, and what is not there is silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Classify = Callable[[Tensor, Tensor], Tensor]
+
+
+def rank_cells(saliency: Tensor) -> Tensor:
+    """Return the place of each cell in falling order of saliency.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        Any shape.
+
+    Returns
+    -------
+    torch.Tensor
+        Same shape, int64, 0 for the most salient; ties in order of position.
+
+    Example
+    -------
+    >>> rank_cells(torch.tensor([[1.0, 3.0], [3.0, 2.0]]))
+    tensor([[3, 0],
+            [1, 2]])
+    """
+    order = saliency.flatten().sort(descending=True, stable=True).indices
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order), device=order.device)
+    return ranks.view(saliency.shape)
+
+
+def step_sizes(n_cells: int, n_steps: int) -> list[int]:
+    """Return how many cells have come after each step, from none to all.
+
+    Arguments
+    ---------
+    n_cells : int
+        Of a clip.
+    n_steps : int
+        Equal fractions of them, rounded to whole cells.
+
+    Returns
+    -------
+    list of int
+        `n_steps + 1` numbers.
+
+    Raises
+    ------
+    ValueError
+        If `n_steps` is below 1.
+
+    Example
+    -------
+    >>> step_sizes(10, 4)
+    [0, 3, 5, 8, 10]
+    """
+    if n_steps < 1:
+        raise ValueError(f"n_steps={n_steps} must be at least 1.")
+    return [
+        (2 * n_cells * step + n_steps) // (2 * n_steps)
+        for step in range(n_steps + 1)
+    ]
+
+
+def insertion_and_deletion(
+    saliency: Tensor,
+    log_magnitude: Tensor,
+    n_frames: Tensor,
+    classify: Classify,
+    class_ids: Tensor,
+    n_steps: int = 20,
+    batch_size: int = 16,
+) -> tuple[Tensor, Tensor]:
+    """Follow the probability of a class while cells come, or go.
+
+    Insertion starts from silence and adds the most salient cells first;
+    deletion starts from the whole clip and silences them first. Both take the
+    same steps: what deletion leaves is what insertion has yet to add.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`, any scale: only the order of a clip's cells
+        matters; ties come in order of time, then frequency.
+    log_magnitude : torch.Tensor
+        `[batch, time, freq]`.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each clip's own frames.
+    classify : callable
+        Maps log-magnitudes `[copies, frames, freq]` and their `n_frames`
+        `[copies]` to logits `[copies, n_classes]`.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the class to follow in each clip.
+    n_steps : int
+        Equal fractions of a clip's own cells.
+    batch_size : int
+        How many copies of a clip are classified at once.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Insertion and deletion, each `[batch, n_steps + 1]`, probabilities: the
+        first is `f(silence) ... f(X)`, the second `f(X) ... f(silence)`.
+
+    Raises
+    ------
+    ValueError
+        If `n_steps` or `batch_size` is below 1.
+
+    Example
+    -------
+    >>> def classify(clips, n_frames):  # probability = sum of cells
+    ...     share = clips.sum((1, 2))
+    ...     return torch.stack((share, 1 - share), 1).log()
+    >>> clip = torch.tensor([[[0.125, 0.625, 0.25]]])
+    >>> inserted, deleted = insertion_and_deletion(
+    ...     clip, clip, torch.tensor([1]), classify, torch.tensor([0]), 3
+    ... )
+    >>> inserted, deleted
+    (tensor([[0.0000, 0.6250, 0.8750, 1.0000]]),
+     tensor([[1.0000, 0.3750, 0.1250, 0.0000]]))
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1.")
+    curves = log_magnitude.new_empty(2, len(saliency), n_steps + 1).float()
+    for row, frames in enumerate(n_frames.tolist()):
+        clip = log_magnitude[row, :frames]
+        ranks = rank_cells(saliency[row, :frames])
+        sizes = step_sizes(clip.numel(), n_steps)
+        # the ends of the deletion are those of the insertion
+        parts = [(0, size) for size in sizes]
+        parts += [(size, clip.numel()) for size in sizes[1:-1]]
+        values = classify_parts(
+            clip, ranks, parts, classify, class_ids[row], batch_size
+        )
+        curves[0, row] = values[: n_steps + 1]
+        curves[1, row, 0] = values[n_steps]
+        curves[1, row, 1:-1] = values[n_steps + 1 :]
+        curves[1, row, -1] = values[0]
+    return curves[0], curves[1]
+
+
+@torch.no_grad()
+def classify_parts(
+    clip: Tensor,
+    ranks: Tensor,
+    parts: Sequence[tuple[int, int]],
+    classify: Classify,
+    class_id: Tensor,
+    batch_size: int,
+) -> Tensor:
+    """Return the probability of a class in parts of a clip, the rest silent.
+
+    Arguments
+    ---------
+    clip : torch.Tensor
+        `[frames, freq]`, log-magnitude.
+    ranks : torch.Tensor
+        `[frames, freq]`, int64.
+    parts : sequence of tuple of int
+        Which ranks are there: from the first number up to the second,
+        excluded.
+    classify : callable
+        As in `insertion_and_deletion`.
+    class_id : torch.Tensor
+        A scalar, int64.
+    batch_size : int
+        How many parts are classified at once.
+
+    Returns
+    -------
+    torch.Tensor
+        `[len(parts)]`, 0 to 1.
+    """
+    low, high = torch.tensor(parts, device=ranks.device).T[:, :, None, None]
+    probabilities = []
+    for some in torch.arange(len(parts), device=ranks.device).split(batch_size):
+        there = (ranks >= low[some]) & (ranks < high[some])
+        n_frames = ranks.new_full((len(some),), len(clip))
+        logits = classify(there * clip, n_frames)
+        probabilities.append(logits.float().softmax(-1)[:, class_id])
+    return torch.cat(probabilities)
+
+
+def area(curve: Tensor) -> Tensor:
+    """Return the area under curves over the fraction of cells.
+
+    By the trapezoid rule.
+
+    Arguments
+    ---------
+    curve : torch.Tensor
+        `[batch, n_steps + 1]`, probabilities at equal distances.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1. Higher is better for insertion, lower for deletion.
+
+    Example
+    -------
+    >>> area(torch.tensor([[0.0, 0.5, 1.0], [1.0, 0.0, 0.0]]))
+    tensor([0.5000, 0.2500])
+    """
+    return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1))
+
+
+def judge_curves(
+    saliency: Tensor,
+    log_magnitude: Tensor,
+    n_frames: Tensor,
+    classify: Classify,
+    class_ids: Tensor,
+    n_steps: int = 20,
+    batch_size: int = 16,
+) -> dict[str, Tensor]:
+    """Return the columns of both curves; see `insertion_and_deletion`.
+
+    Arguments
+    ---------
+    saliency, log_magnitude, n_frames, classify, class_ids, n_steps, batch_size
+        As in `insertion_and_deletion`.
+
+    Returns
+    -------
+    dict
+        `insertion` (higher is better) and `deletion` (lower is better), the
+        areas under the curves, `[batch]`, 0 to 1.
+
+    Example
+    -------
+    >>> def classify(clips, n_frames):
+    ...     share = clips.sum((1, 2))
+    ...     return torch.stack((share, 1 - share), 1).log()
+    >>> clip = torch.tensor([[[0.25, 0.75]]])
+    >>> judge_curves(
+    ...     clip, clip, torch.tensor([1]), classify, torch.tensor([0]), 2
+    ... )
+    {'insertion': tensor([0.6250]), 'deletion': tensor([0.3750])}
+    """
+    curves = insertion_and_deletion(
+        saliency,
+        log_magnitude,
+        n_frames,
+        classify,
+        class_ids,
+        n_steps,
+        batch_size,
+    )
+    names = ("insertion", "deletion")
+    return {k: area(v) for k, v in zip(names, curves, strict=True)}

@@ -1,0 +1,200 @@
+"""`rows -> statistics`: what a column of clips amounts to.
+
+Every clip counts once. A clip for which a metric is not defined is counted
+beside the others, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import binary_calibration_error
+
+CONFIDENCE = 0.95  # of the interval
+N_RESAMPLES = 2000
+N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
+
+Statistics = dict[str, float]
+
+
+def describe(values: Sequence[float]) -> Statistics:
+    """Describe one column.
+
+    Arguments
+    ---------
+    values : sequence of float
+        One per clip; `nan` where the metric is not defined.
+
+    Returns
+    -------
+    dict
+        `mean`, `median`, `std` (of the clips, with n - 1), `low` and `high`
+        (95 % percentile bootstrap interval of the mean, the same every time),
+        `n` (defined) and `undefined`; `nan` where there are too few clips.
+
+    Example
+    -------
+    >>> statistics = describe([1.0, 2.0, 6.0, float("nan")])
+    >>> statistics["mean"], statistics["median"], statistics["undefined"]
+    (3.0, 2.0, 1)
+    >>> statistics["low"] <= 3 <= statistics["high"]
+    True
+    """
+    column = torch.tensor(list(values), dtype=torch.double)
+    column = column[~column.isnan()].sort().values  # the same in any order
+    n = len(column)
+    low, high = bootstrap_interval(column)
+    nothing = math.nan
+    return {
+        # summed exactly, so that no order of the clips shows
+        "mean": math.fsum(column.tolist()) / n if n else nothing,
+        "median": column.quantile(0.5).item() if n else nothing,
+        "std": column.std().item() if n > 1 else nothing,
+        "low": low,
+        "high": high,
+        "n": n,
+        "undefined": len(values) - n,
+    }
+
+
+def bootstrap_interval(values: Tensor) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a mean.
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        `[clips]`, without `nan`.
+
+    Returns
+    -------
+    tuple of float
+        Its two ends, from 2000 resamples that are the same every time; `nan`
+        if there are no clips.
+
+    Example
+    -------
+    >>> bootstrap_interval(torch.ones(5))
+    (1.0, 1.0)
+    """
+    if not len(values):
+        return math.nan, math.nan
+    generator = torch.Generator().manual_seed(0)
+    shape = (N_RESAMPLES, len(values))
+    chosen = torch.randint(len(values), shape, generator=generator)
+    means = values[chosen].mean(1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = means.quantile(
+        torch.tensor([tail, 1 - tail], dtype=means.dtype)
+    ).tolist()
+    return low, high
+
+
+def summarize(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> dict[str, Statistics]:
+    """Describe columns over all clips.
+
+    Arguments
+    ---------
+    rows : sequence of mapping
+        One per clip, at least one.
+    columns : sequence of str
+        Names of columns; those that no row has are left out.
+
+    Returns
+    -------
+    dict
+        From a column's name to what `describe` says of it.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows.
+
+    Example
+    -------
+    >>> summarize([{"a": 1.0}, {"a": 2.0}], ["a", "b"])["a"]["mean"]
+    1.5
+    """
+    if not rows:
+        raise ValueError("rows is empty; the fold has no clips to summarize.")
+    return {
+        name: describe([row.get(name, math.nan) for row in rows])
+        for name in columns
+        if any(name in row for row in rows)
+    }
+
+
+def summarize_folds(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> dict[str, Statistics]:
+    """Describe the folds' means, for k-fold protocols.
+
+    Arguments
+    ---------
+    rows : sequence of mapping
+        One per clip, each with its `fold`, at least one.
+    columns : sequence of str
+        As in `summarize`.
+
+    Returns
+    -------
+    dict
+        From a column's name to what `describe` says of one mean per fold.
+
+    Example
+    -------
+    >>> rows = [{"fold": 1, "a": 0.0}, {"fold": 2, "a": 1.0}]
+    >>> rows += [{"fold": 2, "a": 1.0}]
+    >>> summarize_folds(rows, ["a"])["a"]["mean"]
+    0.5
+    """
+    folds = sorted({row["fold"] for row in rows})
+    means = [
+        {
+            name: statistics["mean"]
+            for name, statistics in summarize(
+                [row for row in rows if row["fold"] == fold], columns
+            ).items()
+        }
+        for fold in folds
+    ]
+    return summarize(means, columns)
+
+
+def calibration_error(
+    probability: Sequence[float], correct: Sequence[float]
+) -> float:
+    """Return the expected calibration error of the predicted classes.
+
+    Mean over clips of |accuracy - mean probability| within 15 equal bins of
+    probability (arXiv 1706.04599).
+
+    Arguments
+    ---------
+    probability : sequence of float
+        Of the predicted class, 0 to 1, one per clip.
+    correct : sequence of float
+        1 where the prediction is right, else 0.
+
+    Returns
+    -------
+    float
+        0 to 1; lower is better.
+
+    Example
+    -------
+    >>> round(calibration_error([0.9, 0.9], [1.0, 0.0]), 4)
+    0.4
+    """
+    error = binary_calibration_error(
+        torch.tensor(list(probability)),
+        torch.tensor(list(correct)).long(),
+        n_bins=N_BINS,
+        norm="l1",
+    )
+    return float(error)

@@ -1,0 +1,128 @@
+"""Laws of the conditions: known sources that add up, the same every time."""
+
+import math
+
+import pytest
+import torch
+
+from focalaudio.audio import load_wav, write_wav
+from focalaudio.data.conditions import CONDITIONS, build_condition
+from focalaudio.data.pipelines import ClipReader, open_esc50
+from focalaudio.data.synthetic import CLASSES, write_dataset
+from focalaudio.errors import DataError
+
+READER = ClipReader(clip_seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    return write_dataset(
+        folder, clips_per_class=5, seed=0, seconds=1.0, classes=CLASSES[:3]
+    )
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return open_esc50(folder, [1, 2, 3], [4], [5], READER)
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("speech")
+    for number in range(2):
+        noise = torch.randn(8000, generator=torch.manual_seed(number)) / 8
+        write_wav(folder / "deep" / f"{number}.wav", noise, 16000)
+    return folder
+
+
+def put(data, condition, **options):
+    return build_condition(
+        data.test, READER, data.label_encoder, condition, **options
+    )
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_sources_add_up_to_a_mixture_of_peak_one(data, speech, condition):
+    mixed = put(data, condition, snr=3.0, folder=speech)
+    for clip in mixed:
+        torch.testing.assert_close(
+            clip["first"] + clip["second"], clip["sig"], atol=1e-6, rtol=0
+        )
+        assert clip["sig"].abs().max() == pytest.approx(1, abs=1e-5)
+        assert clip["sig"].shape == (16000,)
+
+
+@pytest.mark.parametrize("condition", sorted(set(CONDITIONS) - {"stems"}))
+def test_the_stated_ratio_is_measured(data, speech, condition):
+    for clip in put(data, condition, snr=6.0, folder=speech):
+        ratio = clip["first"].norm() / clip["second"].norm()
+        assert 20 * math.log10(ratio) == pytest.approx(6, abs=1e-2)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_the_same_every_time(data, speech, condition):
+    one, two = (put(data, condition, folder=speech) for _ in range(2))
+    assert one.data_ids == two.data_ids
+    assert torch.equal(one[0]["sig"], two[0]["sig"])
+
+
+@pytest.mark.parametrize("condition", ["overlap", "concat"])
+def test_partners_are_clips_of_another_class(data, condition):
+    mixed = put(data, condition, n_partners=2)
+    assert len(mixed) == 2 * len(data.test)
+    for clip in mixed:
+        first, second = clip["id"].split("+")
+        assert clip["target"] != clip["other_target"]
+        assert clip["label"] == data.test.data[first]["label"]
+        named = data.label_encoder.ind2lab[clip["other_target"]]
+        assert named == data.test.data[second]["label"]
+
+
+def test_what_is_added_has_no_class(data, speech):
+    for condition in ("noise", "folder", "stems"):
+        for clip in put(data, condition, folder=speech):
+            assert clip["other_target"] == -1
+
+
+def test_every_clip_has_noise_of_its_own(data):
+    mixed = put(data, "noise")
+    one, two = (mixed[i]["second"] / mixed[i]["second"].norm() for i in (0, 1))
+    assert (one * two).sum().abs() < 0.05
+
+
+def test_a_stem_is_the_event_at_the_clips_own_level(data, folder):
+    clip = put(data, "stems")[0]
+    name = f"{clip['id']}.wav"
+    whole = load_wav(folder / "audio" / name, 16000)
+    stem = load_wav(folder / "stems" / name, 16000)
+    torch.testing.assert_close(
+        clip["first"], stem / whole.abs().max(), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        clip["sig"], data.test[0]["sig"], atol=1e-6, rtol=0
+    )
+
+
+def test_clean_is_the_fold_itself(data):
+    assert put(data, "clean") is data.test
+
+
+def test_unknown_conditions_and_missing_sounds_are_errors(data, tmp_path):
+    with pytest.raises(ValueError, match="condition='louder'"):
+        put(data, "louder")
+    with pytest.raises(DataError, match="holds no sound"):
+        put(data, "folder", folder=tmp_path)
+    with pytest.raises(DataError, match="holds no sound"):
+        put(data, "folder")
+
+
+def test_stems_are_asked_for_where_there_are_none(tmp_path):
+    folder = write_dataset(
+        tmp_path, clips_per_class=5, seed=0, seconds=1.0, classes=CLASSES[:3]
+    )
+    for stem in (folder / "stems").iterdir():
+        stem.unlink()
+    data = open_esc50(folder, [1, 2, 3], [4], [5], READER)
+    with pytest.raises(DataError, match="stems"):
+        put(data, "stems")

@@ -1,0 +1,299 @@
+"""Laws of the gradient methods, against gradients taken by hand."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import build_encoder
+from focalaudio.interpreters.attributions import (
+    METHODS,
+    gradcam,
+    gradient_shap,
+    integrated_gradients,
+    noise_deviation,
+    private_noise,
+    saliency,
+    smoothgrad,
+)
+from focalaudio.spectrogram import Spectrogram
+
+ENCODERS = {
+    "focalnet_test": {},
+    "vit_test": {},
+    "conv2d_piq": {"dim": 8, "image_size": (64, 48)},
+}
+NOISE = {"n_samples": 11, "noise_level": 0.1, "seed": 3}
+
+
+def spread(module):
+    """Weights as wide as their fan-in allows: inputs must not look alike."""
+    for parameter in module.parameters():
+        fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+        nn.init.normal_(parameter, 0, fan_in**-0.5)
+    return module
+
+
+@pytest.fixture(params=ENCODERS)
+def classifier(request, device):
+    encoder = build_encoder(request.param, **ENCODERS[request.param])
+    return spread(SoundClassifier(encoder, 5, "linear")).freeze().to(device)
+
+
+@pytest.fixture
+def looked(classifier, spectrogram, uneven):
+    """Output, spectrum and classes of an uneven batch."""
+    with torch.no_grad():
+        spectrum = spectrogram(*uneven[:2])
+        output = classifier(spectrum.log_magnitude, spectrum.n_frames)
+    # classes that something speaks for, of all clips but one
+    class_ids = (output.logits - classifier.head.bias).argmax(1)
+    class_ids[1] = (class_ids[1] + 1) % 5
+    return output, spectrum, class_ids
+
+
+@pytest.fixture
+def classify(classifier):
+    return lambda clips: classifier(clips).logits
+
+
+@pytest.fixture
+def clip(tone, spectrogram):
+    noisy = tone + 0.1 * torch.rand_like(tone)
+    return spectrogram(noisy).log_magnitude.requires_grad_()
+
+
+def gradient_at(classifier, clip, class_id):
+    clip = clip.detach().clone().requires_grad_()
+    logit = classifier(clip).logits[:, class_id].sum()
+    return torch.autograd.grad(logit, clip)[0]
+
+
+def assert_alike(ours, expected, tolerance=1e-5):
+    assert ours.shape == expected.shape
+    assert (ours - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def test_saliency_of_a_batch_is_the_gradient_of_each_clips_logit(
+    classifier, looked
+):
+    output, spectrum, class_ids = looked
+    values = METHODS["saliency"][0](classifier, output, spectrum, class_ids)
+    padded = spectrum.log_magnitude.clone().requires_grad_()
+    logits = classifier(padded, spectrum.n_frames).logits
+    chosen = logits[torch.arange(4), class_ids].sum()
+    assert_alike(values, torch.autograd.grad(chosen, padded)[0])
+
+
+def test_a_smooth_gradient_without_noise_is_the_gradient(classify, clip):
+    values = smoothgrad(
+        classify, clip, 2, n_samples=11, noise_level=0.0, seed=0
+    )
+    assert_alike(values, saliency(classify, clip, 2))
+
+
+def test_a_smooth_gradient_is_the_mean_over_noisy_copies(classifier, clip):
+    """The copies that were asked about are recorded; the mean is by hand."""
+    copies = []
+
+    def classify(clips):
+        copies.append(clips.detach())
+        return classifier(clips).logits
+
+    values = smoothgrad(classify, clip, 1, **NOISE)
+    copies = torch.cat(copies)
+    assert len(copies) == 11
+    expected = [gradient_at(classifier, copy[None], 1) for copy in copies]
+    assert_alike(values, torch.cat(expected).mean(0, keepdim=True), 1e-4)
+    noise = (copies - clip.detach()).flatten(1)
+    deviation = noise_deviation(clip, 0.1)
+    assert noise.std().item() == pytest.approx(deviation, rel=0.01)
+    assert noise.mean().abs() < 0.01 * deviation
+    assert (torch.corrcoef(noise) - torch.eye(11)).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("class_id", [0, 3])
+def test_integrated_gradients_are_complete(
+    classifier, classify, clip, class_id
+):
+    values = integrated_gradients(classify, clip, class_id, n_steps=300)
+    with torch.no_grad():
+        ends = classifier(torch.cat((torch.zeros_like(clip), clip))).logits
+    difference = (ends[1] - ends[0])[class_id]
+    assert values.sum().item() == pytest.approx(difference.item(), rel=0.02)
+
+
+def test_integrated_gradients_of_a_square_are_half_the_gradient():
+    clip = torch.rand(1, 3, 4, requires_grad=True)
+
+    def squares(clips):
+        return torch.stack((clips.square().sum((1, 2)), 0 * clips[:, 0, 0]), 1)
+
+    values = integrated_gradients(squares, clip, 0, n_steps=1)
+    torch.testing.assert_close(values, clip.square())
+
+
+def test_shap_of_a_linear_model_is_weight_times_clip():
+    clip, weight = torch.rand(1, 3, 4, requires_grad=True), torch.randn(3, 4)
+
+    def linear(clips):
+        return (clips * weight).sum((1, 2))[:, None]
+
+    options = NOISE | {"noise_level": 0.0}
+    values = gradient_shap(linear, clip, 0, **options)
+    torch.testing.assert_close(values, clip * weight)
+
+
+def test_shap_asks_at_random_points_between_silence_and_clip(classifier, clip):
+    points = []
+
+    def classify(clips):
+        points.append(clips.detach())
+        return classifier(clips).logits
+
+    options = NOISE | {"noise_level": 0.0}
+    values = gradient_shap(classify, clip, 1, **options)
+    points, whole = torch.cat(points), clip.detach()
+    shares = points.sum((1, 2)) / whole.sum()
+    assert len(points) == 11
+    assert len(shares.unique()) == 11
+    assert ((shares > 0) & (shares < 1)).all()
+    torch.testing.assert_close(points, shares[:, None, None] * whole)
+    expected = [gradient_at(classifier, point[None], 1) for point in points]
+    assert_alike(values, whole * torch.cat(expected).mean(0), 1e-4)
+
+
+def test_shap_approaches_integrated_gradients(classify, clip):
+    path = integrated_gradients(classify, clip, 2, n_steps=64).flatten()
+    options = {"n_samples": 64, "noise_level": 0.0, "seed": 0}
+    values = gradient_shap(classify, clip, 2, **options).flatten()
+    assert F.cosine_similarity(values, path, dim=0) > 0.95
+
+
+def test_gradcam_of_a_linear_head_is_its_weights_on_the_features(
+    classifier, looked
+):
+    output, spectrum, class_ids = looked
+    weights = classifier.head.weight[class_ids]
+    evidence = torch.einsum("bc,bchw->bhw", weights, output.features)
+    known = classifier.weigh_cells(output)[torch.arange(4), class_ids]
+    bias = classifier.head.bias[class_ids, None, None]
+    assert_alike(known - bias, evidence, 1e-4)
+    cells = evidence[0].numel()
+    expected = evidence.relu() / cells
+    assert expected[0].any()
+    values = gradcam(classifier, output, spectrum, class_ids)
+    assert (values >= 0).all()
+    for row, frames in enumerate(spectrum.n_frames.tolist()):
+        stretched = F.interpolate(
+            expected[row][None, None], (frames, 513), mode="bilinear"
+        )
+        assert_alike(values[row, :frames], stretched[0, 0])
+        assert (values[row, frames:] == 0).all()
+
+
+POOLED = {  # the layer whose output the classifier pools
+    "focalnet_test": "stages.1",
+    "conv2d_piq": "residual",
+    "vit_test": "norm",
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_gradcam_of_any_head_is_that_of_the_layer_that_is_pooled(
+    name, spectrogram, tone, device
+):
+    """By autograd through the whole classifier, at the encoder's own layer."""
+    encoder = build_encoder(name, **ENCODERS[name])
+    classifier = spread(SoundClassifier(encoder, 5)).freeze().to(device)
+    spectrum = spectrogram(tone.repeat(5, 1))  # each class is explained once
+    class_ids = torch.arange(5, device=device)
+    caught = []
+    handle = encoder.get_submodule(POOLED[name]).register_forward_hook(
+        lambda module, inputs, out: caught.append(out)
+    )
+    clips = spectrum.log_magnitude.clone().requires_grad_()
+    output = classifier(clips, spectrum.n_frames)
+    handle.remove()
+    pooled = caught[0][0] if isinstance(caught[0], tuple) else caught[0]
+    logits = output.logits.diagonal().sum()
+    gradient = torch.autograd.grad(logits, pooled)[0]
+    if name == "vit_test":  # [batch, tokens, channels] without CLS
+        gradient = gradient[:, 1:].mT * (1 + 1 / 64)
+        pooled = pooled[:, 1:].mT
+    alpha = gradient.flatten(2).mean(2, keepdim=True)
+    cam = (alpha * pooled.flatten(2)).sum(1).relu()
+    cam = cam.unflatten(1, output.features.shape[2:])
+    expected = F.interpolate(cam[:, None], clips.shape[1:], mode="bilinear")
+    values = gradcam(classifier, output, spectrum, class_ids)
+    assert (expected.amax((1, 2, 3)) > 0).any()
+    assert_alike(values, expected[:, 0].detach())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_independent_of_neighbors_and_padding(
+    classifier, looked, method, spectrogram, uneven
+):
+    output, spectrum, class_ids = looked
+    attribute, options = METHODS[method]
+    options = {k: 3 if k in ("n_samples", "n_steps") else v
+               for k, v in options.items()}  # fmt: skip
+    values = attribute(classifier, output, spectrum, class_ids, **options)
+    wavs, _, n_samples = uneven
+    for row, length in enumerate(n_samples.tolist()):
+        alone = spectrogram(wavs[row : row + 1, :length])
+        with torch.no_grad():
+            heard = classifier(alone.log_magnitude, alone.n_frames)
+        expected = attribute(
+            classifier, heard, alone, class_ids[row : row + 1], **options
+        )[0]
+        assert_alike(values[row, : len(expected)], expected, 1e-3)
+        assert (values[row, len(expected) :] == 0).all()
+    assert values.any()
+    assert not values.requires_grad
+
+
+def test_noise_is_the_seeds_and_the_global_generators_stay(classify, clip):
+    torch.manual_seed(5), np.random.seed(5)
+    before = torch.rand(1), np.random.rand()
+    for method in (smoothgrad, gradient_shap):
+        first = method(classify, clip, 0, **NOISE)
+        torch.manual_seed(6), np.random.seed(6)
+        assert torch.equal(method(classify, clip, 0, **NOISE), first)
+        other = method(classify, clip, 0, **NOISE | {"seed": 4})
+        assert not torch.equal(other, first)
+        torch.manual_seed(5), np.random.seed(5)
+        method(classify, clip, 0, **NOISE)
+        assert (torch.rand(1), np.random.rand()) == before
+
+
+def draw_and_fail():
+    torch.rand(2), np.random.rand(2)
+    raise KeyError
+
+
+def test_generators_are_restored_after_an_error():
+    torch.manual_seed(5), np.random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1]
+    with pytest.raises(KeyError), private_noise(1, torch.device("cpu")):
+        draw_and_fail()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+def test_passes_are_bounded_however_many_copies_there_are(classifier):
+    sizes = []
+    clip = Spectrogram()(torch.rand(1, 900)).log_magnitude.requires_grad_()
+
+    def classify(clips):
+        sizes.append(len(clips))
+        return classifier(clips).logits
+
+    options = NOISE | {"n_samples": 19}
+    smoothgrad(classify, clip, 0, **options)
+    gradient_shap(classify, clip, 0, **options)
+    integrated_gradients(classify, clip, 0, n_steps=19)
+    assert max(sizes) == 8
+    assert sum(sizes) == 3 * 19
