@@ -7,6 +7,7 @@ encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
 audio         file <-> waveform
 sniffing      the bytes of a file -> what it is, whether all of it is there
 waveforms     waveform -> waveform: channels, rate, length, level
+recordings    a file of any length -> windows, in flat memory
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
 encoders      image -> features + maps
@@ -23,7 +24,7 @@ pictures      tensors -> figures
 export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
-inference     a run, a bundle or a hub -> model -> Interpretation
+inference     a run, a bundle or a hub -> model; long recordings
 cli, commands, demo, doctor   the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.

@@ -55,3 +55,13 @@ class UnsafeModelError(ModelError):
     >>> issubclass(UnsafeModelError, ModelError)
     True
     """
+
+
+class HubError(ModelError):
+    """A model cannot be fetched from a hub, or sent to it.
+
+    Example
+    -------
+    >>> issubclass(HubError, ModelError)
+    True
+    """

@@ -24,6 +24,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,
     "focalaudio.mixtures": 1,
+    "focalaudio.recordings": 1,
     "focalaudio.saliency": 1,
     "focalaudio.sniffing": 1,
     "focalaudio.spectrogram": 1,
@@ -58,7 +59,7 @@ THIRD_PARTY = {
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
     7: {"torch"},
 }
-THIRD_PARTY[6] |= {"speechbrain", "safetensors"}
+THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
     "focalaudio.waveforms": {"torchaudio"},

@@ -8,9 +8,7 @@ nothing of it, follows no link, and ends in a model or in an error.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,18 +25,19 @@ from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import Layout
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.inference.allowed import DECODER_KEYS, KEYS, MAKERS
+from focalaudio.inference.bundle_files import (
+    DECODER,
+    NEEDED,
+    SUMS,
+    check_sums,
+    digest_file,
+)
 from focalaudio.inference.runs import SoundModel, read_labels
 from focalaudio.inference.safe_yaml import read_objects, read_text
 
-VALUES = "hyperparams.yaml"
-WEIGHTS = "model.safetensors"
-LABELS = "label_encoder.txt"
-DECODER = "decoder.safetensors"
-SUMS = "SHA256SUMS"
-NEEDED = (VALUES, WEIGHTS, LABELS)
+VALUES, WEIGHTS, LABELS = NEEDED
 MAX_LABEL = 500  # characters of a line
 OURS = (Layout("focalaudio", ""),)
-SUM = re.compile(r"([0-9a-f]{64}) [ *]([\w.-]+)")
 
 
 @dataclass(frozen=True)
@@ -130,35 +129,8 @@ def write_sums(folder: Path) -> None:
     'a.txt'
     """
     paths = sorted(path for path in folder.iterdir() if path.name != SUMS)
-    lines = [f"{digest_of(path)}  {path.name}\n" for path in paths]
+    lines = [f"{digest_file(path)}  {path.name}\n" for path in paths]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def digest_of(path: Path) -> str:
-    """Return a file's SHA-256.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.txt"
-    >>> _ = path.write_text("")
-    >>> digest_of(path)[:8]
-    'e3b0c442'
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def is_bundle(folder: Path) -> bool:
@@ -265,47 +237,7 @@ def check_files(folder: Path) -> None:
                 f"{(folder / name).absolute()} is missing; a bundle has "
                 f"{', '.join(NEEDED)}. Fetch it again."
             )
-    if (folder / SUMS).is_file():
-        check_sums(folder)
-
-
-def check_sums(folder: Path) -> None:
-    """Compare a bundle with its `SHA256SUMS`.
-
-    Arguments
-    ---------
-    folder : pathlib.Path
-        The bundle.
-
-    Raises
-    ------
-    UnsafeModelError
-        If it names a file elsewhere.
-    ModelError
-        If files differ from it, or are not in it.
-    """
-    sums = {}
-    for number, line in enumerate(read_text(folder / SUMS).splitlines(), 1):
-        match = SUM.fullmatch(line)
-        if match is None or match[2] in (".", ".."):
-            raise UnsafeModelError(
-                f"{folder / SUMS}, line {number}: must be a SHA-256, two "
-                "spaces and the name of a file in the folder."
-            )
-        sums[match[2]] = match[1]
-    read = [name for name in (*NEEDED, DECODER) if (folder / name).is_file()]
-    unlisted = [name for name in read if name not in sums]
-    differing = [
-        name
-        for name, digest in sums.items()
-        if not (folder / name).is_file() or digest_of(folder / name) != digest
-    ]
-    if unlisted or differing:
-        raise ModelError(
-            f"{folder / SUMS} does not fit its folder: "
-            f"{', '.join(unlisted + differing)} missing, changed or not "
-            "listed; fetch the bundle again."
-        )
+    check_sums(folder)
 
 
 def read_bundle_labels(path: Path) -> tuple[str, ...]:

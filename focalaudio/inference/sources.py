@@ -7,16 +7,12 @@ folder that happens to be called so; `owner/name@revision` pins a revision.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from focalaudio.errors import FocalAudioError
+from focalaudio.errors import HubError
 from focalaudio.inference.bundle import Bundle, is_bundle, read_bundle
+from focalaudio.inference.fetching import fetch_bundle, parse_source
 from focalaudio.inference.runs import SoundModel, existing, load_run
-
-HUB_NAME = re.compile(
-    r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?"
-)
 
 
 def load_model(source: str | Path) -> SoundModel:
@@ -110,30 +106,14 @@ def locate(
     >>> locate("./owner/name").as_posix()
     'owner/name'
     """
-    match = HUB_NAME.fullmatch(source) if isinstance(source, str) else None
-    pinned = match[2] if match else None
-    if revision and (match is None or pinned not in (None, revision)):
-        raise ValueError(
-            f"revision={revision!r} does not go with source={str(source)!r}; "
-            "give it once, and only with a name on the hub."
-        )
-    if match is None:
-        return Path(source).expanduser()
+    parsed = parse_source(source, revision)
+    if isinstance(parsed, Path):
+        return parsed
     try:
-        return fetch(match[1], savedir, revision or pinned, local_files_only)
-    except (FocalAudioError, OSError) as error:
+        return fetch_bundle(source, savedir, revision, local_files_only)
+    except HubError as error:
         if Path(source).exists():
-            error.args = (f"{error} For the folder, write ./{source}",)
+            raise HubError(
+                f"{error} For the folder, write ./{source}"
+            ) from error
         raise
-
-
-def fetch(
-    name: str,
-    savedir: str | Path | None,
-    revision: str | None,
-    local_files_only: bool,
-) -> Path:
-    """Fetch a bundle from the hub; see `focalaudio.inference.fetching`."""
-    from focalaudio.inference.fetching import fetch_bundle
-
-    return fetch_bundle(name, savedir, revision, local_files_only)

@@ -1,4 +1,5 @@
 """`rows -> CSV, JSON`: results as files.
 
-tables  rows -> clips.csv, metrics.json
+tables    rows -> clips.csv, metrics.json
+timeline  one label per window -> CSV, Audacity labels
 """

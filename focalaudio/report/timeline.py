@@ -1,0 +1,179 @@
+"""`one label per window -> timeline`: windows as CSV, runs as Audacity labels.
+
+Windows overlap; on the timeline, the border between two of them is the middle
+of their overlap, and neighbors with the same label are one segment.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from focalaudio.files import replace_file
+
+COLUMNS = ("start_s", "end_s", "label", "probability")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a recording that was given one label.
+
+    Arguments
+    ---------
+    start, end : float
+        Seconds from the recording's start.
+    label : str
+        The predicted label.
+    probability : float
+        Of the label, 0 to 1; where several windows were merged, their mean.
+    n_windows : int
+        How many windows were merged.
+
+    Example
+    -------
+    >>> Segment(0.0, 2.5, "rain", 0.9).n_windows
+    1
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
+    n_windows: int = 1
+
+
+def merge_windows(windows: Iterable[Segment]) -> Iterator[Segment]:
+    """Merge windows, in their order, into segments without gap or overlap.
+
+    Arguments
+    ---------
+    windows : iterable of Segment
+        Each starts after the one before it, and not after its end.
+
+    Yields
+    ------
+    Segment
+        One per run of windows with the same label.
+
+    Example
+    -------
+    >>> windows = [Segment(0, 4, "a", 0.5), Segment(2, 6, "a", 1.0)]
+    >>> [*merge_windows([*windows, Segment(4, 7, "b", 1.0)])]
+    [Segment(start=0, end=5.0, label='a', probability=0.75, n_windows=2),
+     Segment(start=5.0, end=7, label='b', probability=1.0, n_windows=1)]
+    """
+    run: Segment | None = None
+    for window in windows:
+        if run is None:
+            run = window
+        elif run.label == window.label:
+            n_windows = run.n_windows + 1
+            more = (window.probability - run.probability) / n_windows
+            run = Segment(
+                run.start,
+                window.end,
+                run.label,
+                run.probability + more,
+                n_windows,
+            )
+        else:
+            border = (run.end + window.start) / 2
+            yield replace(run, end=border)
+            run = replace(window, start=border)
+    if run is not None:
+        yield run
+
+
+def format_windows(windows: Iterable[Segment]) -> str:
+    r"""Write windows as lines of CSV, without header.
+
+    Arguments
+    ---------
+    windows : iterable of Segment
+        Any.
+
+    Returns
+    -------
+    str
+        A line each: start and end in seconds, label, probability.
+
+    Example
+    -------
+    >>> format_windows([Segment(0.0, 5.0, "wind, strong", 0.9)])
+    '0.000000,5.000000,"wind, strong",0.900000\n'
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for each in windows:
+        numbers = (each.start, each.end, each.probability)
+        start, end, probability = (f"{number:.6f}" for number in numbers)
+        writer.writerow((start, end, each.label, probability))
+    return file.getvalue()
+
+
+def read_windows(path: Path) -> Iterator[Segment]:
+    r"""Read windows from a CSV file with a header of `COLUMNS`.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file.
+
+    Yields
+    ------
+    Segment
+        One per line.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> _ = path.write_text(",".join(COLUMNS) + "\n0.0,5.0,rain,0.9\n")
+    >>> [window.label for window in read_windows(path)]
+    ['rain']
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            yield Segment(
+                float(row["start_s"]),
+                float(row["end_s"]),
+                row["label"],
+                float(row["probability"]),
+            )
+
+
+def write_audacity_labels(segments: Iterable[Segment], path: Path) -> Path:
+    r"""Write a label track that Audacity imports (File, Import, Labels).
+
+    Arguments
+    ---------
+    segments : iterable of Segment
+        Any.
+    path : pathlib.Path
+        The file; missing folders are made, an existing file is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> segments = [Segment(0.0, 5.0, "rain", 0.9)]
+    >>> write_audacity_labels(segments, path).read_text()
+    '0.000000\t5.000000\train (0.90)\n'
+    """
+    with (
+        replace_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for each in segments:
+            label = " ".join(each.label.split())  # a tab would be a column
+            file.write(
+                f"{each.start:.6f}\t{each.end:.6f}\t"
+                f"{label} ({each.probability:.2f})\n"
+            )
+    return path
