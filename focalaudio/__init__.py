@@ -25,6 +25,8 @@ export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
 inference     a run, a bundle or a hub -> model; long recordings
+launch        name of a recipe -> process
+reproduction  the paper's table and figures, by the recipes
 cli, commands, demo, doctor   the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.

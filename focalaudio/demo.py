@@ -8,8 +8,6 @@ and how much does a random mask of the same size?
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +15,11 @@ import torch
 
 from focalaudio.audio import load_wav
 from focalaudio.data.synthetic import write_dataset
-from focalaudio.errors import FocalAudioError
 from focalaudio.inference import load_model
 from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.launch import run_recipe
 from focalaudio.metrics.functional import energy_share
 
-PACKAGE = Path(__file__).parent
 SECONDS = 2.5  # of a clip
 TRAINING = {
     "clip_seconds": SECONDS,
@@ -87,67 +84,6 @@ class DemoResult:
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
             )
         )
-
-
-def shipped(name: str) -> Path:
-    """Return a folder that comes with the package: `recipes` or `hparams`.
-
-    Arguments
-    ---------
-    name : str
-        Its name.
-
-    Returns
-    -------
-    pathlib.Path
-        Inside the installed package, or beside it in a clone.
-
-    Raises
-    ------
-    FocalAudioError
-        If it is in neither place.
-
-    Example
-    -------
-    >>> (shipped("hparams") / "interpret.yaml").exists()
-    True
-    """
-    for folder in (PACKAGE / name, PACKAGE.parent / name):
-        if folder.is_dir():
-            return folder
-    raise FocalAudioError(
-        f"{name}/ is neither in {PACKAGE} nor beside it; install the package "
-        "from its repository, or run the demo in a clone."
-    )
-
-
-def run_recipe(name: str, folder: Path, **options: object) -> None:
-    """Run one of the recipes in a process of its own.
-
-    Arguments
-    ---------
-    name : str
-        Of the script and of its YAML file, without ending.
-    folder : pathlib.Path
-        Becomes `output_folder`.
-    **options
-        Keys of the YAML file.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the recipe fails; it has said why.
-    """
-    command = [
-        sys.executable,
-        str(shipped("recipes") / "ESC50" / f"{name}.py"),
-        str(shipped("hparams") / f"{name}.yaml"),
-        "--output_folder",
-        str(folder),
-    ]
-    for key, value in options.items():
-        command += [f"--{key}", str(value)]
-    subprocess.run(command, check=True)
 
 
 def compare_with_stems(run: Path, dataset: Path) -> tuple[float, float]:

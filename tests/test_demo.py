@@ -3,7 +3,6 @@ import torch
 
 from focalaudio import demo
 from focalaudio.data.synthetic import CLASSES, write_dataset
-from focalaudio.errors import FocalAudioError
 from focalaudio.inference import SoundModel
 from focalaudio.interpreters import Interpretation
 
@@ -54,12 +53,6 @@ def test_a_mask_of_the_loud_cells_keeps_more_than_chance(
     monkeypatch.setattr(demo, "ByDesignInterpreter", Loud)
     kept, at_random = demo.compare_with_stems("run", dataset)
     assert kept > 0.9 > at_random
-
-
-def test_what_the_package_ships_is_found():
-    assert (demo.shipped("recipes") / "ESC50" / "interpret.py").exists()
-    with pytest.raises(FocalAudioError, match="nowhere/ is neither"):
-        demo.shipped("nowhere")
 
 
 def test_the_result_is_told_with_its_numbers_and_files(tmp_path):

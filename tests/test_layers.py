@@ -46,6 +46,8 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.commands": 7,
     "focalaudio.demo": 7,
     "focalaudio.doctor": 7,
+    "focalaudio.launch": 7,
+    "focalaudio.reproduction": 7,
 }
 # what layer 5 may know of layers 2 to 4
 RECORDS = {"ClassifierOutput", "EncoderOutput", "Interpretation", "Spectrum"}

@@ -90,7 +90,11 @@ def write_evaluation(
     return metrics
 
 
-def write_comparison(folder: Path, rows: Mapping[str, Rows]) -> None:
+def write_comparison(
+    folder: Path,
+    rows: Mapping[str, Rows],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Write what several interpreters amount to, side by side.
 
     Arguments
@@ -101,6 +105,9 @@ def write_comparison(folder: Path, rows: Mapping[str, Rows]) -> None:
         row per clip and interpreter).
     rows : mapping
         From an interpreter's name to its rows, at least one.
+    settings : mapping
+        From an interpreter's name to its settings, of which the quantile
+        becomes a column.
 
     Example
     -------
@@ -115,31 +122,32 @@ def write_comparison(folder: Path, rows: Mapping[str, Rows]) -> None:
     <BLANKLINE>
     """
     if if_main_process():
+        quantiles = {
+            name: (settings or {}).get(name, {}).get("quantile")
+            for name in rows
+        }
         statistics = {
             name: summarize(clips, tuple(DIRECTIONS))
             for name, clips in rows.items()
         }
         write_csv(
             [
-                flatten(name, len(rows[name]), columns)
+                {"quantile": quantiles[name]}
+                | flatten(name, len(rows[name]), columns)
                 for name, columns in statistics.items()
             ],
             folder / "comparison.csv",
         )
         write_csv(
             [
-                {"interpreter": name, **clip}
+                {"interpreter": name, "quantile": quantiles[name], **clip}
                 for name, clips in rows.items()
                 for clip in clips
             ],
             folder / "comparison_clips.csv",
         )
-        write_markdown(
-            tabulate(
-                {name: len(clips) for name, clips in rows.items()}, statistics
-            ),
-            folder / "comparison.md",
-        )
+        counts = {name: len(clips) for name, clips in rows.items()}
+        write_markdown(tabulate(counts, statistics), folder / "comparison.md")
     ddp_barrier()
 
 

@@ -29,7 +29,8 @@ def main(argv: list[str]) -> None:
     first = rows[hparams["interpreter"].name]
     write_evaluation(experiment.folder, first, settings)
     if len(rows) > 1:
-        write_comparison(experiment.folder, rows)
+        used = {name: one.settings for name, one in brain.interpreters.items()}
+        write_comparison(experiment.folder, rows, used)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,240 @@
+"""`comparisons of several folds and systems -> tables`, pooled over clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from focalaudio.metrics.statistics import (
+    Statistics,
+    calibration_error,
+    summarize,
+    summarize_folds,
+)
+from focalaudio.report.evaluation import DIRECTIONS, flatten, tabulate
+from focalaudio.report.tables import write_csv, write_json, write_markdown
+
+Place = tuple[int, str, Path]  # test fold, system, folder
+COLUMNS = tuple(DIRECTIONS)
+
+
+def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
+    """Read a file of clips of every fold and system.
+
+    Arguments
+    ---------
+    places : iterable
+        Test fold, system, and the folder that holds the file.
+    name : str
+        Of the file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, with the columns `fold` and `system`.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = write_csv([{"clip_id": "a"}], folder / "clips.csv")
+    >>> read_clips([(5, "vit", folder)], "clips.csv").to_dict("records")
+    [{'clip_id': 'a', 'fold': 5, 'system': 'vit'}]
+    """
+    parts = [
+        pd.read_csv(folder / name).assign(fold=fold, system=system)
+        for fold, system, folder in places
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def strip_quantile(name: str) -> str:
+    """Return the name of an interpreter without its quantile.
+
+    Arguments
+    ---------
+    name : str
+        See `focalaudio.interpreters.base.name_settings`.
+
+    Returns
+    -------
+    str
+        What is the same in a sweep.
+
+    Example
+    -------
+    >>> strip_quantile("smoothgrad, quantile 0.9, seed 0")
+    'smoothgrad, seed 0'
+    """
+    parts = name.split(", ")
+    return ", ".join(part for part in parts if not part.startswith("quantile "))
+
+
+def pool(
+    clips: pd.DataFrame,
+) -> dict[tuple[str, str], dict[str, dict[str, Statistics]]]:
+    """Summarize each interpreter of each system over clips and over folds.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Of `read_clips`, with the column `interpreter`.
+
+    Returns
+    -------
+    dict
+        From system and interpreter to `clips` and `folds`, each from a column
+        to its statistics.
+
+    Example
+    -------
+    >>> rows = {"fold": [1, 2], "system": "vit", "interpreter": "random"}
+    >>> found = pool(pd.DataFrame(rows | {"fidelity": [0.0, 1.0]}))
+    >>> found["vit", "random"]["clips"]["fidelity"]["mean"]
+    0.5
+    """
+    pooled = {}
+    groups = clips.groupby(["system", "interpreter"], sort=False)
+    for (system, interpreter), rows in groups:
+        listed: Sequence[Mapping[str, Any]] = rows.dropna(
+            axis=1, how="all"
+        ).to_dict("records")
+        pooled[str(system), str(interpreter)] = {
+            "clips": summarize(listed, COLUMNS),
+            "folds": summarize_folds(listed, COLUMNS),
+        }
+    return pooled
+
+
+def write_condition(
+    clips: pd.DataFrame, quantile: float, folder: Path, name: str
+) -> None:
+    """Write the table of one condition as CSV, Markdown and JSON.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Of `read_clips`, `comparison_clips.csv`.
+    quantile : float
+        Of the table; interpreters without one stand there too. Other
+        quantiles belong to `read_sweep`.
+    folder : pathlib.Path
+        Gets `<name>.csv`, `<name>.md` and `<name>.json`.
+    name : str
+        Of the condition.
+    """
+    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    pooled = pool(shown)
+    counts = shown.groupby(["system", "interpreter"]).size()
+    titles = {key: f"{key[0]}: {strip_quantile(key[1])}" for key in pooled}
+    n_clips = {titles[key]: int(counts[key]) for key in pooled}
+    statistics = {titles[key]: found["clips"] for key, found in pooled.items()}
+    write_csv(
+        [
+            {"system": key[0]}
+            | flatten(strip_quantile(key[1]), int(counts[key]), found["clips"])
+            for key, found in pooled.items()
+        ],
+        folder / f"{name}.csv",
+    )
+    write_markdown(tabulate(n_clips, statistics), folder / f"{name}.md")
+    write_json(
+        {titles[key]: found for key, found in pooled.items()},
+        folder / f"{name}.json",
+    )
+
+
+def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one row per interpreter and quantile, for a figure.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Of `read_clips`, `comparison_clips.csv`.
+
+    Returns
+    -------
+    list of dict
+        `interpreter` (with its system, without the quantile), `quantile`, and
+        each column's mean, `<column>_low` and `<column>_high`; of interpreters
+        that stand at more than one quantile.
+
+    Example
+    -------
+    >>> rows = {"fold": 5, "system": "vit", "interpreter": ["a", "b"]}
+    >>> rows |= {"quantile": [0.5, 0.9], "fidelity": [1.0, 0.0]}
+    >>> read_sweep(pd.DataFrame(rows))
+    []
+    """
+    swept = clips[clips["quantile"].notna()]
+    swept = swept.assign(series=swept["interpreter"].map(strip_quantile))
+    rows = []
+    for (system, series), group in swept.groupby(["system", "series"]):
+        if group["quantile"].nunique() < 2:
+            continue
+        for quantile, at in group.groupby("quantile"):
+            found = summarize(at.to_dict("records"), COLUMNS)
+            row = flatten(f"{system}: {series}", len(at), found)
+            rows.append(row | {"quantile": float(quantile)})
+    return rows
+
+
+def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
+    """Write how right the classifiers are, and how sure.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Of `read_clips`, the `clips.csv` of training runs.
+    folder : pathlib.Path
+        Gets `classifiers.csv`, `classifiers.md` and `classifiers.json`.
+    """
+    results = {}
+    for system, rows in clips.groupby("system", sort=False):
+        listed = rows.to_dict("records")
+        results[str(system)] = {
+            "n_clips": len(rows),
+            "accuracy": summarize(listed, ["correct"])["correct"],
+            "accuracy_of_folds": summarize_folds(listed, ["correct"])[
+                "correct"
+            ],
+            "calibration_error": calibration_error(
+                rows["probability"].tolist(), rows["correct"].tolist()
+            ),
+        }
+    table = [
+        {
+            "system": system,
+            "n_clips": str(found["n_clips"]),
+            "accuracy (up)": format_interval(found["accuracy"]),
+            "calibration error (down)": f"{found['calibration_error']:.3f}",
+        }
+        for system, found in results.items()
+    ]
+    write_csv(table, folder / "classifiers.csv")
+    write_markdown(table, folder / "classifiers.md")
+    write_json(results, folder / "classifiers.json")
+
+
+def format_interval(statistics: Mapping[str, float]) -> str:
+    """Format a mean with its 95 % interval.
+
+    Arguments
+    ---------
+    statistics : mapping
+        With `mean`, `low` and `high`.
+
+    Returns
+    -------
+    str
+        `mean [low, high]`.
+
+    Example
+    -------
+    >>> format_interval({"mean": 0.85, "low": 0.775, "high": 0.925})
+    '0.850 [0.775, 0.925]'
+    """
+    low, high = statistics["low"], statistics["high"]
+    return f"{statistics['mean']:.3f} [{low:.3f}, {high:.3f}]"

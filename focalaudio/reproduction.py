@@ -1,0 +1,423 @@
+"""The paper's table and figures: train what is missing, measure, write.
+
+Every step is a recipe in a process of its own and leaves a folder. A step
+that was finished with the same options is not repeated, so that a stopped
+reproduction goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from focalaudio.audio import write_wav
+from focalaudio.data.conditions import build_condition
+from focalaudio.data.pipelines import open_esc50
+from focalaudio.errors import DataError
+from focalaudio.inference import load_interpreter, load_model
+from focalaudio.launch import run_recipe
+from focalaudio.pictures import draw_spectrograms, draw_sweep, save_picture
+from focalaudio.report.evaluation import DIRECTIONS
+from focalaudio.report.pooling import (
+    read_clips,
+    read_sweep,
+    write_classifiers,
+    write_condition,
+)
+from focalaudio.report.tables import write_csv, write_json
+from focalaudio.waveforms import common_gain
+
+logger = logging.getLogger(__name__)
+
+N_FOLDS = 5
+SWEPT = (  # the panels of Figure 3
+    "fidelity",
+    "faithfulness",
+    "faithfulness_of_kept",
+    "average_increase",
+    "average_drop",
+    "average_gain",
+)
+# keys of interpret.yaml that are arguments
+INTERPRETER = ("method", "quantile", "stages", "mask", "piq", "options")
+CONDITION = ("condition", "snr", "n_partners")
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be reproduced.
+
+    Arguments
+    ---------
+    data_folder : str
+        In ESC-50's layout.
+    folder : pathlib.Path
+        Gets everything.
+    folds : tuple of int
+        Test folds; the fold before each validates, the other three train.
+    seed : int
+        Of every step.
+    systems : mapping
+        From a system's name to `training` (keys of `train_classifier.yaml`),
+        `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
+        trained without it) and `compare` (further interpreters).
+    conditions : mapping
+        From a condition's name to keys of `interpret.yaml`.
+    training, piq, interpret, compare
+        The same for all systems; a system's own come first.
+    flags : tuple of str
+        SpeechBrain's options for every step.
+
+    Example
+    -------
+    >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
+    >>> plan.split(1)
+    {'train_folds': [2, 3, 4], 'valid_folds': [5], 'test_folds': [1]}
+    """
+
+    data_folder: str
+    folder: Path
+    folds: tuple[int, ...]
+    seed: int
+    systems: Mapping[str, Options]
+    conditions: Mapping[str, Options]
+    training: Options = field(default_factory=dict)
+    piq: Options = field(default_factory=dict)
+    interpret: Options = field(default_factory=dict)
+    compare: Sequence[Options] = ()
+    flags: tuple[str, ...] = ()
+
+    def split(self, fold: int) -> dict[str, list[int]]:
+        """Return the folds that go with a test fold."""
+        valid = (fold - 2) % N_FOLDS + 1
+        rest = sorted(set(range(1, N_FOLDS + 1)) - {fold, valid})
+        return {
+            "train_folds": rest,
+            "valid_folds": [valid],
+            "test_folds": [fold],
+        }
+
+    def place(self, fold: int, system: str, step: str) -> Path:
+        """Return the folder of a step."""
+        return self.folder / f"fold_{fold}" / system / step
+
+    def steps(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+        """Yield each step's recipe, folder and options, in their order."""
+        for fold in self.folds:
+            shared = {
+                "seed": self.seed,
+                "data_folder": self.data_folder,
+                **self.split(fold),
+            }
+            for system, options in self.systems.items():
+                yield from self.system_steps(fold, system, options, shared)
+
+    def system_steps(
+        self, fold: int, system: str, options: Options, shared: Options
+    ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+        """Yield the steps of one system: train, train PIQ, interpret."""
+        classifier = self.place(fold, system, "classifier")
+        training = {**self.training, **options.get("training", {})}
+        yield "train_classifier", classifier, {**shared, **training}
+        given = {**shared, "classifier": classifier}
+        compare = [*options.get("compare", ()), *self.compare]
+        if "piq" in options:
+            piq = self.place(fold, system, "piq")
+            yield "train_piq", piq, {**given, **self.piq, **options["piq"]}
+            compare.insert(0, {"method": "piq", "piq": str(piq)})
+        given["compare"] = compare
+        for name, condition in self.conditions.items():
+            yield (
+                "interpret",
+                self.place(fold, system, name),
+                {
+                    **given,
+                    **self.interpret,
+                    **options.get("interpret", {}),
+                    **condition,
+                },
+            )
+
+
+def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
+    """Read which test folds are wanted.
+
+    Arguments
+    ---------
+    folds : sequence of int or str
+        Numbers from 1 to 5, or `all`.
+
+    Returns
+    -------
+    tuple of int
+        In rising order.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that does not exist.
+
+    Example
+    -------
+    >>> find_folds("all"), find_folds([5])
+    ((1, 2, 3, 4, 5), (5,))
+    """
+    known = set(range(1, N_FOLDS + 1))
+    wanted = known if folds == "all" else set(folds)
+    if not wanted or not wanted <= known:
+        raise ValueError(
+            f"folds={folds} must be 'all' or numbers from 1 to {N_FOLDS}."
+        )
+    return tuple(sorted(wanted))
+
+
+def take_step(
+    recipe: str, folder: Path, options: Options, flags: Sequence[str] = ()
+) -> bool:
+    """Run a recipe, unless it was finished with these options.
+
+    Arguments
+    ---------
+    recipe : str
+        Its name.
+    folder : pathlib.Path
+        Its own; `options.json` there says what it was made with.
+    options : mapping
+        Keys of its YAML file.
+    flags : sequence of str
+        SpeechBrain's options.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to do.
+
+    Raises
+    ------
+    DataError
+        If the folder was made with other options.
+    subprocess.CalledProcessError
+        If the recipe fails; it has said why.
+    """
+    record = folder / "options.json"
+    asked = json.loads(json.dumps({"recipe": recipe, **options}, default=str))
+    if record.exists():
+        made = json.loads(record.read_text(encoding="utf-8"))
+        if made != asked:
+            changed = sorted(
+                key
+                for key in {*made, *asked}
+                if made.get(key) != asked.get(key)
+            )
+            raise DataError(
+                f"{folder} was made with another {', '.join(changed)}; remove "
+                "it, or give another experiment_name or seed."
+            )
+        if (folder / "metrics.json").exists():
+            logger.info("%s is there already.", folder)
+            return False
+    write_json(asked, record)
+    run_recipe(recipe, folder, flags, **options)
+    return True
+
+
+def take_steps(plan: Plan) -> int:
+    """Take every step of a plan that was not finished before.
+
+    Arguments
+    ---------
+    plan : Plan
+        All of it.
+
+    Returns
+    -------
+    int
+        How many steps there were to take.
+    """
+    return sum(
+        take_step(recipe, folder, options, plan.flags)
+        for recipe, folder, options in plan.steps()
+    )
+
+
+def places_of(plan: Plan, step: str) -> list[tuple[int, str, Path]]:
+    """Return where a step of every fold and system left its results.
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    step : str
+        `classifier`, or the name of a condition.
+
+    Returns
+    -------
+    list of tuple
+        Test fold, system and folder.
+
+    Example
+    -------
+    >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
+    >>> places_of(plan, "clean")[0][2].as_posix()
+    'out/fold_5/focalnet/clean'
+    """
+    return [
+        (fold, system, plan.place(fold, system, step))
+        for fold in plan.folds
+        for system in plan.systems
+    ]
+
+
+def write_tables(plan: Plan, quantile: float) -> None:
+    """Write the table of every condition, and that of the classifiers.
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    quantile : float
+        Of the tables.
+    """
+    trained = read_clips(places_of(plan, "classifier"), "clips.csv")
+    write_classifiers(trained, plan.folder)
+    for name in plan.conditions:
+        clips = read_clips(places_of(plan, name), "comparison_clips.csv")
+        write_condition(clips, quantile, plan.folder, name)
+
+
+def write_sweep_figure(plan: Plan, condition: str) -> Path:
+    """Draw every metric against the quantile (Figure 3 of arXiv 2402.02754).
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    condition : str
+        The one that was swept.
+
+    Returns
+    -------
+    pathlib.Path
+        `figure_3.png`; `figure_3.csv` beside it has the numbers.
+
+    Raises
+    ------
+    DataError
+        If the condition was not interpreted at several quantiles.
+    """
+    clips = read_clips(places_of(plan, condition), "comparison_clips.csv")
+    rows = read_sweep(clips)
+    if not rows:
+        raise DataError(
+            f"conditions.{condition} has no interpreter at two quantiles; "
+            "give it quantiles, such as [0.5, 0.7, 0.9]."
+        )
+    write_csv(rows, plan.folder / "figure_3.csv")
+    metrics = [name for name in SWEPT if name in rows[0]]
+    figure = draw_sweep(rows, metrics, DIRECTIONS)
+    return save_picture(figure, plan.folder / "figure_3.png")
+
+
+def write_mixture_figures(plan: Plan, condition: str) -> list[Path]:
+    """Draw sources, mixture and interpretation (Figure 2), sounds beside it.
+
+    For each system the first mixture of the first fold in which it hears the
+    class of a source.
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    condition : str
+        One with known sources.
+
+    Returns
+    -------
+    list of pathlib.Path
+        `figure_2_<system>.png`; `figure_2_<system>/` has the wavs.
+    """
+    fold, figures = plan.folds[0], []
+    for system in plan.systems:
+        place = plan.place(fold, system, condition)
+        options = json.loads((place / "options.json").read_text("utf-8"))
+        clips = read_clips([(fold, system, place)], "clips.csv")
+        heard = clips[clips["source_found"] == 1]
+        if heard.empty:
+            logger.warning("%s hears no source of any mixture.", system)
+            continue
+        figures.append(
+            draw_system(plan, system, options, heard.iloc[0]["clip_id"])
+        )
+    return figures
+
+
+def draw_system(
+    plan: Plan, system: str, options: Options, clip_id: str
+) -> Path:
+    """Draw one mixture as one system hears it; write what is heard."""
+    model = load_model(options["classifier"])
+    interpreter = load_interpreter(
+        model, **{key: options[key] for key in INTERPRETER if key in options}
+    )
+    data = open_esc50(
+        plan.data_folder,
+        *(options[f"{part}_folds"] for part in ("train", "valid", "test")),
+        reader=model.reader,
+        labels=model.labels,
+    )
+    chosen = {key: options[key] for key in CONDITION if key in options}
+    mixed = build_condition(
+        data.test, model.reader, data.label_encoder, **chosen
+    )
+    clip = mixed[mixed.data_ids.index(clip_id)]
+    with torch.no_grad():
+        interpretation = interpreter(clip["sig"][None])
+    said = model.labels[interpretation.class_ids[0]]
+    other = clip["other_target"]
+    sounds = {
+        f"source: {clip['label']}": clip["first"],
+        f"source: {model.labels[other] if other >= 0 else 'added'}": (
+            clip["second"]
+        ),
+        "mixture": clip["sig"],
+        f"interpretation: {said}": interpretation.wavs[0],
+    }
+    out = plan.folder / f"figure_2_{system}"
+    gain = common_gain(*sounds.values())
+    for number, (title, wav) in enumerate(sounds.items(), 1):
+        name = f"{number}_{title.replace(': ', '_')}.wav"
+        write_wav(out / name, wav, model.reader.sample_rate, gain=gain)
+    spectra = (model.spectrogram(wav[None]) for wav in sounds.values())
+    panels = zip(sounds, (s.log_magnitude[0] for s in spectra), strict=True)
+    figure = draw_spectrograms(list(panels), model.spectrogram)
+    return save_picture(figure, out.with_suffix(".png"))
+
+
+def reproduce(
+    plan: Plan, quantile: float, swept: str | None, mixed: str | None
+) -> None:
+    """Take the steps that are missing, then write tables and figures.
+
+    Arguments
+    ---------
+    plan : Plan
+        All of it.
+    quantile : float
+        Of the tables.
+    swept, mixed : str
+        The conditions of Figure 3 and of Figure 2; None for no figure.
+    """
+    taken = take_steps(plan)
+    logger.info("%d steps were missing; now the tables and figures.", taken)
+    write_tables(plan, quantile)
+    if swept is not None:
+        write_sweep_figure(plan, swept)
+    if mixed is not None:
+        write_mixture_figures(plan, mixed)

@@ -1,0 +1,82 @@
+"""The whole reproduction, as small as it can be, on sounds that are made."""
+
+import json
+
+import pandas as pd
+import pytest
+import soundfile
+
+SYSTEMS = {
+    "tiny": {
+        "training": {"encoder_name": "focalnet_test_pyramid"},
+        "interpret": {"stages": ["class_evidence"]},
+        "piq": {},
+        "compare": [{"stages": ["top_down"]}, {"method": "gradcam"}],
+    }
+}
+CONDITIONS = {"overlap": {"condition": "overlap", "quantiles": [0.5, 0.9]}}
+OPTIONS = {
+    "systems": json.dumps(SYSTEMS),
+    "conditions": json.dumps(CONDITIONS),
+    "compare": json.dumps([{"method": "random"}]),
+    "figure_2": "overlap",
+    "figure_3": "overlap",
+}
+
+
+@pytest.fixture(scope="module")
+def reproduced(recipe, dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "reproduced"
+    flags = ("--debug",)
+    recipe("reproduce", out, flags, data_folder=dataset, **OPTIONS)
+    return out
+
+
+def test_every_table_and_figure_is_there(reproduced):
+    left = {path.name for path in reproduced.iterdir()}
+    for name in ("overlap", "classifiers"):
+        assert {f"{name}.csv", f"{name}.md", f"{name}.json"} <= left
+    assert {"figure_3.png", "figure_3.csv", "figure_2_tiny.png"} <= left
+    sounds = sorted((reproduced / "figure_2_tiny").glob("*.wav"))
+    assert len(sounds) == 4
+    parts = [soundfile.read(path)[0] for path in sounds]
+    assert abs(parts[0] + parts[1] - parts[2]).max() < 1e-3
+
+
+def test_the_table_has_every_interpreter_floor_and_ceiling(reproduced):
+    table = pd.read_csv(reproduced / "overlap.csv").set_index("interpreter")
+    assert list(table.index) == [
+        "class_evidence",
+        "piq, decoder LightDecoder",
+        "top_down",
+        "gradcam",
+        "random",
+        "cleanest",
+        "ideal",
+    ]
+    assert (table["n_clips"] == 6).all()
+    share = table["source_share"]
+    assert share["cleanest"] >= share.drop("cleanest").max()
+    assert table.loc["random", "fidelity"] >= 0
+    text = (reproduced / "overlap.md").read_text()
+    assert "| tiny: gradcam | 6 |" in text
+
+
+def test_the_figure_has_every_quantile(reproduced):
+    rows = pd.read_csv(reproduced / "figure_3.csv")
+    assert set(rows["quantile"]) == {0.5, 0.9}
+    assert set(rows["interpreter"]) == {
+        f"tiny: {name}"
+        for name in ("class_evidence", "top_down", "gradcam", "random")
+    }
+
+
+def test_a_second_run_repeats_no_step_and_changes_nothing(
+    reproduced, recipe, dataset, monkeypatch
+):
+    from focalaudio import reproduction
+
+    before = (reproduced / "overlap.json").read_bytes()
+    monkeypatch.setattr(reproduction, "run_recipe", pytest.fail)
+    recipe("reproduce", reproduced, ("--debug",), data_folder=dataset, **OPTIONS)
+    assert (reproduced / "overlap.json").read_bytes() == before
