@@ -85,6 +85,7 @@ def examine(folder: Path) -> list[Finding]:
         judge_import("sound files can be read", load_sndfile),
         judge_import("devices", list_devices),
         judge_folder(folder),
+        judge_import("the cache can be found", judge_cache),
     ]
 
 
@@ -304,3 +305,26 @@ def judge_folder(folder: Path) -> Finding:
         remedy = "go to a folder of your own, or free some space"
         return Finding(f"{folder} cannot be written: {error.strerror}", remedy)
     return Finding(f"{folder.absolute()} can be written")
+
+
+def judge_cache() -> Finding:
+    """Say whether models from a hub can be kept.
+
+    Returns
+    -------
+    Finding
+        With the way out.
+
+    Example
+    -------
+    >>> judge_cache().text.endswith("can be written")
+    True
+    """
+    constants = import_module("huggingface_hub.constants")
+    cache = Path(constants.HF_ASSETS_CACHE)
+    # what is not there yet is made when it is needed
+    there = next(part for part in (cache, *cache.parents) if part.is_dir())
+    finding = judge_folder(there)
+    if finding.is_well:
+        return Finding(f"cache of models: {cache} can be written")
+    return Finding(finding.text, "set HF_HOME to a folder of your own")

@@ -60,3 +60,15 @@ def test_an_old_libsndfile_is_a_finding(monkeypatch):
 
     monkeypatch.setattr(doctor, "import_module", lambda name: Old)
     assert doctor.load_sndfile().text == "libsndfile 1.0.31 reads no MP3"
+
+
+def test_a_cache_that_cannot_be_written_is_a_finding(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "a" / "b"))
+    assert doctor.judge_cache().is_well
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(
+        doctor, "judge_folder", lambda folder: Finding("no", "other")
+    )
+    assert "HF_HOME" in doctor.judge_cache().remedy

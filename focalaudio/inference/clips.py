@@ -174,7 +174,7 @@ def _warn_of_the_rest(n_samples: int, reader: ClipReader) -> None:
     if seconds is not None and length > seconds + 0.5 / reader.sample_rate:
         logger.warning(
             "A clip has %.2f s, but this classifier reads %.2f s: the rest is "
-            "neither classified nor kept.",
+            "neither classified nor kept (explain_stream takes all of it).",
             length,
             seconds,
         )

@@ -151,9 +151,7 @@ def test_a_bundle_that_cannot_be_read_is_not_left(
 
     monkeypatch.setattr(exporting, "write_sums", write_sums)
     monkeypatch.setattr(exporting, "write_example", lambda *arguments: None)
-    with pytest.raises(
-        ModelError, match="fresh process.*SHA256SUMS has"
-    ):
+    with pytest.raises(ModelError, match="fresh process.*SHA256SUMS has"):
         export_run(finished, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

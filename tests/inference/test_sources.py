@@ -1,9 +1,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from focalaudio.errors import HubError
+from focalaudio.errors import HubError, UnsafeModelError
 from focalaudio.inference import load_model, sources
+from focalaudio.inference.fetching import push_bundle
+from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.sources import locate, open_source
 
 
@@ -95,3 +98,47 @@ def test_opening_writes_nothing(exported, tmp_path, monkeypatch):
     open_source(exported, savedir=tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
     assert sorted(path.name for path in exported.iterdir()) == before
+
+
+@pytest.fixture
+def published(hub, exported, monkeypatch):
+    """The bundle on a hub of this machine, which is everybody's hub now."""
+    from huggingface_hub import constants
+
+    push_bundle(exported, "me/sounds", endpoint=hub.url)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    return hub
+
+
+def test_what_was_published_is_what_is_loaded(published, exported, tmp_path):
+    ours = SoundInterpreter.from_hparams(exported)
+    theirs = SoundInterpreter.from_hparams("me/sounds", savedir=tmp_path)
+    wavs = torch.randn(2, 16000)
+    for method in ("by_design", "piq"):
+        found = theirs.explain_batch(wavs, method=method)
+        expected = ours.explain_batch(wavs, method=method)
+        assert torch.equal(found.logits, expected.logits)
+        assert torch.equal(found.mask, expected.mask)
+
+
+def test_what_was_fetched_once_needs_no_hub(published, tmp_path):
+    SoundInterpreter.from_hparams("me/sounds", savedir=tmp_path)
+    published.requests.clear()
+    model = SoundInterpreter.from_hparams(
+        "me/sounds", savedir=tmp_path, local_files_only=True
+    )
+    assert model.labels == ["siren", "bell", "cricket"]
+    assert published.requests == []
+    with pytest.raises(HubError, match="not in"):
+        SoundInterpreter.from_hparams(
+            "me/others", savedir=tmp_path, local_files_only=True
+        )
+
+
+def test_a_stranger_on_the_hub_is_refused(published, exported, tmp_path):
+    files = {path.name: path.read_bytes() for path in exported.iterdir()}
+    del files["SHA256SUMS"]
+    files["hyperparams.yaml"] += b"x: !apply:os.getcwd []\n"
+    published.add("stranger/sounds", files)
+    with pytest.raises(UnsafeModelError, match="tag '!apply:os.getcwd'"):
+        SoundInterpreter.from_hparams("stranger/sounds", savedir=tmp_path)
