@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 
 from focalaudio.errors import HubError, UnsafeModelError
 from focalaudio.inference import load_model, sources
-from focalaudio.inference.fetching import push_bundle
+from focalaudio.inference.fetching import fetch_bundle, push_bundle
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.sources import locate, open_source
 
@@ -103,10 +104,9 @@ def test_opening_writes_nothing(exported, tmp_path, monkeypatch):
 @pytest.fixture
 def published(hub, exported, monkeypatch):
     """The bundle on a hub of this machine, which is everybody's hub now."""
-    from huggingface_hub import constants
-
     push_bundle(exported, "me/sounds", endpoint=hub.url)
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    fetch = partial(fetch_bundle, endpoint=hub.url)
+    monkeypatch.setattr(sources, "fetch_bundle", fetch)
     return hub
 
 
