@@ -24,10 +24,10 @@ pictures      tensors -> figures
 export        Interpretation -> folder of wav and png
 report        rows -> CSV, JSON
 experiment    argv -> hparams and folder
-inference     folder or hub -> model; long recordings
+inference     a run, a bundle or a hub -> model; long recordings
 launch        name of a recipe -> process
 reproduction  the paper's table and figures, by the recipes
-cli, demo     the `focalaudio` command
+cli, commands, demo, doctor   the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.
 """
@@ -44,6 +44,7 @@ _HOMES = {
     "Interpretation": "focalaudio.interpreters",
     "PIQInterpreter": "focalaudio.interpreters",
     "SoundClassifier": "focalaudio.classifier",
+    "SoundInterpreter": "focalaudio.inference.interpreter",
     "Spectrogram": "focalaudio.spectrogram",
     "build_encoder": "focalaudio.encoders",
     "list_encoders": "focalaudio.encoders",

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from focalaudio.commands.checkup import add_doctor
+from focalaudio.commands.explain import add_explain
+from focalaudio.commands.publishing import add_export, add_import
 from focalaudio.errors import FocalAudioError
 from focalaudio.version import __version__
 
@@ -35,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("results/demo"))
     demo.set_defaults(run=demo_command)
+    for add in (add_explain, add_export, add_import, add_doctor):
+        add(commands)
     return parser
 
 
@@ -60,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     try:
-        arguments.run(arguments)
-    except (FocalAudioError, FileNotFoundError) as error:
+        return arguments.run(arguments) or 0
+    except (FocalAudioError, OSError, ValueError) as error:
         print(f"focalaudio: {error}", file=sys.stderr)
         return 1
-    return 0

@@ -64,7 +64,7 @@ class InterpretationExporter:
         self,
         interpretation: Interpretation,
         clip_ids: Sequence[str],
-        clip_labels: Sequence[str],
+        clip_labels: Sequence[str | None],
     ) -> None:
         """Write a batch.
 
@@ -75,7 +75,7 @@ class InterpretationExporter:
         clip_ids : sequence of str
             One per clip.
         clip_labels : sequence of str
-            The true label of each.
+            The true label of each; None where it is not known.
         """
         if not if_main_process():
             return
@@ -105,7 +105,11 @@ class InterpretationExporter:
             )
 
     def write_picture(
-        self, interpretation: Interpretation, row: int, clip_id: str, label: str
+        self,
+        interpretation: Interpretation,
+        row: int,
+        clip_id: str,
+        label: str | None,
     ) -> None:
         """Write the picture of one clip."""
         figure = draw_interpretation(

@@ -43,7 +43,9 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio": 7,
     "focalaudio.__main__": 7,
     "focalaudio.cli": 7,
+    "focalaudio.commands": 7,
     "focalaudio.demo": 7,
+    "focalaudio.doctor": 7,
     "focalaudio.launch": 7,
     "focalaudio.reproduction": 7,
 }

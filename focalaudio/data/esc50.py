@@ -194,6 +194,47 @@ def read_metadata(data_folder: str | Path) -> pd.DataFrame:
     return _tidy(rows)
 
 
+def read_label_order(
+    path: str | Path, folds: Sequence[int] = (1, 2, 3)
+) -> list[str]:
+    """Return the labels in the order in which some folds first show them.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        A file like ESC-50's `meta/esc50.csv`; no sound is needed.
+    folds : sequence of int
+        Whose rows are looked at.
+
+    Returns
+    -------
+    list of str
+        Distinct.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or has no row of these folds.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "esc50.csv"
+    >>> text = "filename,fold,target,category,src_file"
+    >>> _ = path.write_text(text + chr(10) + "a.wav,2,0,dog,1")
+    >>> read_label_order(path)
+    ['dog']
+    """
+    rows = _read_csv(Path(path))
+    _refuse(f"path={path}", _row_problems(rows))
+    rows = rows[rows["fold"].astype(int).isin(folds)]
+    if rows.empty:
+        raise DataError(
+            f"path={path} has no rows of the folds {list(folds)}; the order "
+            "of the labels is theirs."
+        )
+    return rows["category"].drop_duplicates().tolist()
+
+
 def check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
     """Check that the metadata has what the folds ask for.
 

@@ -21,6 +21,7 @@ from typing import Any
 from torch import nn
 
 from focalaudio.encoders.base import EncoderOutput
+from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.vit import ViT
@@ -93,8 +94,8 @@ def list_encoders() -> list[str]:
     return list(ENCODERS)
 
 
-def build_encoder(name: str, **overrides: Any) -> nn.Module:
-    """Build an encoder with random weights.
+def resolve_name(name: str) -> str:
+    """Return the full name of a variant.
 
     Arguments
     ---------
@@ -102,6 +103,46 @@ def build_encoder(name: str, **overrides: Any) -> nn.Module:
         One of `list_encoders()`. What follows the size may be left out:
         `focalnet_nano` is `focalnet_nano_srf`, `vit_nano` is
         `vit_nano_patch16`.
+
+    Returns
+    -------
+    str
+        A key of `ENCODERS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such variant.
+
+    Example
+    -------
+    >>> resolve_name("vit_nano")
+    'vit_nano_patch16'
+    """
+    endings = ("", "_srf", "_patch16")
+    key = next((name + e for e in endings if name + e in ENCODERS), None)
+    if key is None:
+        close = difflib.get_close_matches(name, ENCODERS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"name={name!r} is not an encoder.{hint} "
+            f"Available: {', '.join(ENCODERS)}."
+        )
+    return key
+
+
+def build_encoder(
+    name: str, pretrained: str | None = None, **overrides: Any
+) -> nn.Module:
+    """Build an encoder, with random weights or published ones.
+
+    Arguments
+    ---------
+    name : str
+        A variant, see `resolve_name`.
+    pretrained : str
+        File of weights from transformers, timm, microsoft/FocalNet or this
+        package, see `checkpoints.load_weights`; None leaves them random.
     **overrides : object
         Arguments of the encoder's class that replace the variant's own.
 
@@ -113,7 +154,9 @@ def build_encoder(name: str, **overrides: Any) -> nn.Module:
     Raises
     ------
     ValueError
-        If there is no such variant.
+        If there is no such variant, or the weights are for more channels.
+    FileNotFoundError, ModelError
+        If the file is not there, damaged, or of another encoder.
 
     Example
     -------
@@ -124,14 +167,14 @@ def build_encoder(name: str, **overrides: Any) -> nn.Module:
     ValueError: name='focalnet_bass_srf' is not an encoder. Did you mean
     'focalnet_base_srf'? Available: focalnet_test, ...
     """
-    endings = ("", "_srf", "_patch16")
-    key = next((name + e for e in endings if name + e in ENCODERS), None)
-    if key is None:
-        close = difflib.get_close_matches(name, ENCODERS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"name={name!r} is not an encoder.{hint} "
-            f"Available: {', '.join(ENCODERS)}."
-        )
-    encoder, arguments = ENCODERS[key]
-    return encoder(**arguments | overrides)
+    kind, arguments = ENCODERS[resolve_name(name)]
+    encoder = kind(**arguments | overrides)
+    if pretrained is not None:
+        report = load_weights(encoder, pretrained)
+        if report.summed_channels:
+            raise ValueError(
+                f"in_channels={encoder.in_channels} does not fit "
+                f"pretrained={pretrained}, whose images have three channels; "
+                "give in_channels: 3 (the spectrogram is repeated)."
+            )
+    return encoder

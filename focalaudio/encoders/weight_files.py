@@ -78,7 +78,9 @@ def read_state_dict(path: str | Path) -> dict[str, Any]:
         raise ModelError(f"path={path} must be a file: {', '.join(SUFFIXES)}.")
     try:
         content = _read(path)
-    except BROKEN:
+    except PermissionError:
+        raise
+    except (OSError, *BROKEN):  # torch seeks before the start of a short file
         # torch's own message recommends to trust the file: it is not shown
         code = next(_code_in(path), None)
         if code is not None:

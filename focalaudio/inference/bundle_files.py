@@ -17,7 +17,8 @@ from focalaudio.inference.hub import HubFile
 
 SUMS = "SHA256SUMS"
 NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
-OPTIONAL = ("decoder.safetensors", "README.md", "example.png", SUMS)
+DECODER = "decoder.safetensors"
+OPTIONAL = (DECODER, "README.md", "example.png", SUMS)
 EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
 MAX_FILES = 64
 
@@ -103,7 +104,8 @@ def check_sums(folder: Path) -> None:
     UnsafeModelError
         If it names a file outside the folder.
     ModelError
-        If it is no such list, or a bundle's file is missing or another.
+        If it is no such list, a bundle's file is missing or another, or one
+        that is read is not in it.
 
     Example
     -------
@@ -116,12 +118,20 @@ def check_sums(folder: Path) -> None:
     path = folder / SUMS
     if not path.is_file():
         return
+    names = []
     for line in path.read_text("utf-8", errors="replace").splitlines():
         digest, name = _read_sum(path, line)
-        if is_bundle_file(name) and _sha256(folder / name) != digest:
+        names.append(name)
+        if is_bundle_file(name) and digest_file(folder / name) != digest:
             raise ModelError(
                 f"{folder / name} does not have the digest that {SUMS} gives "
                 "it; fetch the bundle again, or ask its owner."
+            )
+    for name in (*NEEDED, DECODER):
+        if (folder / name).is_file() and name not in names:
+            raise ModelError(
+                f"{path} does not list {name}; fetch the bundle again, or ask "
+                "its owner."
             )
 
 
@@ -142,8 +152,26 @@ def _read_sum(path: Path, line: str) -> tuple[str, str]:
     return digest, name
 
 
-def _sha256(path: Path) -> str | None:
-    """Digest of a file, hexadecimal; None if there is none."""
+def digest_file(path: Path) -> str | None:
+    """Return a file's SHA-256.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    str or None
+        64 hexadecimal digits; None if there is no such file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_text("")
+    >>> digest_file(path)[:8]
+    'e3b0c442'
+    """
     if not path.is_file():
         return None
     digest = hashlib.sha256()

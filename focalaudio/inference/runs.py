@@ -6,7 +6,6 @@ are read here; the objects are built by this package.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.errors import ModelError
+from focalaudio.inference.safe_yaml import PlainLoader, read_text
 from focalaudio.spectrogram import Spectrogram
 
 SPECTROGRAM_KEYS = ("sample_rate", "n_fft", "win_length", "hop_length")
@@ -67,25 +67,7 @@ class SoundModel:
     labels: tuple[str, ...]
 
 
-class PlainLoader(yaml.SafeLoader):
-    """Read plain values only: whatever has a tag of its own becomes None.
-
-    Example
-    -------
-    >>> yaml.load("{a: 1, b: !apply:os.system [x]}", Loader=PlainLoader)
-    {'a': 1, 'b': None}
-    """
-
-
-PlainLoader.add_multi_constructor("", lambda loader, tag, node: None)
-PlainLoader.add_implicit_resolver(  # 1e1 is a number to HyperPyYAML
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
-
-
-def load_model(source: str | Path) -> SoundModel:
+def load_run(source: str | Path) -> SoundModel:
     """Load the best checkpoint of a finished run.
 
     Arguments
@@ -183,12 +165,7 @@ def fill_weights(module: nn.Module, path: Path) -> None:
     >>> torch.save(classifier.state_dict(), path)
     >>> fill_weights(classifier, path)
     """
-    try:
-        state = read_state_dict(existing(path))
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ModelError(f"{path} is damaged: {error}") from error
+    state = read_state_dict(existing(path))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -251,8 +228,8 @@ def existing(path: Path) -> Path:
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{path.absolute()} is missing; give the folder of a run that "
-            "reached its end, results/<experiment_name>/<seed>."
+            f"{path.absolute()} is missing; give a bundle, or the folder of a "
+            "run that reached its end, results/<experiment_name>/<seed>."
         )
     return path
 
@@ -280,9 +257,9 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
         If a key is missing, or the file is not YAML.
     """
     try:
-        text = existing(path).read_text(encoding="utf-8")
+        text = read_text(existing(path))
         values = yaml.load(text, Loader=PlainLoader)  # noqa: S506
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds no keys; is it a run's own file?")

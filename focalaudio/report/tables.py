@@ -39,6 +39,31 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     return Path(path)
 
 
+def read_csv(path: str | Path) -> list[dict[str, Any]]:
+    """Read what `write_csv` wrote.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        One per row.
+
+    Example
+    -------
+    >>> path = write_csv([{"a": 1.5}], getfixture("tmp_path") / "clips.csv")
+    >>> read_csv(path)
+    [{'a': 1.5}]
+    """
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in pd.read_csv(path).to_dict("records")
+    ]
+
+
 def write_json(values: Mapping[str, Any], path: str | Path) -> Path:
     """Write a mapping, indented.
 

@@ -11,6 +11,7 @@ from focalaudio.encoders import (
     build_encoder,
     list_encoders,
 )
+from focalaudio.errors import ModelError
 
 PUBLISHED_NAMES = [
     f"focalnet_{size}_{field}"
@@ -95,3 +96,32 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, meant):
 def test_a_wrong_argument_is_refused():
     with pytest.raises(TypeError, match="dept"):
         build_encoder("focalnet_test", dept=3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pretrained_weights_are_those_of_the_file(tmp_path, channels):
+    trained = build_encoder("focalnet_test", in_channels=channels)
+    torch.save(trained.state_dict(), tmp_path / "weights.pt")
+    path = str(tmp_path / "weights.pt")
+    ours = build_encoder("focalnet_test", pretrained=path, in_channels=channels)
+    for name, weight in trained.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], weight), name
+
+
+def test_pretrained_weights_say_how_many_channels_they_need(tmp_path):
+    trained = build_encoder("focalnet_test", in_channels=3)
+    torch.save(trained.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="give in_channels: 3"):
+        build_encoder(
+            "focalnet_test",
+            pretrained=str(tmp_path / "weights.pt"),
+            in_channels=1,
+        )
+
+
+def test_pretrained_weights_of_another_encoder_are_an_error(tmp_path):
+    torch.save(build_encoder("vit_test").state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ModelError, match="does not fit FocalNet"):
+        build_encoder("focalnet_test", pretrained=str(tmp_path / "weights.pt"))
+    with pytest.raises(FileNotFoundError, match="none.pt"):
+        build_encoder("focalnet_test", pretrained="none.pt")

@@ -257,7 +257,14 @@ def test_labels_that_do_not_fit_the_head_are_an_error(run):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "just words", "- a\n- b", "a: [1", "a: {b: c", "\0", "a: b: c"]
+    "text",
+    [
+        *("", "just words", "- a\n- b", "a: [1", "a: {b: c", "\0", "a: b: c"),
+        "a: " + "[" * 5000 + "]" * 5000,
+        "a: " + "9" * 5000,
+        "a: 2001-99-99",
+        "# " + "x" * (1 << 20),
+    ],
 )
 def test_a_yaml_that_is_none_is_an_error(tmp_path, text):
     (tmp_path / "hyperparams.yaml").write_text(text)

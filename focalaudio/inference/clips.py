@@ -1,0 +1,180 @@
+"""`wavs -> clips as in training -> wavs`: the way there and the way back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.interpreters import Interpretation
+from focalaudio.masks import keep_and_remove
+from focalaudio.spectrogram import absolute_lengths, zero_tails
+from focalaudio.waveforms import check_finite
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreparedClips:
+    """Clips as the classifier wants them, and the way back.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        `[batch, samples]`, each cropped or padded, with a peak of 1.
+    lens : torch.Tensor
+        `[batch]`, relative lengths of these.
+    originals : torch.Tensor
+        `[batch, original samples]`, zero after each clip's end.
+    n_samples : torch.Tensor
+        `[batch]`, int64, own lengths of the originals.
+    levels : torch.Tensor
+        `[batch, 1]`, peaks that were scaled to 1.
+
+    Example
+    -------
+    >>> ones = torch.ones(1, 2)
+    >>> whole = torch.ones(1)
+    >>> clips = PreparedClips(ones, whole, 0.5 * ones, 2 * whole, 0.5 * ones)
+    >>> clips.restore(ones)
+    tensor([[0.5000, 0.5000]])
+    """
+
+    wavs: Tensor
+    lens: Tensor
+    originals: Tensor
+    n_samples: Tensor
+    levels: Tensor
+
+    def restore(self, wavs: Tensor) -> Tensor:
+        """Give sound `[batch, samples]` the originals' level and length."""
+        restored = torch.zeros_like(self.originals)
+        length = min(wavs.shape[1], restored.shape[1])
+        restored[:, :length] = wavs[:, :length] * self.levels
+        return zero_tails(restored, self.n_samples)
+
+
+@dataclass(frozen=True)
+class RestoredInterpretation(Interpretation):
+    """An interpretation whose sounds have the originals' length and level.
+
+    Arguments
+    ---------
+    logits, class_ids, saliency, mask, spectrum, synthesis
+        See `Interpretation`; all of the clips as the classifier got them, but
+        for `spectrum.n_samples`, which is the originals'.
+    clips : PreparedClips
+        The way back.
+
+    Example
+    -------
+    >>> issubclass(RestoredInterpretation, Interpretation)
+    True
+    """
+
+    clips: PreparedClips = field(repr=False)
+
+    def _to_sound(self, part: int) -> Tensor:
+        kept, _ = keep_and_remove(self.mask, self.spectrum.stft)
+        n_samples = absolute_lengths(self.clips.lens, self.clips.wavs)
+        sound = self.clips.restore(self.synthesis.invert(kept, n_samples))
+        # beyond what the classifier reads nothing is kept
+        return self.clips.originals - sound if part else sound
+
+
+def restore_interpretation(
+    found: Interpretation, clips: PreparedClips
+) -> RestoredInterpretation:
+    """Give an interpretation's sounds the originals' length and level.
+
+    Arguments
+    ---------
+    found : Interpretation
+        Of the prepared clips.
+    clips : PreparedClips
+        These.
+
+    Returns
+    -------
+    RestoredInterpretation
+        `wavs` and `removed_wavs` add up to the originals.
+    """
+    return RestoredInterpretation(
+        found.logits,
+        found.class_ids,
+        found.saliency,
+        found.mask,
+        replace(found.spectrum, n_samples=clips.n_samples),
+        found.synthesis,
+        clips,
+    )
+
+
+def prepare_clips(
+    wavs: Tensor, wav_lens: Tensor | None, reader: ClipReader
+) -> PreparedClips:
+    """Crop or pad and scale each clip by itself, as in training.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        `[batch, samples]`, at the reader's rate, any level.
+    wav_lens : torch.Tensor
+        `[batch]`, relative lengths, 0 to 1; all 1 if None.
+    reader : ClipReader
+        The classifier's.
+
+    Returns
+    -------
+    PreparedClips
+        On the device of `wavs`.
+
+    Raises
+    ------
+    AudioError
+        If a sample is not finite.
+    ValueError
+        If `wavs` or `wav_lens` have another shape.
+
+    Example
+    -------
+    >>> wavs = torch.tensor([[0.5, 0.0, 9.0, 9.0]])
+    >>> reader = ClipReader(1000, clip_seconds=0.003)
+    >>> prepare_clips(wavs, torch.tensor([0.5]), reader).wavs
+    tensor([[1., 0., 0.]])
+    """
+    if wavs.dim() != 2 or wavs.numel() == 0:
+        raise ValueError(
+            f"wavs has shape {tuple(wavs.shape)}; it must be [batch, "
+            "samples] with at least one sample (mix channels down first)."
+        )
+    check_finite(wavs, "wavs")
+    n_samples = absolute_lengths(wav_lens, wavs)
+    wavs = zero_tails(wavs.float(), n_samples)
+    own = [wav[:n] for wav, n in zip(wavs, n_samples.tolist(), strict=True)]
+    _warn_of_the_rest(max(len(wav) for wav in own), reader)
+    clips = [reader.prepare(wav) for wav in own]
+    lengths = torch.tensor([len(clip) for clip in clips]).double()
+    heard = [wav[: len(c)] for wav, c in zip(own, clips, strict=True)]
+    return PreparedClips(
+        pad_sequence(clips, batch_first=True),
+        lengths / lengths.max(),
+        wavs,
+        n_samples,
+        torch.stack([wav.abs().max() for wav in heard])[:, None],
+    )
+
+
+def _warn_of_the_rest(n_samples: int, reader: ClipReader) -> None:
+    seconds, length = reader.clip_seconds, n_samples / reader.sample_rate
+    if seconds is not None and length > seconds + 0.5 / reader.sample_rate:
+        logger.warning(
+            "A clip has %.2f s, but this classifier reads %.2f s: the rest is "
+            "neither classified nor kept (explain_stream takes all of it).",
+            length,
+            seconds,
+        )

@@ -1,0 +1,360 @@
+"""`sounds -> labels, and what they were heard in`: a model in one line.
+
+SpeechBrain's habits: `from_hparams`, `classify_file`, `classify_batch`. Each
+clip is prepared as in training (cropped or padded, scaled), by itself: an
+answer does not depend on what else is in the batch, nor on its padding. What
+comes back has the clip's own length and level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from focalaudio.audio import load_wav
+from focalaudio.classifier import ClassifierOutput
+from focalaudio.errors import ModelError
+from focalaudio.inference.bundle import Bundle
+from focalaudio.inference.clips import (
+    PreparedClips,
+    prepare_clips,
+    restore_interpretation,
+)
+from focalaudio.inference.methods import load_interpreter
+from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
+from focalaudio.inference.sources import open_source
+from focalaudio.interpreters import (
+    Interpretation,
+    Interpreter,
+    PIQInterpreter,
+)
+
+Answer = tuple[Tensor, Tensor, Tensor, list[str]]
+Target = str | int | Sequence[str | int] | Tensor
+
+
+class SoundInterpreter:
+    """Classify sounds, and let hear what they were classified by.
+
+    Arguments
+    ---------
+    bundle : Bundle
+        See `focalaudio.inference.sources.open_source`; changed in place.
+    run_opts : mapping
+        `device` ("cpu", "cuda:0", ...), `precision` ("fp32", "bf16" or
+        "fp16") and `compile` (with torch.compile), all of them optional.
+
+    Raises
+    ------
+    ValueError
+        If `run_opts` has another key, or a value that does not exist here.
+
+    Example
+    -------
+    >>> from focalaudio.classifier import SoundClassifier
+    >>> from focalaudio.data.pipelines import ClipReader
+    >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.inference import SoundModel
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
+    >>> parts = (classifier.eval(), Spectrogram(), ClipReader())
+    >>> interpreter = SoundInterpreter(
+    ...     Bundle(SoundModel(*parts, labels=("dog", "rain")))
+    ... )
+    >>> probs, score, index, labels = interpreter.classify_batch(
+    ...     torch.rand(3, 8000)
+    ... )
+    >>> probs.shape, len(labels)
+    (torch.Size([3, 2]), 3)
+    >>> interpreter.explain_batch(torch.rand(3, 8000), target="dog").class_ids
+    tensor([0, 0, 0])
+    """
+
+    def __init__(
+        self, bundle: Bundle, run_opts: Mapping[str, Any] | None = None
+    ) -> None:
+        options = check_run_opts(run_opts or {})
+        self.bundle = bundle
+        self.labels = list(bundle.model.labels)
+        self.sample_rate = bundle.model.spectrogram.sample_rate
+        self.device = options["device"]
+        self.dtype = PRECISIONS[options["precision"]]
+        self.reader = bundle.model.reader
+        self.spectrogram = bundle.model.spectrogram.to(self.device)
+        self.classifier = bundle.model.classifier.freeze().to(self.device)
+        if bundle.decoder is not None:
+            bundle.decoder.to(self.device)
+        if options["compile"]:
+            self.classifier.encoder.compile()
+        self._interpreters: dict[str, Interpreter] = {}
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source: str | Path,
+        savedir: str | Path | None = None,
+        run_opts: Mapping[str, Any] | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        trust_remote_yaml: bool = False,
+    ) -> SoundInterpreter:
+        """Load a model; whoever made it, nothing in its files is run.
+
+        Arguments
+        ---------
+        source : str or pathlib.Path
+            Folder of a bundle (`focalaudio export`) or of a finished run, or
+            a name on the hub, `owner/name` or `owner/name@revision`. A folder
+            of two parts is written `./owner/name`.
+        savedir : str or pathlib.Path
+            Where what is fetched is kept; the cache if None.
+        run_opts : mapping
+            See the class.
+        revision : str
+            Of a name on the hub; its latest if None.
+        local_files_only : bool
+            Use what was fetched before, and no network.
+        trust_remote_yaml : bool
+            Load the bundle's `hyperparams.yaml` with HyperPyYAML. Such a file
+            can run any command as you: say True only of a file that you have
+            read, or whose author you would hand your keyboard.
+
+        Returns
+        -------
+        SoundInterpreter
+            Ready to use.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such model.
+        ModelError
+            If its files are damaged, unsafe, or do not fit each other.
+        ValueError
+            If `run_opts` or `revision` make no sense.
+        """
+        check_run_opts(run_opts or {})
+        bundle = open_source(
+            source, savedir, revision, local_files_only, trust_remote_yaml
+        )
+        return cls(bundle, run_opts)
+
+    def classify_batch(
+        self, wavs: Tensor, wav_lens: Tensor | None = None
+    ) -> Answer:
+        """Classify clips.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            `[batch, samples]` or `[samples]`, at `sample_rate`, any level.
+        wav_lens : torch.Tensor
+            `[batch]`, relative lengths, 0 to 1; all 1 if None.
+
+        Returns
+        -------
+        tuple
+            Probabilities `[batch, classes]`, the highest of each clip
+            `[batch]`, its class `[batch]`, and the labels, a list.
+
+        Raises
+        ------
+        AudioError
+            If a sample is not finite.
+        ValueError
+            If `wavs` or `wav_lens` have another shape.
+        """
+        clips = self.prepare(wavs, wav_lens)
+        return self._answer(self._classify(clips).probs)
+
+    def classify_file(self, path: str | Path) -> Answer:
+        """Classify a file of any format and rate; see `classify_batch`."""
+        return self.classify_batch(load_wav(path, self.sample_rate))
+
+    def interpret_batch(
+        self, wavs: Tensor, wav_lens: Tensor | None = None
+    ) -> tuple[Tensor, list[str]]:
+        """Return the part of each clip that its class was heard in.
+
+        Arguments
+        ---------
+        wavs, wav_lens
+            See `classify_batch`.
+
+        Returns
+        -------
+        tuple
+            Sound `[batch, samples]`, of the input's length and level, and the
+            predicted labels.
+        """
+        interpretation = self.explain_batch(wavs, wav_lens)
+        labels = self._answer(interpretation.probs)[3]
+        return interpretation.wavs, labels
+
+    def interpret_file(self, path: str | Path) -> tuple[Tensor, list[str], int]:
+        """Return `interpret_batch` of a file, and the sound's rate in Hz."""
+        wav = load_wav(path, self.sample_rate)
+        return *self.interpret_batch(wav), self.sample_rate
+
+    def explain_batch(
+        self,
+        wavs: Tensor,
+        wav_lens: Tensor | None = None,
+        target: Target | None = None,
+        quantile: float | None = None,
+        method: str | None = None,
+    ) -> Interpretation:
+        """Return all there is to know of a prediction.
+
+        Arguments
+        ---------
+        wavs, wav_lens
+            See `classify_batch`.
+        target : str or int, or one for each clip
+            Labels or class ids to explain; the predicted ones if None.
+        quantile : float
+            Fraction of cells to drop, 0 to 1; the model's own if None.
+        method : str
+            See `load_interpreter`; `piq` if the model has it. The model's
+            own if None.
+
+        Returns
+        -------
+        Interpretation
+            `wavs` and `removed_wavs` have the input's length and level and add
+            up to it; the rest is of the clips as the classifier got them.
+
+        Raises
+        ------
+        AudioError, ModelError, ValueError
+            If the sound, the model or an argument will not do.
+        """
+        clips = self.prepare(wavs, wav_lens)
+        class_ids = self.find_targets(target, len(clips.wavs))
+        interpreter = self.interpreter(method, quantile)
+        with torch.no_grad(), self._autocast():
+            found = interpreter(clips.wavs, clips.lens, class_ids)
+        return restore_interpretation(found, clips)
+
+    def explain_file(
+        self,
+        path: str | Path,
+        target: Target | None = None,
+        quantile: float | None = None,
+        method: str | None = None,
+    ) -> Interpretation:
+        """Return `explain_batch` of a file, a batch of one."""
+        wav = load_wav(path, self.sample_rate)
+        return self.explain_batch(wav, None, target, quantile, method)
+
+    def prepare(
+        self, wavs: Tensor, wav_lens: Tensor | None = None
+    ) -> PreparedClips:
+        """Return the clips as the classifier wants them, by `prepare_clips`."""
+        wavs = wavs[None] if wavs.dim() == 1 else wavs
+        return prepare_clips(wavs.to(self.device), wav_lens, self.reader)
+
+    def interpreter(
+        self, method: str | None = None, quantile: float | None = None
+    ) -> Interpreter:
+        """Return an interpreter of this classifier.
+
+        Arguments
+        ---------
+        method, quantile
+            See `explain_batch`.
+
+        Returns
+        -------
+        Interpreter
+            On the model's device.
+        """
+        own = self.bundle.interpretation
+        method = method or own.get("method", "by_design")
+        if method not in self._interpreters:
+            made = self._build(method).to(self.device).eval()
+            self._interpreters[method] = made
+        interpreter = self._interpreters[method]
+        if quantile is None:
+            return interpreter
+        return interpreter.at_quantile(quantile)
+
+    def _build(self, method: str) -> Interpreter:
+        bundle = self.bundle
+        if method != "piq":
+            options = dict(bundle.interpretation) | {"method": method}
+            return load_interpreter(bundle.model, **options)
+        if bundle.decoder is None:
+            raise ModelError(
+                "method='piq' needs a model with PIQ; this one has none. "
+                "Export it with --piq RUN, or use method='by_design'."
+            )
+        return PIQInterpreter(
+            bundle.model.classifier,
+            bundle.model.spectrogram,
+            bundle.decoder,
+            bundle.mask_threshold,
+        )
+
+    def find_targets(self, target: Target | None, batch: int) -> Tensor | None:
+        """Return the class ids `[batch]` that targets mean; None for None.
+
+        Arguments
+        ---------
+        target
+            See `explain_batch`.
+        batch : int
+            How many clips there are.
+
+        Returns
+        -------
+        torch.Tensor or None
+            int64, on the model's device.
+
+        Raises
+        ------
+        ValueError
+            If there is no such class, or not one target for each clip.
+        """
+        if target is None:
+            return None
+        if isinstance(target, Tensor):
+            target = target.tolist()
+        if isinstance(target, str | int):
+            target = [target] * batch
+        if len(target) != batch:
+            raise ValueError(
+                f"target has {len(target)} classes for {batch} clips; give "
+                "one for all, or one for each."
+            )
+        ids = [self._class_id(one) for one in target]
+        return torch.tensor(ids, device=self.device)
+
+    def _class_id(self, target: str | int) -> int:
+        if target in self.labels:
+            return self.labels.index(str(target))
+        is_id = isinstance(target, int) and not isinstance(target, bool)
+        if is_id and 0 <= int(target) < len(self.labels):
+            return int(target)
+        raise ValueError(
+            f"target={target!r} is no class of this model; it knows "
+            f"{', '.join(self.labels)} (or their ids, from 0)."
+        )
+
+    def _classify(self, clips: PreparedClips) -> ClassifierOutput:
+        with torch.no_grad(), self._autocast():
+            spectrum = self.spectrogram(clips.wavs, clips.lens)
+            return self.classifier(spectrum.log_magnitude, spectrum.n_frames)
+
+    def _answer(self, probs: Tensor) -> Answer:
+        score, index = probs.max(dim=-1)
+        return probs, score, index, [self.labels[i] for i in index.tolist()]
+
+    def _autocast(self) -> torch.autocast:
+        kind = self.device.type
+        on = self.dtype is not None
+        return torch.autocast(kind, self.dtype if on else None, enabled=on)

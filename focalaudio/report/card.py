@@ -1,0 +1,203 @@
+"""`what is known of a model -> README.md`, its card on a hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from focalaudio.metrics.statistics import describe
+from focalaudio.report.tables import read_csv
+
+COLUMNS = {  # a key of metrics.json -> its column in clips.csv and its words
+    "accuracy": ("correct", "Accuracy (share of clips classified right)"),
+    "fidelity": ("fidelity", "Fidelity (kept part gets the same class)"),
+    "faithfulness": (
+        "faithfulness",
+        "Faithfulness (probability lost when the kept part is removed)",
+    ),
+    "kept_fraction": ("kept_fraction", "Share of the cells that is kept"),
+}
+CITATION = """\
+```bibtex
+@article{dellalibera2024focal,
+  title = {Focal Modulation Networks for Interpretable Sound Classification},
+  author = {Della Libera, Luca and Subakan, Cem and Ravanelli, Mirco},
+  journal = {arXiv preprint arXiv:2402.02754},
+  year = {2024}
+}
+```"""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number that was measured on held-out clips.
+
+    Arguments
+    ---------
+    name : str
+        In words.
+    value : float
+        The mean over clips.
+    low, high : float
+        Ends of its 95 % bootstrap interval.
+    n_clips : int
+        How many clips it is the mean of.
+
+    Example
+    -------
+    >>> Measurement("Accuracy", 0.85, 0.775, 0.93, 80).to_row()
+    '| Accuracy | 0.850 | 0.775 to 0.930 | 80 |'
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n_clips: int
+
+    def to_row(self) -> str:
+        """Return a row of the card's table."""
+        interval = f"{self.low:.3f} to {self.high:.3f}"
+        return (
+            f"| {self.name} | {self.value:.3f} | {interval} | {self.n_clips} |"
+        )
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card says.
+
+    Arguments
+    ---------
+    encoder : str
+        Name of the encoder.
+    labels : sequence of str
+        In the order of the class ids.
+    sound : str
+        What the classifier reads, in words.
+    origin : str
+        On what, and how, it was trained; Markdown.
+    example : str
+        Where the example clip comes from.
+    license : str
+        Of the weights, as the hub abbreviates it.
+    measurements : sequence of Measurement
+        Of held-out clips; none if it was not measured.
+    has_piq : bool
+        Whether PIQ is in the bundle.
+
+    Example
+    -------
+    >>> card = Card("focalnet_nano_srf", ["dog"], "5 s", "ESC-10", "a clip")
+    >>> card.to_markdown().splitlines()[0]
+    '---'
+    """
+
+    encoder: str
+    labels: Sequence[str]
+    sound: str
+    origin: str
+    example: str
+    license: str = "apache-2.0"
+    measurements: Sequence[Measurement] = field(default_factory=tuple)
+    has_piq: bool = False
+
+    def to_markdown(self) -> str:
+        """Return the text of `README.md`."""
+        return (
+            "\n\n".join((self._head(), *self._sections(), "")).rstrip() + "\n"
+        )
+
+    def _head(self) -> str:
+        license_ = json.dumps(self.license, ensure_ascii=False)
+        return (
+            f"---\nlicense: {license_}\nlibrary_name: focalaudio\n"
+            "pipeline_tag: audio-classification\ntags:\n"
+            "- audio-classification\n- interpretability\n- speechbrain\n---"
+        )
+
+    def _sections(self) -> Sequence[str]:
+        labels = ", ".join(f"`{name.replace('`', '')}`" for name in self.labels)
+        piq = " PIQ, trained afterwards, is in `decoder.safetensors`."
+        return (
+            f"# Sound classifier that says what it listened to: {self.encoder}",
+            f"Task: one of {len(self.labels)} labels for a clip of sound "
+            f"({self.sound}), with the part of the clip that it was heard in "
+            "as a mask, a picture and a sound." + (piq if self.has_piq else ""),
+            f"Labels: {labels}.",
+            f"## Training\n\n{self.origin}",
+            f"## Measured\n\n{self._table()}",
+            f"## Use\n\n{USAGE}",
+            f"`example.wav` is {self.example}; `example_kept.wav` and "
+            "`example.png` are its interpretation.",
+            f"## License\n\n`{self.license.replace('`', '')}` (weights). The "
+            "training data has a license of its own, which may say more.",
+            f"## Citation\n\n{CITATION}",
+        )
+
+    def _table(self) -> str:
+        if not self.measurements:
+            return "Nothing was measured with this bundle."
+        head = "| What | Mean | 95 % interval | Clips |\n|---|---|---|---|\n"
+        rows = "\n".join(row.to_row() for row in self.measurements)
+        return (
+            head + rows + "\n\nOn held-out clips. The intervals are bootstrap "
+            "intervals over these clips; they do not cover other folds, seeds "
+            "or recording conditions."
+        )
+
+
+USAGE = """\
+```python
+from focalaudio import SoundInterpreter
+
+# a folder, or owner/name on the hub
+model = SoundInterpreter.from_hparams("./this_folder")
+probs, score, index, labels = model.classify_file("example.wav")
+wavs, labels, sample_rate = model.interpret_file("example.wav")
+```
+
+or `focalaudio explain example.wav --model ./this_folder --out explained`. The
+files are data: loading them runs no code of theirs."""
+
+
+def read_measurements(run: Path) -> list[Measurement]:
+    """Read what a run measured, and how sure it is.
+
+    Arguments
+    ---------
+    run : pathlib.Path
+        Holds `metrics.json` and `clips.csv`, if it was evaluated.
+
+    Returns
+    -------
+    list of Measurement
+        Empty if it was not.
+
+    Example
+    -------
+    >>> read_measurements(Path("no/such/run"))
+    []
+    """
+    paths = run / "metrics.json", run / "clips.csv"
+    if not all(path.exists() for path in paths):
+        return []
+    metrics: Mapping[str, float | None] = json.loads(
+        paths[0].read_text("utf-8")
+    )
+    clips = read_csv(paths[1])
+    shown = [
+        (
+            float(metrics[key] or 0.0),
+            words,
+            describe([clip[column] for clip in clips]),
+        )
+        for key, (column, words) in COLUMNS.items()
+        if metrics.get(key) is not None and clips and column in clips[0]
+    ]
+    return [
+        Measurement(words, value, found["low"], found["high"], int(found["n"]))
+        for value, words, found in shown
+    ]

@@ -1,0 +1,96 @@
+"""The README's commands, run as they stand there, on small sounds."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from focalaudio.audio import audio_info, write_wav
+from focalaudio.data.synthetic import synthesize_clip, write_dataset
+from focalaudio.data.voices import CLASSES
+
+ROOT = Path(__file__).parents[1]
+SECTION = "## Use, publish and load a model"
+TINY = (
+    " --clip_seconds 1.0 --image_size '[32, 32]' --batch_size 4"
+    " --number_of_epochs 1 --warmup_epochs 0 --device cpu --noprogressbar"
+)
+TRAINING = "--encoder_name focalnet_nano"
+
+
+def section():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split(SECTION)[1].split("\n## ")[0]
+
+
+def script():
+    """The section as one script; training made as short as can be."""
+    blocks = re.findall(r"```(bash|python)\n(.*?)```", section(), re.DOTALL)
+    lines = ["set -e"]
+    for language, text in blocks:
+        if language == "python":
+            text = f"python - <<'END'\n{text}END\n"
+        lines.append(text.replace(TRAINING, TRAINING + TINY))
+    return "\n".join(lines)
+
+
+def shim(path, text):
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A clone with its environment, data and a sound where the README says."""
+    clone, tools = tmp_path / "clone", tmp_path / "clone" / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("recipes", "hparams"):
+        (clone / name).symlink_to(ROOT / name)
+    shim(tools / "python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    shim(
+        tools / "focalaudio",
+        f'#!/bin/sh\nexec "{sys.executable}" -m focalaudio "$@"\n',
+    )
+    (tools / "activate").write_text(f'PATH="{tools}:$PATH"\n')
+    write_dataset(
+        tmp_path / "shared" / "data" / "ESC-10",
+        clips_per_class=5,
+        seed=0,
+        seconds=1.0,
+        classes=CLASSES[:3],
+    )
+    own = synthesize_clip(CLASSES[0], 99, 0, seconds=1.5)
+    write_wav(tmp_path / "elsewhere" / "clip.wav", own.wav, 16000)
+    return clone
+
+
+def test_a_model_is_trained_published_loaded_and_used(place):
+    done = subprocess.run(
+        ["bash", "-c", script()],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    elsewhere = place.parent / "elsewhere"
+    assert (elsewhere / "my_sounds" / "model.safetensors").exists()
+    written = {path.name for path in (elsewhere / "explained").iterdir()}
+    parts = {f"clip_{part}.wav" for part in ("input", "kept", "removed")}
+    assert written == parts | {"clip.png"}
+    kept = audio_info(elsewhere / "explained" / "clip_kept.wav")
+    assert (kept.n_frames, kept.sample_rate) == (24000, 16000)
+    assert re.search(r"clip\.wav: \w+ \(0\.\d+\)", done.stdout)
+
+
+def test_the_section_names_what_it_says_it_does():
+    commands = script()
+    for part in ("train_classifier.py", "export", "from_hparams", "explain"):
+        assert commands.count(part) >= 1
+    assert TINY in commands
