@@ -141,7 +141,7 @@ def run_demo(folder: str | Path) -> DemoResult:
         folder / "dataset", clips_per_class=60, seed=0, seconds=SECONDS
     )
     run, out = folder / "classifier", folder / "interpretation"
-    run_recipe("train_classifier", run, data_folder=dataset, **TRAINING)
+    run_recipe("train_classifier", run, (), data_folder=dataset, **TRAINING)
     run_recipe(
         "interpret", out, data_folder=dataset, classifier=run, max_clips=20
     )

@@ -164,13 +164,13 @@ def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
     >>> find_folds("all"), find_folds([5])
     ((1, 2, 3, 4, 5), (5,))
     """
-    known = set(range(1, N_FOLDS + 1))
-    wanted = known if folds == "all" else set(folds)
-    if not wanted or not wanted <= known:
+    known = range(1, N_FOLDS + 1)
+    wanted = known if folds == "all" else folds
+    if not wanted or not set(wanted) <= set(known):
         raise ValueError(
             f"folds={folds} must be 'all' or numbers from 1 to {N_FOLDS}."
         )
-    return tuple(sorted(wanted))
+    return tuple(fold for fold in known if fold in wanted)
 
 
 def take_step(
@@ -363,7 +363,9 @@ def draw_system(
     )
     data = open_esc50(
         plan.data_folder,
-        *(options[f"{part}_folds"] for part in ("train", "valid", "test")),
+        options["train_folds"],
+        options["valid_folds"],
+        options["test_folds"],
         reader=model.reader,
         labels=model.labels,
     )

@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 
 XLABEL = "quantile (share of cells dropped)"
 WAYS = {"up": "higher is better", "down": "lower is better", "": ""}
-# Okabe and Ito's, told apart by everybody, the darkest first. As 7 colors, 8
+# Okabe and Ito's, told apart by everybody, the pale ones last. As 7 colors, 8
 # markers and 4 kinds of lines have no common cycle below 56, so many series
 # differ, and the first 8 do without their color.
 COLORS = (

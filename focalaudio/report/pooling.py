@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,28 @@ def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
         for fold, system, folder in places
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def rows_of(clips: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Any.
+
+    Returns
+    -------
+    list of dict
+        One per row.
+
+    Example
+    -------
+    >>> rows_of(pd.DataFrame({"clip_id": ["a", "b"]}))
+    [{'clip_id': 'a'}, {'clip_id': 'b'}]
+    """
+    records = clips.to_dict("records")
+    return [{str(key): each[key] for key in each} for each in records]
 
 
 def strip_quantile(name: str) -> str:
@@ -98,9 +120,7 @@ def pool(
     pooled = {}
     groups = clips.groupby(["system", "interpreter"], sort=False)
     for (system, interpreter), rows in groups:
-        listed: Sequence[Mapping[str, Any]] = rows.dropna(
-            axis=1, how="all"
-        ).to_dict("records")
+        listed = rows_of(rows.dropna(axis=1, how="all"))
         pooled[str(system), str(interpreter)] = {
             "clips": summarize(listed, COLUMNS),
             "folds": summarize_folds(listed, COLUMNS),
@@ -175,7 +195,7 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
         if group["quantile"].nunique() < 2:
             continue
         for quantile, at in group.groupby("quantile"):
-            found = summarize(at.to_dict("records"), COLUMNS)
+            found = summarize(rows_of(at), COLUMNS)
             row = flatten(f"{system}: {series}", len(at), found)
             rows.append(row | {"quantile": float(quantile)})
     return rows
@@ -191,9 +211,9 @@ def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
     folder : pathlib.Path
         Gets `classifiers.csv`, `classifiers.md` and `classifiers.json`.
     """
-    results = {}
+    results: dict[str, dict[str, Any]] = {}
     for system, rows in clips.groupby("system", sort=False):
-        listed = rows.to_dict("records")
+        listed = rows_of(rows)
         results[str(system)] = {
             "n_clips": len(rows),
             "accuracy": summarize(listed, ["correct"])["correct"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Reproduce the paper's table and figures; see hparams/reproduce.yaml.
+r"""Reproduce the paper's table and figures; see hparams/reproduce.yaml.
 
-python recipes/ESC50/reproduce.py hparams/reproduce.yaml \\
+python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
     --data_folder ../shared/data/ESC-10
 """
 
