@@ -26,14 +26,18 @@ from focalaudio.inference.description import (
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.methods import DECODER_KEYS, load_piq
 from focalaudio.inference.parity import check_parity
-from focalaudio.inference.runs import CLASSIFIER_KEYS, load_run, read_values
+from focalaudio.inference.runs import (
+    CLASSIFIER_KEYS,
+    default_interpretation,
+    load_run,
+    read_values,
+)
 from focalaudio.report.card import Card, read_measurements
 from focalaudio.report.tables import read_csv
 from focalaudio.waveforms import resample
 
 EXAMPLE_RATE = 16000  # Hz, the lowest that the synthesizer knows
 EXAMPLE_SECONDS = 5.0
-BY_DESIGN = {"method": "by_design", "quantile": 0.9, "stages": [-1]}
 
 
 def export_run(
@@ -71,7 +75,7 @@ def export_run(
     run = Path(run)
     check_free(Path(folder))
     values = read_values(run / "hyperparams.yaml", CLASSIFIER_KEYS)
-    bundle = Bundle(load_run(run), BY_DESIGN)
+    bundle = Bundle(load_run(run), default_interpretation(values))
     description = describe_run(values, len(bundle.model.labels))
     measured = read_measurements(run)
     if piq is not None:
@@ -177,7 +181,10 @@ def describe_run(values: Mapping[str, Any], n_classes: int) -> Description:
         values["encoder_name"], in_channels=values["in_channels"]
     )
     return Description(
-        {**values, "n_classes": n_classes}, kind, arguments, BY_DESIGN
+        {**values, "n_classes": n_classes},
+        kind,
+        arguments,
+        default_interpretation(values),
     )
 
 

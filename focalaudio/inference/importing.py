@@ -29,13 +29,16 @@ from focalaudio.inference.description import (
     variant,
 )
 from focalaudio.inference.exporting import (
-    BY_DESIGN,
     check_free,
     describe_sound,
     save_bundle,
     synthesize_example,
 )
-from focalaudio.inference.runs import SPECTROGRAM_KEYS, SoundModel
+from focalaudio.inference.runs import (
+    SPECTROGRAM_KEYS,
+    SoundModel,
+    default_interpretation,
+)
 from focalaudio.inference.safe_yaml import read_text
 from focalaudio.report.card import Card
 from focalaudio.spectrogram import Spectrogram
@@ -114,7 +117,8 @@ def import_checkpoints(
         ClipReader(values["sample_rate"], values["clip_seconds"]),
         tuple(labels),
     )
-    bundle = Bundle(model, BY_DESIGN)
+    interpretation = default_interpretation(values)
+    bundle = Bundle(model, interpretation)
     wav, example = synthesize_example(bundle)
     names = " and ".join(f"`{Path(path).name}`" for path in checkpoints)
     card = Card(
@@ -125,7 +129,7 @@ def import_checkpoints(
         example,
         license_name,
     )
-    description = Description(values, kind, arguments, BY_DESIGN)
+    description = Description(values, kind, arguments, interpretation)
     return save_bundle(Path(folder), bundle, description, card, wav)
 
 

@@ -101,6 +101,30 @@ def load_run(source: str | Path) -> SoundModel:
     return model
 
 
+def default_interpretation(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run's classifier is explained by unless a call says more.
+
+    Arguments
+    ---------
+    values : mapping
+        The run's own.
+
+    Returns
+    -------
+    dict
+        Arguments of `load_interpreter`: the encoder's last map, as in the
+        paper, or the evidence if its cells were trained (`evidence_weight`).
+
+    Example
+    -------
+    >>> default_interpretation({"evidence_weight": 3.0})["stages"]
+    ['class_evidence']
+    """
+    trained = (values.get("evidence_weight") or 0) > 0
+    stages: list[int | str] = ["class_evidence"] if trained else [-1]
+    return {"method": "by_design", "quantile": 0.9, "stages": stages}
+
+
 def build_model(values: Mapping[str, Any], labels: Sequence[str]) -> SoundModel:
     """Build a classifier and what belongs to it, with random weights.
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from focalaudio.errors import HubError
 from focalaudio.inference.bundle import Bundle, is_bundle, read_bundle
 from focalaudio.inference.fetching import fetch_bundle, parse_source
-from focalaudio.inference.runs import SoundModel, existing, load_run
+from focalaudio.inference.runs import (
+    CLASSIFIER_KEYS,
+    SoundModel,
+    default_interpretation,
+    existing,
+    load_run,
+    read_values,
+)
 
 
 def load_model(source: str | Path) -> SoundModel:
@@ -75,7 +82,8 @@ def open_source(
     folder = locate(source, savedir, revision, local_files_only)
     if is_bundle(existing(folder)):
         return read_bundle(folder, trust_remote_yaml)
-    return Bundle(load_run(folder))
+    values = read_values(folder / "hyperparams.yaml", CLASSIFIER_KEYS)
+    return Bundle(load_run(folder), default_interpretation(values))
 
 
 def locate(
