@@ -43,6 +43,11 @@ def add_explain(commands: Any) -> None:
         "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
     )
     parser.add_argument("--method", help="by_design, piq, saliency, random ...")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="recordings of any length: a sound and a timeline, no picture",
+    )
     parser.add_argument("--device", default="cpu")
     parser.set_defaults(run=explain_files)
 
@@ -60,31 +65,71 @@ def explain_files(arguments: argparse.Namespace) -> int:
     int
         0, or 1 if a file could not be explained.
     """
-    from focalaudio.export import InterpretationExporter
     from focalaudio.inference.interpreter import SoundInterpreter
 
+    if arguments.stream and arguments.target is not None:
+        raise ValueError(
+            f"target={arguments.target!r} does not go with --stream, which "
+            "explains what each window is classified as; leave one out."
+        )
     model = SoundInterpreter.from_hparams(
         arguments.model, run_opts={"device": arguments.device}
     )
-    how = (arguments.target, arguments.quantile, arguments.method)
-    exporter = InterpretationExporter(
-        arguments.out, model.spectrogram, model.labels
-    )
+    explain = stream_file if arguments.stream else explain_clip
     failed = 0
     names = name_clips(arguments.files)
     for path, clip_id in zip(arguments.files, names, strict=True):
         try:
-            found = model.explain_file(path, *how)
+            lines = explain(model, path, clip_id, arguments)
         except (AudioError, FileNotFoundError) as error:
             print(f"focalaudio: {error}", file=sys.stderr)
             failed = 1
             continue
-        exporter(found, [clip_id], [None])
-        print(f"{path}: {describe(found, model)}")
-        for written in sorted(arguments.out.glob(f"{clip_id}_*.wav")):
-            print(f"  {written}")
-        print(f"  {arguments.out / clip_id}.png")
+        print("\n".join(lines))
     return failed
+
+
+def explain_clip(
+    model: SoundInterpreter,
+    path: Path,
+    clip_id: str,
+    arguments: argparse.Namespace,
+) -> list[str]:
+    """Explain one clip, write it, and return what to say of it."""
+    from focalaudio.export import InterpretationExporter
+
+    found = model.explain_file(
+        path, arguments.target, arguments.quantile, arguments.method
+    )
+    exporter = InterpretationExporter(
+        arguments.out, model.spectrogram, model.labels
+    )
+    exporter(found, [clip_id], [None])
+    sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))
+    return [
+        f"{path}: {describe(found, model)}",
+        *(f"  {sound}" for sound in sounds),
+        f"  {arguments.out / clip_id}.png",
+    ]
+
+
+def stream_file(
+    model: SoundInterpreter,
+    path: Path,
+    clip_id: str,
+    arguments: argparse.Namespace,
+) -> list[str]:
+    """Explain a recording window by window; return what to say of it."""
+    result = model.explain_stream(
+        path, arguments.out / clip_id, arguments.quantile, arguments.method
+    )
+    heard = (
+        f"  {each.start:.2f} - {each.end:.2f} s: {each.label} "
+        f"({each.probability:.3f})"
+        for each in result.segments
+    )
+    files = (result.kept, result.windows, result.labels)
+    return [f"{path}:", *heard, *(f"  {written}" for written in files)]
 
 
 def describe(found: Interpretation, model: SoundInterpreter) -> str:

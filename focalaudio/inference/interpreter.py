@@ -27,6 +27,7 @@ from focalaudio.inference.clips import (
 from focalaudio.inference.methods import load_interpreter
 from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
 from focalaudio.inference.sources import open_source
+from focalaudio.inference.streaming import StreamResult, explain_stream
 from focalaudio.interpreters import (
     Interpretation,
     Interpreter,
@@ -250,6 +251,44 @@ class SoundInterpreter:
         """Return `explain_batch` of a file, a batch of one."""
         wav = load_wav(path, self.sample_rate)
         return self.explain_batch(wav, None, target, quantile, method)
+
+    def explain_stream(
+        self,
+        path: str | Path,
+        out: str | Path,
+        quantile: float | None = None,
+        method: str | None = None,
+        **options: Any,
+    ) -> StreamResult:
+        """Explain a recording of any length, window by window, on disk.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            The recording.
+        out : str or pathlib.Path
+            Folder of the sound and of the timeline.
+        quantile, method
+            See `explain_batch`.
+        **options
+            Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
+            `batch_size`, `progress`, `strict`.
+
+        Returns
+        -------
+        StreamResult
+            The files, and what was heard when.
+
+        Raises
+        ------
+        FileNotFoundError, AudioError, ModelError, ValueError
+            If the recording, the model or an argument will not do.
+        """
+        interpreter = self.interpreter(method, quantile)
+        with self._autocast():
+            return explain_stream(
+                interpreter, self.reader, self.labels, path, out, **options
+            )
 
     def prepare(
         self, wavs: Tensor, wav_lens: Tensor | None = None

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from focalaudio import export
-from focalaudio.audio import audio_info, load_wav
+from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.cli import main
 from focalaudio.commands.explain import name_clips
 from focalaudio.inference.interpreter import SoundInterpreter
@@ -103,3 +104,24 @@ def test_names_are_distinct_whatever_the_files():
     names = list(name_clips(paths))
     assert len(set(names)) == 4
     assert names[:2] == ["a", "a-2"]
+
+
+def test_a_recording_gets_a_timeline(made, tmp_path, capsys):
+    path = write_wav(tmp_path / "long.wav", torch.rand(40000) / 4, 16000)
+    capsys.readouterr()
+    assert explain(path, "--model", made, "--stream", "--out", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{path}:"
+    out = tmp_path / "long"
+    names = ("long_kept.wav", "long_windows.csv", "long_labels.txt")
+    assert [line.strip() for line in lines[-3:]] == [
+        str(out / n) for n in names
+    ]
+    assert audio_info(out / "long_kept.wav").n_frames == 40000
+    assert lines[1].startswith("  0.00 - ")
+
+
+def test_a_target_does_not_go_with_a_timeline(made, sounds, capsys):
+    arguments = ("--model", made, "--stream", "--target", "dog")
+    assert explain(sounds[0], *arguments) == 1
+    assert "target='dog'" in capsys.readouterr().err

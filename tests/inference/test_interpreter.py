@@ -357,3 +357,42 @@ def test_nothing_is_left_to_be_trained(model):
     parameters = list(model.classifier.parameters())
     assert not any(p.requires_grad for p in parameters)
     assert not model.classifier.training
+
+
+def test_the_stream_of_a_short_clip_is_its_explanation(model, tmp_path):
+    wav = 0.2 * torch.randn(9000)
+    path = write_wav(tmp_path / "short.wav", wav, 16000)
+    result = model.explain_stream(path, tmp_path / "out", progress=False)
+    found = model.explain_file(path)
+    heard = load_wav(result.kept, 16000) / result.gain
+    torch.testing.assert_close(heard, found.wavs[0], atol=1e-5, rtol=0)
+    (segment,) = result.segments
+    assert segment.label == model.labels[int(found.class_ids[0])]
+    assert segment.probability == pytest.approx(
+        found.probs.max().item(), abs=1e-4
+    )
+
+
+def test_windows_of_a_stream_agree_with_batches(model, tmp_path):
+    wav = 0.2 * torch.randn(40000)
+    path = write_wav(tmp_path / "long.wav", wav, 16000, subtype="FLOAT")
+    result = model.explain_stream(
+        path, tmp_path / "out", overlap=0.0, progress=False
+    )
+    assert result.n_samples == 40000
+    windows = wav[:32000].view(2, 16000)
+    found = model.explain_batch(windows)
+    heard = load_wav(result.kept, 16000)[:32000] / result.gain
+    torch.testing.assert_close(
+        heard.view(2, 16000), found.wavs, atol=1e-5, rtol=0
+    )
+
+
+def test_a_stream_takes_a_quantile(model, tmp_path):
+    path = write_wav(tmp_path / "a.wav", 0.2 * torch.randn(20000), 16000)
+    energy = []
+    for quantile in (0.0, 0.9):
+        out = tmp_path / str(quantile)
+        result = model.explain_stream(path, out, quantile, progress=False)
+        energy.append(load_wav(result.kept, 16000).square().sum())
+    assert energy[0] > 2 * energy[1]
