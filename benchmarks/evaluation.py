@@ -68,6 +68,7 @@ N_CLASSES = 50
 SECONDS = 5.0  # of each clip
 TOLERANCE = 1e-4  # of a difference of probabilities
 SEED = 1234
+COMPARED = ("accuracy", "fidelity", "faithfulness_of_kept")
 RUN_OPTS = {"device": "cpu", "noprogressbar": True}
 # `microsoft/focalnet-base`
 BASE = {
@@ -145,10 +146,8 @@ class SameMetricsBrain(InterpreterBrain):
         self, interpretation: Interpretation, targets: Tensor
     ) -> dict[str, Tensor]:
         """Classify the kept parts only."""
-        kept, logits = (
-            self.interpreter.judge_kept(interpretation),
-            interpretation.logits,
-        )
+        logits = interpretation.logits
+        kept = self.interpreter.judge_kept(interpretation)
         whole = predicted_probability(logits, logits)
         part = predicted_probability(kept, logits)
         return {
@@ -407,6 +406,18 @@ def print_verdicts(verdicts: Mapping[str, Verdict]) -> None:
         )
 
 
+def print_others(brain: Any) -> None:
+    """Print the averages of ours that the recipe does not have."""
+    first, *_ = brain.tracker.rows()
+    known = {"clip_id", "label", "predicted", *COMPARED}
+    means = (
+        f"{name} {brain.tracker.mean(name):.4f}"
+        for name in first
+        if name not in known
+    )
+    print(f"all has also: {', '.join(means)}")
+
+
 def print_times(
     times: Mapping[str, Sequence[tuple[float, float]]],
     counts: Mapping[str, Mapping[str, float]],
@@ -474,6 +485,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
             for line in compare(verdicts["reference"], verdicts[name])
         ]
     print_verdicts(verdicts)
+    print_others(contenders["all"].brain)
     timed = clips[: arguments.turn_clips]
     times = take_turns(contenders, timed, batch_size, arguments.turns)
     print_times(times, counts)
