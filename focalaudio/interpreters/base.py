@@ -292,6 +292,24 @@ class Interpreter(nn.Module):
         kept, removed = self.classifier(parts, n_frames).logits.chunk(2)
         return kept, removed
 
+    def judge_kept(self, interpretation: Interpretation) -> Tensor:
+        """Classify the kept parts only, for half the price of `judge`.
+
+        Fidelity and `faithfulness_of_kept` need no more.
+
+        Arguments
+        ---------
+        interpretation : Interpretation
+            Made by this interpreter.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits of the kept parts, `[batch, n_classes]`.
+        """
+        n_frames = interpretation.spectrum.n_frames
+        return self.classifier(interpretation.kept, n_frames).logits
+
 
 def name_settings(settings: Mapping[str, Any]) -> str:
     """Name an interpreter after what distinguishes it.

@@ -171,6 +171,17 @@ def test_one_encoder_pass_to_interpret_and_one_to_judge(masker, passes, uneven):
     assert passes == [4, 8]
 
 
+def test_kept_parts_alone_are_judged_alike_in_half_the_batch(
+    masker, passes, uneven
+):
+    interpretation = masker(*uneven[:2])
+    both, _ = masker.judge(interpretation)
+    alone = masker.judge_kept(interpretation)
+    assert passes == [4, 8, 4]
+    torch.testing.assert_close(alone, both, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(alone, interpretation.logits)
+
+
 def test_other_classes_can_be_asked_for(masker, tone):
     asked = torch.tensor([3], device=tone.device)
     interpretation = masker(tone, class_ids=asked)
