@@ -17,6 +17,8 @@ from focalaudio.waveforms import check_finite
 
 logger = logging.getLogger(__name__)
 
+NOT_WORTH_A_WORD = 0.01  # s that a clip may be longer, without a warning
+
 
 @dataclass(frozen=True)
 class PreparedClips:
@@ -171,7 +173,7 @@ def prepare_clips(
 
 def _warn_of_the_rest(n_samples: int, reader: ClipReader) -> None:
     seconds, length = reader.clip_seconds, n_samples / reader.sample_rate
-    if seconds is not None and length > seconds + 0.5 / reader.sample_rate:
+    if seconds is not None and length > seconds + NOT_WORTH_A_WORD:
         logger.warning(
             "A clip has %.2f s, but this classifier reads %.2f s: the rest is "
             "neither classified nor kept (explain_stream takes all of it).",
