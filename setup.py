@@ -44,7 +44,7 @@ setup(
         "pandas>=2",
         "soundfile>=0.13",
         "safetensors>=0.5",
-        "huggingface_hub>=1.0",
+        "huggingface_hub>=2",
         "torchmetrics>=1.5",
         "matplotlib>=3.9",
         "jinja2>=3.1",
