@@ -78,16 +78,31 @@ class FocalModulation(nn.Module):
             The modulated map `[batch, rows, cols, channels]`, and the
             modulator `[batch, channels, rows, cols]`.
         """
-        projected = self.project_in(hidden).permute(0, 3, 1, 2)
-        query, context, gates = projected.split(self.sizes, dim=1)
+        # one product for each, so that every part lies dense in memory
+        query, context, gates = (
+            F.linear(hidden, weight, bias)
+            for weight, bias in zip(
+                self.project_in.weight.split(self.sizes),
+                self.project_in.bias.split(self.sizes),
+                strict=True,
+            )
+        )
+        context = context.permute(0, 3, 1, 2)
         gathered = torch.zeros_like(query)
         for level, convolution in enumerate(self.levels):
             context = F.gelu(convolution(context))
-            gathered = gathered + context * gates[:, level : level + 1]
-        everywhere = F.gelu(context.mean((2, 3), keepdim=True))
-        modulator = self.aggregate(gathered + everywhere * gates[:, -1:])
-        output = (query * modulator).permute(0, 2, 3, 1)
-        return self.project_out(output), modulator
+            gate = gates[..., level : level + 1]
+            gathered = torch.addcmul(
+                gathered, context.permute(0, 2, 3, 1), gate
+            )
+        everywhere = F.gelu(context.mean((2, 3)))[:, None, None]
+        gathered = torch.addcmul(gathered, everywhere, gates[..., -1:])
+        # a convolution of 1 x 1 is a linear map of the channels
+        modulator = F.linear(
+            gathered, self.aggregate.weight.flatten(1), self.aggregate.bias
+        )
+        output = self.project_out(query * modulator)
+        return output, modulator.permute(0, 3, 1, 2)
 
 
 class FocalBlock(nn.Module):
