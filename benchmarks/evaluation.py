@@ -27,12 +27,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +43,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from torch import Tensor, nn
 from transformers import FocalNetBackbone, FocalNetConfig
+from turns import Times, count_inputs, print_ratios, take_turns
 
 from focalaudio.audio import audio_info
 from focalaudio.brains.interpretation import InterpreterBrain
@@ -292,18 +292,7 @@ def read_ours(brain: Any, clips: Clips) -> Verdict:
 
 
 def compare(theirs: Verdict, ours: Verdict) -> list[str]:
-    """Say what two verdicts disagree about.
-
-    Arguments
-    ---------
-    theirs, ours : Verdict
-        Of the same clips.
-
-    Returns
-    -------
-    list of str
-        One line per metric that differs; empty if none does.
-    """
+    """Say what two verdicts disagree about, one line per metric."""
     others = int((theirs.predicted != ours.predicted).sum())
     unfaithful = int((theirs.fidelity != ours.fidelity).sum())
     apart = (theirs.faithfulness - ours.faithfulness).abs()
@@ -334,50 +323,6 @@ def read_clips(data_folder: str, n_clips: int) -> Clips:
         clip | {"class_string_encoded": torch.tensor([clip["target"]])}
         for clip in wanted
     ]
-
-
-def count(
-    contender: Contender, clips: Clips, batch_size: int
-) -> dict[str, float]:
-    """Evaluate once, and return how often each clip was encoded, analyzed."""
-    seen = {"encoder": 0, "stft": 0}
-
-    def watch_calls(name: str) -> Any:
-        def add(module: nn.Module, inputs: Sequence[Tensor], _: Any) -> None:
-            seen[name] += len(inputs[0])
-
-        return getattr(contender, name).register_forward_hook(add)
-
-    hooks = [watch_calls(name) for name in seen]
-    contender.evaluate(clips, batch_size)
-    for hook in hooks:
-        hook.remove()
-    return {name: images / len(clips) for name, images in seen.items()}
-
-
-def time_turn(
-    contender: Contender, clips: Clips, batch_size: int
-) -> tuple[float, float]:
-    """Return how long an evaluation takes, wall and CPU time, s."""
-    start, busy = time.perf_counter(), time.process_time()
-    contender.evaluate(clips, batch_size)
-    return time.perf_counter() - start, time.process_time() - busy
-
-
-def take_turns(
-    contenders: Mapping[str, Contender],
-    clips: Clips,
-    batch_size: int,
-    turns: int,
-) -> dict[str, list[tuple[float, float]]]:
-    """Time each contender once per turn; another one begins each turn."""
-    names = list(contenders)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for turn in range(turns):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            times[name].append(time_turn(contenders[name], clips, batch_size))
-    return times
 
 
 def print_verdicts(verdicts: Mapping[str, Verdict]) -> None:
@@ -419,7 +364,7 @@ def print_others(brain: Any) -> None:
 
 
 def print_times(
-    times: Mapping[str, Sequence[tuple[float, float]]],
+    times: Times,
     counts: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Print passes per clip, seconds per turn, and the ratios last."""
@@ -432,30 +377,7 @@ def print_times(
             f"{name:9} {per_clip['encoder']:8.2f} {per_clip['stft']:8.2f}"
             f"  {listed}"
         )
-    print(
-        "\nmedian of the turns' ratios (lowest to highest), ratio of the best"
-    )
-    for name in list(times)[1:]:
-        clocks = zip(
-            ("seconds", "CPU seconds"),
-            zip(*times["reference"], strict=True),
-            zip(*times[name], strict=True),
-            strict=True,
-        )
-        for clock, theirs, ours in clocks:
-            print_ratio(f"reference / {name}, {clock}", theirs, ours)
-
-
-def print_ratio(
-    title: str, theirs: Sequence[float], ours: Sequence[float]
-) -> None:
-    """Print how much longer theirs take than ours."""
-    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
-    print(
-        f"{title}: {statistics.median(ratios):.2f} x "
-        f"({min(ratios):.2f} to {max(ratios):.2f}), "
-        f"{min(theirs) / min(ours):.2f} x"
-    )
+    print_ratios(times, "reference")
 
 
 def run(arguments: argparse.Namespace) -> list[str]:
@@ -478,7 +400,11 @@ def run(arguments: argparse.Namespace) -> list[str]:
     )
     counts, verdicts, faults = {}, {}, []
     for name, contender in contenders.items():
-        counts[name] = count(contender, clips, batch_size)
+        seen = count_inputs(
+            {"encoder": contender.encoder, "stft": contender.stft},
+            partial(contender.evaluate, clips, batch_size),
+        )
+        counts[name] = {key: n / len(clips) for key, n in seen.items()}
         verdicts[name] = contender.read(contender.brain, clips)
         faults += [
             f"{name}: {line}"
@@ -487,7 +413,11 @@ def run(arguments: argparse.Namespace) -> list[str]:
     print_verdicts(verdicts)
     print_others(contenders["all"].brain)
     timed = clips[: arguments.turn_clips]
-    times = take_turns(contenders, timed, batch_size, arguments.turns)
+    jobs = {
+        name: partial(contender.evaluate, timed, batch_size)
+        for name, contender in contenders.items()
+    }
+    times = take_turns(jobs, arguments.turns)
     print_times(times, counts)
     return faults
 

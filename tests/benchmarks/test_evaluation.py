@@ -19,10 +19,12 @@ LABELS = list("abcde")
 @pytest.fixture(scope="module")
 def script():
     spec = importlib.util.spec_from_file_location("evaluation", SCRIPT)
-    module = sys.modules["evaluation"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["evaluation"]
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "evaluation", module)
+        patch.syspath_prepend(str(SCRIPT.parent))  # as for a script that runs
+        spec.loader.exec_module(module)
+        yield module
 
 
 @pytest.fixture
@@ -93,3 +95,18 @@ def test_fewer_metrics_are_the_same_metrics(
         shared = {name: full[name] for name in few}
         assert few == pytest.approx(shared, abs=1e-6)
         assert {"accuracy", "fidelity", "faithfulness_of_kept"} < set(few)
+
+
+def test_turns_rotate_and_ratios_are_theirs_over_ours(script, capsys):
+    order = []
+    names = ("reference", "same", "all")
+    jobs = {name: lambda name=name: order.append(name) for name in names}
+    assert len(script.take_turns(jobs, 2)["all"]) == 2
+    assert order == [*names, "same", "all", "reference"]
+    times = {"reference": [(4.0, 3.0), (8.0, 3.0)], "all": [(2.0, 1.0)] * 2}
+    script.print_ratios(times, "reference")
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    assert lines == [
+        "reference / all, seconds: 3.00 x (2.00 to 4.00), 2.00 x",
+        "reference / all, CPU seconds: 3.00 x (3.00 to 3.00), 3.00 x",
+    ]

@@ -1,0 +1,75 @@
+"""Count a job's inputs; time several in turns, and print ratios."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+Job = Callable[[], None]
+Times = Mapping[str, Sequence[tuple[float, float]]]  # wall and CPU time, s
+TITLE = "median of the turns' ratios (lowest to highest), ratio of the best"
+
+
+def count_inputs(modules: Mapping[str, nn.Module], job: Job) -> dict[str, int]:
+    """Run a job; return how many clips each module is given meanwhile."""
+    seen = dict.fromkeys(modules, 0)
+
+    def watch(name: str) -> Any:
+        def add(module: nn.Module, inputs: Sequence[Any], _: Any) -> None:
+            seen[name] += len(inputs[0])
+
+        return modules[name].register_forward_hook(add)
+
+    hooks = [watch(name) for name in modules]
+    job()
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def time_turn(job: Job) -> tuple[float, float]:
+    """Return how long a job takes, wall and CPU time, s."""
+    start, busy = time.perf_counter(), time.process_time()
+    job()
+    return time.perf_counter() - start, time.process_time() - busy
+
+
+def take_turns(jobs: Mapping[str, Job], turns: int) -> Times:
+    """Time each job once per turn; another one begins each turn."""
+    names = list(jobs)
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for turn in range(turns):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(time_turn(jobs[name]))
+    return times
+
+
+def print_ratios(times: Times, slow: str) -> None:
+    """Print how much longer one job takes than each other, on both clocks."""
+    print(f"\n{TITLE}")
+    for name in times:
+        if name == slow:
+            continue
+        clocks = zip(
+            ("seconds", "CPU seconds"),
+            zip(*times[slow], strict=True),
+            zip(*times[name], strict=True),
+            strict=True,
+        )
+        for clock, theirs, ours in clocks:
+            print(f"{slow} / {name}, {clock}: {describe(theirs, ours)}")
+
+
+def describe(theirs: Sequence[float], ours: Sequence[float]) -> str:
+    """Return how many times longer theirs take than ours, turn by turn."""
+    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
+    return (
+        f"{statistics.median(ratios):.2f} x "
+        f"({min(ratios):.2f} to {max(ratios):.2f}), "
+        f"{min(theirs) / min(ours):.2f} x"
+    )
