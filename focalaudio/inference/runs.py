@@ -113,15 +113,16 @@ def default_interpretation(values: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         Arguments of `load_interpreter`: the encoder's last map, as in the
-        paper, or the evidence if its cells were trained (`evidence_weight`).
+        paper, or the cells' own verdicts if these were trained
+        (`evidence_weight`); see docs/evidence.md.
 
     Example
     -------
     >>> default_interpretation({"evidence_weight": 3.0})["stages"]
-    ['class_evidence']
+    ['class_probability']
     """
     trained = (values.get("evidence_weight") or 0) > 0
-    stages: list[int | str] = ["class_evidence"] if trained else [-1]
+    stages: list[int | str] = ["class_probability"] if trained else [-1]
     return {"method": "by_design", "quantile": 0.9, "stages": stages}
 
 
