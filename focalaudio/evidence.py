@@ -36,6 +36,7 @@ def pool_cells(
 
     Example
     -------
+    >>> import torch
     >>> values = torch.tensor([[[1.0, 3.0], [5.0, 7.0], [0.0, 0.0]]])
     >>> pool_cells(values, torch.tensor([2]), (2, 1))
     tensor([[[2.],
@@ -85,6 +86,7 @@ def evidence_loss(
 
     Example
     -------
+    >>> import torch
     >>> evidence = torch.zeros(1, 2, 3, 3)
     >>> loud = torch.ones(1, 6, 6)
     >>> loss = evidence_loss(
@@ -122,6 +124,7 @@ def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
 
     Example
     -------
+    >>> import torch
     >>> is_dominant(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
     tensor([[[True, True]]])
     """

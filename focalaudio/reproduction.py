@@ -141,6 +141,42 @@ class Plan:
             yield "interpret", place, {**given, **keys}
 
 
+def choose(
+    named: Mapping[str, Options], wanted: Sequence[str] | str
+) -> dict[str, Options]:
+    """Return the systems or conditions that are wanted.
+
+    Arguments
+    ---------
+    named : mapping
+        All of them. (A mapping on the command line adds to that of the YAML
+        file, so that names are the way to leave something out.)
+    wanted : sequence of str or str
+        Names, or `all`.
+
+    Returns
+    -------
+    dict
+        Those, in their order in `named`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that does not exist.
+
+    Example
+    -------
+    >>> choose({"focalnet": {}, "vit": {}}, ["vit"])
+    {'vit': {}}
+    """
+    names = list(named) if wanted == "all" else list(wanted)
+    if not names or not set(names) <= set(named):
+        raise ValueError(
+            f"wanted={wanted} must be 'all' or names of {', '.join(named)}."
+        )
+    return {name: named[name] for name in named if name in names}
+
+
 def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
     """Read which test folds are wanted.
 

@@ -6,7 +6,13 @@ import pytest
 
 from focalaudio import reproduction
 from focalaudio.errors import DataError
-from focalaudio.reproduction import Plan, find_folds, take_step, take_steps
+from focalaudio.reproduction import (
+    Plan,
+    choose,
+    find_folds,
+    take_step,
+    take_steps,
+)
 
 SYSTEMS = {
     "plain": {"training": {"lr": 0.1}},
@@ -127,3 +133,14 @@ def test_folds_that_do_not_exist_are_an_error(folds):
 
 def test_all_folds_are_five():
     assert find_folds("all") == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("wanted", [[], ["none"], "some"])
+def test_names_that_do_not_exist_are_an_error(wanted):
+    with pytest.raises(ValueError, match="wanted="):
+        choose(SYSTEMS, wanted)
+
+
+def test_what_is_wanted_keeps_its_order():
+    assert list(choose(SYSTEMS, ["rich", "plain"])) == ["plain", "rich"]
+    assert choose(SYSTEMS, "all") == SYSTEMS

@@ -8,7 +8,7 @@ python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
 import sys
 
 from focalaudio.experiment import start_experiment
-from focalaudio.reproduction import Plan, find_folds, reproduce
+from focalaudio.reproduction import Plan, choose, find_folds, reproduce
 
 
 def main(argv: list[str]) -> None:
@@ -21,8 +21,8 @@ def main(argv: list[str]) -> None:
         experiment.folder,
         find_folds(hparams["folds"]),
         hparams["seed"],
-        hparams["systems"],
-        hparams["conditions"],
+        choose(hparams["systems"], hparams["wanted_systems"]),
+        choose(hparams["conditions"], hparams["wanted_conditions"]),
         {**hparams["training"], **small.get("training", {})},
         {**hparams["piq"], **small.get("piq", {})},
         hparams["interpret"],

@@ -113,7 +113,7 @@ def test_a_clip_counts_the_same_in_every_batch_and_order(
     wanted = evaluate(brain, batch_size=6)
     rows = evaluate(brain, range(6)[::-1], batch_size)
     for row, one in zip(rows, wanted, strict=True):
-        assert row == pytest.approx(one, abs=1e-5)
+        assert row == pytest.approx(one, abs=1e-4)
 
 
 def test_keeping_everything_changes_nothing(classifier):

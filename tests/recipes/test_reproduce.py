@@ -17,6 +17,8 @@ SYSTEMS = {
 CONDITIONS = {"overlap": {"condition": "overlap", "quantiles": [0.5, 0.9]}}
 OPTIONS = {
     "systems": json.dumps(SYSTEMS),
+    "wanted_systems": "[tiny]",
+    "wanted_conditions": "[overlap]",
     "conditions": json.dumps(CONDITIONS),
     "compare": json.dumps([{"method": "random"}]),
     "figure_2": "overlap",
