@@ -72,11 +72,8 @@ SPREAD = 0.7  # at 1, rounding grows over the blocks until masks differ
 COMPARED = ("accuracy", "fidelity", "faithfulness_of_kept")
 RUN_OPTS = {"device": "cpu", "noprogressbar": True}
 # `microsoft/focalnet-base`
-BASE = {
-    "embed_dim": 128,
-    "hidden_sizes": [128, 256, 512, 1024],
-    "depths": [2, 2, 18, 2],
-}
+WIDTHS = [128, 256, 512, 1024]
+BASE = {"embed_dim": 128, "hidden_sizes": WIDTHS, "depths": [2, 2, 18, 2]}
 
 Clips = list[dict[str, Any]]
 
@@ -198,8 +195,8 @@ def spread_weights(module: nn.Module) -> None:
     """Draw weights as wide as their fan-in allows, so that inputs differ."""
     for parameter in module.parameters():
         if parameter.dim() > 1:  # biases would make all inputs alike
-            fan_in = parameter[0].numel()
-            nn.init.normal_(parameter, 0, SPREAD * fan_in**-0.5)
+            width = SPREAD * parameter[0].numel() ** -0.5
+            nn.init.normal_(parameter, 0, width)
 
 
 def fill(encoder: nn.Module, head: nn.Module, checkpoint: str | None) -> None:

@@ -27,6 +27,7 @@ experiment    argv -> hparams and folder
 inference     a run, a bundle or a hub -> model; long recordings
 launch        name of a recipe -> process
 reproduction  the paper's table and figures, by the recipes
+figures       what a reproduction left -> its figures
 cli, commands, demo, doctor   the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.

@@ -10,43 +10,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from focalaudio.audio import write_wav
-from focalaudio.data.conditions import build_condition
-from focalaudio.data.pipelines import open_esc50
 from focalaudio.errors import DataError
-from focalaudio.inference import load_interpreter, load_model
+from focalaudio.figures import write_mixture_figures, write_sweep_figure
 from focalaudio.launch import run_recipe
-from focalaudio.pictures import draw_spectrograms, draw_sweep, save_picture
-from focalaudio.report.evaluation import DIRECTIONS
 from focalaudio.report.pooling import (
     read_clips,
-    read_sweep,
     write_classifiers,
     write_condition,
 )
-from focalaudio.report.tables import write_csv, write_json
-from focalaudio.waveforms import common_gain
+from focalaudio.report.tables import write_json
 
 logger = logging.getLogger(__name__)
 
 N_FOLDS = 5
-SWEPT = (  # the panels of Figure 3
-    "fidelity",
-    "faithfulness",
-    "faithfulness_of_kept",
-    "average_increase",
-    "average_drop",
-    "average_gain",
-)
-# keys of interpret.yaml that are arguments
-INTERPRETER = ("method", "quantile", "stages", "mask", "piq", "options")
-CONDITION = ("condition", "snr", "n_partners")
 Options = Mapping[str, Any]
 
 
@@ -323,116 +303,6 @@ def write_tables(plan: Plan, quantile: float) -> None:
         write_condition(clips, quantile, plan.folder, name)
 
 
-def write_sweep_figure(plan: Plan, condition: str) -> Path:
-    """Draw every metric against the quantile (Figure 3 of arXiv 2402.02754).
-
-    Arguments
-    ---------
-    plan : Plan
-        Whose steps were taken.
-    condition : str
-        The one that was swept.
-
-    Returns
-    -------
-    pathlib.Path
-        `figure_3.png`; `figure_3.csv` beside it has the numbers.
-
-    Raises
-    ------
-    DataError
-        If the condition was not interpreted at several quantiles.
-    """
-    clips = read_clips(places_of(plan, condition), "comparison_clips.csv")
-    rows = read_sweep(clips)
-    if not rows:
-        raise DataError(
-            f"conditions.{condition} has no interpreter at two quantiles; "
-            "give it quantiles, such as [0.5, 0.7, 0.9]."
-        )
-    write_csv(rows, plan.folder / "figure_3.csv")
-    metrics = [name for name in SWEPT if name in rows[0]]
-    figure = draw_sweep(rows, metrics, DIRECTIONS)
-    return save_picture(figure, plan.folder / "figure_3.png")
-
-
-def write_mixture_figures(plan: Plan, condition: str) -> list[Path]:
-    """Draw sources, mixture and interpretation (Figure 2), sounds beside it.
-
-    For each system the first mixture of the first fold in which it hears the
-    class of a source.
-
-    Arguments
-    ---------
-    plan : Plan
-        Whose steps were taken.
-    condition : str
-        One with known sources.
-
-    Returns
-    -------
-    list of pathlib.Path
-        `figure_2_<system>.png`; `figure_2_<system>/` has the wavs.
-    """
-    fold, figures = plan.folds[0], []
-    for system in plan.systems:
-        place = plan.place(fold, system, condition)
-        options = json.loads((place / "options.json").read_text("utf-8"))
-        clips = read_clips([(fold, system, place)], "clips.csv")
-        heard = clips[clips["source_found"] == 1]
-        if heard.empty:
-            logger.warning("%s hears no source of any mixture.", system)
-            continue
-        figures.append(
-            draw_system(plan, system, options, heard.iloc[0]["clip_id"])
-        )
-    return figures
-
-
-def draw_system(
-    plan: Plan, system: str, options: Options, clip_id: str
-) -> Path:
-    """Draw one mixture as one system hears it; write what is heard."""
-    model = load_model(options["classifier"])
-    interpreter = load_interpreter(
-        model, **{key: options[key] for key in INTERPRETER if key in options}
-    )
-    data = open_esc50(
-        plan.data_folder,
-        options["train_folds"],
-        options["valid_folds"],
-        options["test_folds"],
-        reader=model.reader,
-        labels=model.labels,
-    )
-    chosen = {key: options[key] for key in CONDITION if key in options}
-    mixed = build_condition(
-        data.test, model.reader, data.label_encoder, **chosen
-    )
-    clip = mixed[mixed.data_ids.index(clip_id)]
-    with torch.no_grad():
-        interpretation = interpreter(clip["sig"][None])
-    said = model.labels[interpretation.class_ids[0]]
-    other = clip["other_target"]
-    sounds = {
-        f"source: {clip['label']}": clip["first"],
-        f"source: {model.labels[other] if other >= 0 else 'added'}": (
-            clip["second"]
-        ),
-        "mixture": clip["sig"],
-        f"interpretation: {said}": interpretation.wavs[0],
-    }
-    out = plan.folder / f"figure_2_{system}"
-    gain = common_gain(*sounds.values())
-    for number, (title, wav) in enumerate(sounds.items(), 1):
-        name = f"{number}_{title.replace(': ', '_')}.wav"
-        write_wav(out / name, wav, model.reader.sample_rate, gain=gain)
-    spectra = (model.spectrogram(wav[None]) for wav in sounds.values())
-    panels = zip(sounds, (s.log_magnitude[0] for s in spectra), strict=True)
-    figure = draw_spectrograms(list(panels), model.spectrogram)
-    return save_picture(figure, out.with_suffix(".png"))
-
-
 def reproduce(
     plan: Plan, quantile: float, swept: str | None, mixed: str | None
 ) -> None:
@@ -451,6 +321,7 @@ def reproduce(
     logger.info("%d steps were missing; now the tables and figures.", taken)
     write_tables(plan, quantile)
     if swept is not None:
-        write_sweep_figure(plan, swept)
+        write_sweep_figure(places_of(plan, swept), plan.folder)
     if mixed is not None:
-        write_mixture_figures(plan, mixed)
+        first = replace(plan, folds=plan.folds[:1])
+        write_mixture_figures(places_of(first, mixed), plan.folder)

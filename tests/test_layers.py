@@ -46,6 +46,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.commands": 7,
     "focalaudio.demo": 7,
     "focalaudio.doctor": 7,
+    "focalaudio.figures": 7,
     "focalaudio.launch": 7,
     "focalaudio.reproduction": 7,
 }

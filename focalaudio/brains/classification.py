@@ -12,7 +12,11 @@ from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
 from focalaudio.brains.resumable import ResumableBrain
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.classifier import (
+    ClassifierOutput,
+    LinearHead,
+    SoundClassifier,
+)
 from focalaudio.evidence import evidence_loss, is_dominant
 from focalaudio.metrics.functional import correct, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
@@ -66,6 +70,18 @@ class ClassifierBrain(ResumableBrain):
         """The classifier itself, never wrapped for several devices."""
         wrapped = self.modules.classifier
         return getattr(wrapped, "module", wrapped)
+
+    def on_fit_start(self) -> None:
+        """Refuse cells that a head in training cannot weigh; resume."""
+        linear = isinstance(self.classifier.head, LinearHead)
+        if self.hparams.evidence_weight and not linear:
+            raise ValueError(
+                f"evidence_weight={self.hparams.evidence_weight} needs "
+                "head=linear: the cosine head normalizes over the batch while "
+                "it is trained, so that a cell's evidence is no part of the "
+                "logit then."
+            )
+        super().on_fit_start()
 
     def compute_forward(
         self, batch: PaddedBatch, stage: sb.Stage

@@ -252,9 +252,8 @@ class Lateral(nn.Module):
 class TopDown(nn.Module):
     """Bring coarse stages back to the resolution of an earlier one.
 
-    The coarse stages know what a thing is, an earlier stage knows where: the
-    top-down path of feature pyramids (arXiv 1612.03144), with one more block
-    of focal modulation where they meet.
+    The top-down path of feature pyramids (arXiv 1612.03144), with one more
+    block of focal modulation where the stages meet.
 
     Arguments
     ---------
@@ -268,9 +267,8 @@ class TopDown(nn.Module):
     Example
     -------
     >>> grids = [torch.ones(1, 8, 6, 6), torch.ones(1, 16, 3, 3)]
-    >>> features, modulator = TopDown((8, 16), 4, 3, 2)(grids)
-    >>> features.shape, modulator.shape
-    (torch.Size([1, 4, 6, 6]), torch.Size([1, 4, 6, 6]))
+    >>> TopDown((8, 16), 4, 3, 2)(grids)[0].shape
+    torch.Size([1, 4, 6, 6])
     """
 
     def __init__(
@@ -396,11 +394,9 @@ class FocalNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.finest = finest
         if finest is not None:
-            taking_part = [
-                dim * 2**stage for stage in range(finest - 1, len(depths))
-            ]
+            widths = [dim * 2**stage for stage in range(len(depths))]
             self.top_down = TopDown(
-                taking_part, width, focal_window, focal_levels
+                widths[finest - 1 :], width, focal_window, focal_levels
             )
             self.n_features = width
             self.map_names = (*self.map_names, "top_down")

@@ -283,3 +283,39 @@ def test_debugging_leaves_an_old_log_alone(tmp_path):
     log.write_text("epoch: 9, lr: 1\n")
     fit(make_brain(tmp_path, run_opts={"debug": True}))
     assert log.read_text().startswith("epoch: 9, lr: 1\nepoch: 1, ")
+
+
+def test_evidence_adds_its_weighted_loss_to_that_of_the_clips():
+    losses = []
+    for weight in (0.0, 1.0, 3.0):
+        brain = make_brain(mix=1.0, evidence_weight=weight)
+        brain.modules.train()
+        batch = batch_of(range(3))
+        torch.manual_seed(1)
+        output = brain.compute_forward(batch, sb.Stage.TRAIN)
+        losses.append(brain.compute_objectives(output, batch, sb.Stage.TRAIN))
+    plain, once, thrice = losses
+    assert once > plain
+    torch.testing.assert_close(thrice - plain, 3 * (once - plain))
+
+
+def test_cells_learn_what_is_louder_in_them():
+    brain = make_brain(mix=1.0, evidence_weight=3.0)
+    brain.init_optimizers()
+    brain.modules.train()
+    batch, losses = batch_of(range(3)), []
+    for _ in range(40):
+        torch.manual_seed(0)  # the same mixtures every time
+        brain.fit_batch(batch)
+        with torch.no_grad():
+            output = brain.compute_forward(batch, sb.Stage.TRAIN)
+            losses.append(float(brain.evidence_loss(output, batch)))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_evidence_is_not_trained_through_a_cosine_head():
+    brain = make_brain(evidence_weight=1.0)
+    head = SoundClassifier(build_encoder("focalnet_test"), 3, "cosine").head
+    brain.modules.classifier.head = head
+    with pytest.raises(ValueError, match="evidence_weight=1.0 needs"):
+        fit(brain)
