@@ -39,7 +39,6 @@ from focalaudio.brains.piq import FeatureCache
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders import build_encoder
-from focalaudio.inference import SoundModel, load_model
 from focalaudio.interpreters import PIQInterpreter
 from focalaudio.interpreters.decoders import LightDecoder, PaperDecoder
 from focalaudio.interpreters.piq import (
@@ -47,6 +46,7 @@ from focalaudio.interpreters.piq import (
     build_decoder,
     find_loud_cells,
 )
+from focalaudio.models import SoundModel, load_model
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 N_CODES, N_CLASSES, THRESHOLD = 1024, 50, 0.35

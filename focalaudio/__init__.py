@@ -21,14 +21,12 @@ mixtures      two clips -> a mixture at a stated ratio
 data          folder -> manifests -> datasets
 brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
-export        Interpretation -> folder of wav and png
-report        rows -> CSV, JSON
+report        rows -> CSV, JSON; Interpretation -> wav and png
 experiment    argv -> hparams and folder
-inference     a run, a bundle or a hub -> model; long recordings
-launch        name of a recipe -> process
+models        a run, a bundle or a hub <-> model
+inference     a model -> explanations; long recordings
 reproduction  the paper's table and figures, by the recipes
-figures       what a reproduction left -> its figures
-cli, commands, demo, doctor   the `focalaudio` command
+cli           the `focalaudio` command
 
 Public names load when they are first used; importing has no side effects.
 """

@@ -1,15 +1,23 @@
-"""Fixtures that the tests share: a seed, a device, tones, a tiny classifier."""
+"""Fixtures that the tests share: tones, a tiny classifier, a finished run."""
 
+import json
 import math
+import shutil
 import sys
 
 import pytest
 import torch
+import yaml
 from speechbrain.utils.importutils import LazyModule
 from torch import nn
 
+from focalaudio.brains.recoverables import WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import encode_labels
+from focalaudio.data.synthetic import write_dataset
 from focalaudio.encoders import build_encoder
+from focalaudio.interpreters.piq import build_decoder
+from focalaudio.models.export import export_run
 from focalaudio.spectrogram import Spectrogram
 
 # Hypothesis asks every loaded module for its file. SpeechBrain's placeholders
@@ -80,3 +88,108 @@ def uneven(device):
     wavs = torch.rand(4, 3001, device=device) - 0.5
     wavs *= torch.arange(3001, device=device) < n_samples[:, None]
     return wavs, n_samples / 3001, n_samples
+
+
+CLASSES = ["siren", "bell", "cricket"]
+RUN = {
+    "seed": 7,
+    "lr": 0.01,
+    "sample_rate": 16000,
+    "n_fft": 1024,
+    "win_length": 23.2199,
+    "hop_length": 11.6099,
+    "clip_seconds": 1.0,
+    "encoder_name": "focalnet_test",
+    "in_channels": 1,
+    "head": "cosine",
+    "logit_scale": 7.0,
+    "image_size": [32, 48],
+    "select_by": "error",
+    "train_folds": [1, 2, 3],
+    "valid_folds": [4],
+    "test_folds": [5],
+    "number_of_epochs": 3,
+}
+PIQ = {
+    "decoder_name": "light",
+    "decoder_options": {"width": 16, "n_doublings": 1},
+    "n_codes": 12,
+    "n_shared": 0,
+    "mask_threshold": 0.4,
+    "select_by": "score",
+}
+
+
+def spread(module):
+    """Weights so wide that inputs do not look alike."""
+    for parameter in module.parameters():
+        fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+        nn.init.normal_(parameter, 0, fan_in**-0.5)
+    return module
+
+
+def write_run(folder, modules, values, meta, labels=None):
+    saver = WholeCheckpointer(folder / "save", modules)
+    saver.save_checkpoint(meta)
+    text = yaml.safe_dump(values)
+    (folder / "hyperparams.yaml").write_text(text, encoding="utf-8")
+    if labels is not None:
+        encode_labels(labels).save(str(folder / "save" / "label_encoder.txt"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """Three classes, five folds, one clip of 1.25 s in each."""
+    folder = tmp_path_factory.mktemp("dataset") / "sounds"
+    return write_dataset(
+        folder, clips_per_class=5, seed=0, seconds=1.25, classes=CLASSES
+    )
+
+
+def make_classifier(n_classes=3):
+    torch.manual_seed(1)
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    kwargs = {"head": "cosine", "scale": 7.0, "image_size": (32, 48)}
+    return spread(SoundClassifier(encoder, n_classes, **kwargs))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, dataset):
+    """A finished run on that data, evaluated: three clips, two right."""
+    folder = tmp_path_factory.mktemp("runs") / "classifier" / "7"
+    clips = sorted(path.stem for path in (dataset / "audio").glob("5-*.wav"))
+    folder.mkdir(parents=True)
+    rows = ["clip_id,label,predicted,correct,loss"]
+    rows += [f"{c},a,b,{float(i > 0)},0.5" for i, c in enumerate(clips)]
+    (folder / "clips.csv").write_text("\n".join(rows) + "\n")
+    metrics = {"n_clips": 3, "accuracy": 2 / 3, "loss": 0.5}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    values = RUN | {"data_folder": str(dataset)}
+    modules = {"classifier": make_classifier()}
+    return write_run(folder, modules, values, {"error": 0.5}, CLASSES)
+
+
+@pytest.fixture(scope="session")
+def finished_piq(tmp_path_factory):
+    """A finished run of PIQ on that classifier."""
+    torch.manual_seed(2)
+    decoder = build_decoder(
+        "light", make_classifier(), 12, 0, PIQ["decoder_options"]
+    )
+    folder = tmp_path_factory.mktemp("runs") / "piq" / "7"
+    modules = {"decoder": spread(decoder)}
+    return write_run(folder, modules, PIQ, {"score": 0.5})
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, finished, finished_piq):
+    """The bundle of both; read-only."""
+    out = tmp_path_factory.mktemp("bundles") / "made" / "bundle"
+    return export_run(finished, out, finished_piq)
+
+
+@pytest.fixture
+def bundle(exported, tmp_path):
+    """A copy of the bundle, to be spoiled."""
+    return shutil.copytree(exported, tmp_path / "bundle")

@@ -33,21 +33,16 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.classifier": 3,
     "focalaudio.interpreters": 4,
     "focalaudio.data": 5,
-    "focalaudio.export": 5,
     "focalaudio.metrics": 5,
     "focalaudio.pictures": 5,
     "focalaudio.report": 5,
     "focalaudio.brains": 6,
     "focalaudio.experiment": 6,
     "focalaudio.inference": 6,
+    "focalaudio.models": 6,
     "focalaudio": 7,
     "focalaudio.__main__": 7,
     "focalaudio.cli": 7,
-    "focalaudio.commands": 7,
-    "focalaudio.demo": 7,
-    "focalaudio.doctor": 7,
-    "focalaudio.figures": 7,
-    "focalaudio.launch": 7,
     "focalaudio.reproduction": 7,
 }
 # what layer 5 may know of layers 2 to 4
@@ -60,7 +55,7 @@ THIRD_PARTY = {
     4: {"torch", "captum"},
     5: {"torch", "numpy", "pandas", "torchmetrics", "jinja2", "tqdm"},
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
-    7: {"torch"},
+    7: {"torch", "pandas"},
 }
 THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {

@@ -12,13 +12,13 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.interpreters.base import Interpretation, Interpreter
-from focalaudio.metrics.columns import (
+from focalaudio.metrics.curves import judge_curves
+from focalaudio.metrics.table import (
     Sources,
     ceiling_interpretations,
     judge_interpretation,
     judge_sources,
 )
-from focalaudio.metrics.curves import judge_curves
 from focalaudio.metrics.tracker import ClipTracker
 
 

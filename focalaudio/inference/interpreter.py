@@ -18,21 +18,21 @@ from torch import Tensor
 from focalaudio.audio import load_wav
 from focalaudio.classifier import ClassifierOutput
 from focalaudio.errors import ModelError
-from focalaudio.inference.bundle import Bundle
 from focalaudio.inference.clips import (
     PreparedClips,
     prepare_clips,
     restore_interpretation,
 )
-from focalaudio.inference.methods import load_interpreter
 from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
-from focalaudio.inference.sources import open_source
 from focalaudio.inference.streaming import StreamResult, explain_stream
 from focalaudio.interpreters import (
     Interpretation,
     Interpreter,
     PIQInterpreter,
 )
+from focalaudio.models.bundle import Bundle
+from focalaudio.models.load import open_source
+from focalaudio.models.methods import load_interpreter
 
 Answer = tuple[Tensor, Tensor, Tensor, list[str]]
 Target = str | int | Sequence[str | int] | Tensor
@@ -44,7 +44,7 @@ class SoundInterpreter:
     Arguments
     ---------
     bundle : Bundle
-        See `focalaudio.inference.sources.open_source`; changed in place.
+        See `focalaudio.models.load.open_source`; changed in place.
     run_opts : mapping
         `device` ("cpu", "cuda:0", ...), `precision` ("fp32", "bf16" or
         "fp16") and `compile` (with torch.compile), all of them optional.
@@ -59,7 +59,7 @@ class SoundInterpreter:
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.data.pipelines import ClipReader
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.inference import SoundModel
+    >>> from focalaudio.models import SoundModel
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
     >>> parts = (classifier.eval(), Spectrogram(), ClipReader())

@@ -206,9 +206,9 @@ def test_every_key_is_used(name):
     hidden = {key for key in keys_of(name) if key.startswith("__")}
     used = referenced_in(name) | keys_read_by(name) | options | hidden
     if name.startswith("train_"):  # read back from the run's folder
-        from focalaudio.inference import methods, runs
+        from focalaudio.models import methods, run
 
-        used |= {*runs.CLASSIFIER_KEYS, *methods.DECODER_KEYS}
+        used |= {*run.CLASSIFIER_KEYS, *methods.DECODER_KEYS}
     assert keys_of(name) - used == set()
 
 

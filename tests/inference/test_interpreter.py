@@ -9,9 +9,9 @@ import focalaudio
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.errors import AudioError, ModelError
-from focalaudio.inference import load_model
-from focalaudio.inference.bundle import write_sums
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.models import load_model
+from focalaudio.models.bundle import write_sums
 
 TIGHT = {"rtol": 1e-5, "atol": 1e-5}
 

@@ -11,7 +11,7 @@ import torch
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError, ModelError
-from focalaudio.inference import load_model
+from focalaudio.models import load_model
 
 TEST_CLIPS = 3
 LEFT_BY_BOTH = {"clips.csv", "env.log", "hyperparams.yaml", "metrics.json"}

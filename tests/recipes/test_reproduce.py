@@ -78,7 +78,7 @@ def test_the_figure_has_every_quantile(reproduced):
 def test_a_second_run_repeats_no_step_and_changes_nothing(
     reproduced, recipe, dataset, monkeypatch
 ):
-    from focalaudio import reproduction
+    from focalaudio.reproduction import plan as reproduction
 
     before = (reproduced / "overlap.json").read_bytes()
     monkeypatch.setattr(reproduction, "run_recipe", pytest.fail)

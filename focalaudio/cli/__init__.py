@@ -1,0 +1,71 @@
+"""The `focalaudio` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from focalaudio.cli.checkup import add_doctor
+from focalaudio.cli.explain import add_explain
+from focalaudio.cli.publishing import add_export, add_import
+from focalaudio.errors import FocalAudioError
+from focalaudio.version import __version__
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        With one subcommand per task.
+
+    Example
+    -------
+    >>> build_parser().parse_args(["demo"]).out.as_posix()
+    'results/demo'
+    """
+    parser = argparse.ArgumentParser(
+        prog="focalaudio",
+        description="What did the sound classifier listen to?",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo", help="the whole line on synthesized sounds, in a few minutes"
+    )
+    demo.add_argument("--out", type=Path, default=Path("results/demo"))
+    demo.set_defaults(run=demo_command)
+    for add in (add_explain, add_export, add_import, add_doctor):
+        add(commands)
+    return parser
+
+
+def demo_command(arguments: argparse.Namespace) -> None:
+    """Run `focalaudio demo`."""
+    from focalaudio.cli.demo import run_demo
+
+    print(run_demo(arguments.out).describe())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        Without the program's name; `sys.argv` if None.
+
+    Returns
+    -------
+    int
+        0, or 1 after an error that the user can mend.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (FocalAudioError, OSError, ValueError) as error:
+        print(f"focalaudio: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,185 @@
+"""`focalaudio explain`: sounds of one's own -> what a model heard in them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from focalaudio.errors import AudioError
+
+if TYPE_CHECKING:
+    from focalaudio.inference.interpreter import SoundInterpreter
+    from focalaudio.interpreters import Interpretation
+
+
+def add_explain(commands: Any) -> None:
+    """Add the parser of `focalaudio explain`.
+
+    Arguments
+    ---------
+    commands : argparse subparsers
+        Changed in place.
+
+    Example
+    -------
+    >>> add_explain(argparse.ArgumentParser().add_subparsers())
+    """
+    parser = commands.add_parser(
+        "explain", help="classify sounds; write what they were classified by"
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="SOURCE",
+        help="a bundle's or a run's folder, or owner/name[@revision]",
+    )
+    parser.add_argument("--out", type=Path, default=Path("results/explained"))
+    parser.add_argument("--target", help="label to explain, not the predicted")
+    parser.add_argument(
+        "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
+    )
+    parser.add_argument("--method", help="by_design, piq, saliency, random ...")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="recordings of any length: a sound and a timeline, no picture",
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.set_defaults(run=explain_files)
+
+
+def explain_files(arguments: argparse.Namespace) -> int:
+    """Run `focalaudio explain`; a bad file does not stop the others.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        Of the command line.
+
+    Returns
+    -------
+    int
+        0, or 1 if a file could not be explained.
+    """
+    from focalaudio.inference.interpreter import SoundInterpreter
+
+    if arguments.stream and arguments.target is not None:
+        raise ValueError(
+            f"target={arguments.target!r} does not go with --stream, which "
+            "explains what each window is classified as; leave one out."
+        )
+    model = SoundInterpreter.from_hparams(
+        arguments.model, run_opts={"device": arguments.device}
+    )
+    explain = stream_file if arguments.stream else explain_clip
+    failed = 0
+    names = name_clips(arguments.files)
+    for path, clip_id in zip(arguments.files, names, strict=True):
+        try:
+            lines = explain(model, path, clip_id, arguments)
+        except (AudioError, FileNotFoundError) as error:
+            print(f"focalaudio: {error}", file=sys.stderr)
+            failed = 1
+            continue
+        print("\n".join(lines))
+    return failed
+
+
+def explain_clip(
+    model: SoundInterpreter,
+    path: Path,
+    clip_id: str,
+    arguments: argparse.Namespace,
+) -> list[str]:
+    """Explain one clip, write it, and return what to say of it."""
+    from focalaudio.report.clips import InterpretationExporter
+
+    found = model.explain_file(
+        path, arguments.target, arguments.quantile, arguments.method
+    )
+    exporter = InterpretationExporter(
+        arguments.out, model.spectrogram, model.labels
+    )
+    exporter(found, [clip_id], [None])
+    sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))
+    return [
+        f"{path}: {describe(found, model)}",
+        *(f"  {sound}" for sound in sounds),
+        f"  {arguments.out / clip_id}.png",
+    ]
+
+
+def stream_file(
+    model: SoundInterpreter,
+    path: Path,
+    clip_id: str,
+    arguments: argparse.Namespace,
+) -> list[str]:
+    """Explain a recording window by window; return what to say of it."""
+    result = model.explain_stream(
+        path, arguments.out / clip_id, arguments.quantile, arguments.method
+    )
+    heard = (
+        f"  {each.start:.2f} - {each.end:.2f} s: {each.label} "
+        f"({each.probability:.3f})"
+        for each in result.segments
+    )
+    files = (result.kept, result.windows, result.labels)
+    return [f"{path}:", *heard, *(f"  {written}" for written in files)]
+
+
+def describe(found: Interpretation, model: SoundInterpreter) -> str:
+    """Return label and probability of a clip, and what is explained.
+
+    Arguments
+    ---------
+    found : Interpretation
+        A batch of one.
+    model : SoundInterpreter
+        Which made it.
+
+    Returns
+    -------
+    str
+        A line.
+    """
+    probs, explained = found.probs[0], int(found.class_ids[0])
+    predicted = int(probs.argmax())
+    line = f"{model.labels[predicted]} ({probs[predicted]:.3f})"
+    if explained != predicted:
+        label = model.labels[explained]
+        line += f", explained: {label} ({probs[explained]:.3f})"
+    return line
+
+
+def name_clips(paths: Sequence[Path]) -> Iterator[str]:
+    """Name clips by their files; files of one name get numbers.
+
+    Arguments
+    ---------
+    paths : sequence of pathlib.Path
+        The files.
+
+    Yields
+    ------
+    str
+        Distinct, one per file.
+
+    Example
+    -------
+    >>> list(name_clips([Path("a/dog.wav"), Path("b/dog.wav")]))
+    ['dog', 'dog-2']
+    """
+    given: set[str] = set()
+    for path in paths:
+        stem = name = path.stem
+        number = 1
+        while name in given:
+            number += 1
+            name = f"{stem}-{number}"
+        given.add(name)
+        yield name

@@ -1,0 +1,31 @@
+"""`run, bundle or hub <-> model`: what a trained model is, in one place.
+
+run           a finished run's folder -> classifier, its reader and labels
+bundle        model <-> the folder that is published
+bundle_files  the names of a bundle's files, and their digests
+description   what a model is made of -> hyperparams.yaml
+safe_yaml     hyperparams.yaml -> values and objects, running nothing
+schema        the closed table of what that file may say
+load          a run, a bundle or a name on the hub -> model
+methods       a model -> interpreters, by the names of their methods
+export        a finished run -> bundle
+card          what is known of a model -> README.md
+parity        a bundle -> the same answers in a fresh process
+convert       SpeechBrain's published checkpoints -> bundle
+fetching      a folder, or a hub's owner/name -> folder of a bundle; and back
+hub           what is asked of a hub, and how it refuses
+"""
+
+from focalaudio.models.fetching import fetch_bundle, push_bundle
+from focalaudio.models.load import load_model
+from focalaudio.models.methods import load_compared, load_interpreter
+from focalaudio.models.run import SoundModel
+
+__all__ = [
+    "SoundModel",
+    "fetch_bundle",
+    "load_compared",
+    "load_interpreter",
+    "load_model",
+    "push_bundle",
+]

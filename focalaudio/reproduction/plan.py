@@ -1,0 +1,330 @@
+"""The paper's table and figures: train what is missing, measure, write.
+
+Every step is a recipe in a process of its own and leaves a folder. A step
+that was finished with the same options is not repeated, so that a stopped
+reproduction goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from focalaudio.errors import DataError
+from focalaudio.report.tables import write_json
+from focalaudio.reproduction.figures import (
+    write_mixture_figures,
+    write_sweep_figure,
+)
+from focalaudio.reproduction.launch import run_recipe
+from focalaudio.reproduction.tables import (
+    read_clips,
+    write_classifiers,
+    write_condition,
+)
+
+logger = logging.getLogger(__name__)
+
+N_FOLDS = 5
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be reproduced.
+
+    Arguments
+    ---------
+    data_folder : str
+        In ESC-50's layout.
+    folder : pathlib.Path
+        Gets everything.
+    folds : tuple of int
+        Test folds; the fold before each validates, the other three train.
+    seed : int
+        Of every step.
+    systems : mapping
+        From a system's name to `training` (keys of `train_classifier.yaml`),
+        `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
+        trained without it) and `compare` (further interpreters).
+    conditions : mapping
+        From a condition's name to keys of `interpret.yaml`; its `compare`
+        stands for that of all systems.
+    training, piq, interpret, compare
+        The same for all systems; a system's own come first.
+    flags : tuple of str
+        SpeechBrain's options for every step.
+
+    Example
+    -------
+    >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
+    >>> plan.split(1)
+    {'train_folds': [2, 3, 4], 'valid_folds': [5], 'test_folds': [1]}
+    """
+
+    data_folder: str
+    folder: Path
+    folds: tuple[int, ...]
+    seed: int
+    systems: Mapping[str, Options]
+    conditions: Mapping[str, Options]
+    training: Options = field(default_factory=dict)
+    piq: Options = field(default_factory=dict)
+    interpret: Options = field(default_factory=dict)
+    compare: Sequence[Options] = ()
+    flags: tuple[str, ...] = ()
+
+    def split(self, fold: int) -> dict[str, list[int]]:
+        """Return the folds that go with a test fold."""
+        valid = (fold - 2) % N_FOLDS + 1
+        rest = sorted(set(range(1, N_FOLDS + 1)) - {fold, valid})
+        return {
+            "train_folds": rest,
+            "valid_folds": [valid],
+            "test_folds": [fold],
+        }
+
+    def place(self, fold: int, system: str, step: str) -> Path:
+        """Return the folder of a step."""
+        return self.folder / f"fold_{fold}" / system / step
+
+    def steps(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+        """Yield each step's recipe, folder and options, in their order."""
+        for fold in self.folds:
+            shared = {
+                "seed": self.seed,
+                "data_folder": self.data_folder,
+                **self.split(fold),
+            }
+            for system, options in self.systems.items():
+                yield from self.system_steps(fold, system, options, shared)
+
+    def system_steps(
+        self, fold: int, system: str, options: Options, shared: Options
+    ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+        """Yield the steps of one system: train, train PIQ, interpret."""
+        classifier = self.place(fold, system, "classifier")
+        training = {**self.training, **options.get("training", {})}
+        yield "train_classifier", classifier, {**shared, **training}
+        given = {**shared, "classifier": classifier}
+        own = list(options.get("compare", ()))
+        if "piq" in options:
+            piq = self.place(fold, system, "piq")
+            yield "train_piq", piq, {**given, **self.piq, **options["piq"]}
+            own.insert(0, {"method": "piq", "piq": str(piq)})
+        for name, condition in self.conditions.items():
+            keys = {**self.interpret, **options.get("interpret", {})}
+            keys |= condition
+            keys["compare"] = [*own, *condition.get("compare", self.compare)]
+            place = self.place(fold, system, name)
+            yield "interpret", place, {**given, **keys}
+
+
+def choose(
+    named: Mapping[str, Options], wanted: Sequence[str] | str
+) -> dict[str, Options]:
+    """Return the systems or conditions that are wanted.
+
+    Arguments
+    ---------
+    named : mapping
+        All of them. (A mapping on the command line adds to that of the YAML
+        file, so that names are the way to leave something out.)
+    wanted : sequence of str or str
+        Names, or `all`.
+
+    Returns
+    -------
+    dict
+        Those, in their order in `named`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that does not exist.
+
+    Example
+    -------
+    >>> choose({"focalnet": {}, "vit": {}}, ["vit"])
+    {'vit': {}}
+    """
+    names = list(named) if wanted == "all" else list(wanted)
+    if not names or not set(names) <= set(named):
+        raise ValueError(
+            f"wanted={wanted} must be 'all' or names of {', '.join(named)}."
+        )
+    return {name: named[name] for name in named if name in names}
+
+
+def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
+    """Read which test folds are wanted.
+
+    Arguments
+    ---------
+    folds : sequence of int or str
+        Numbers from 1 to 5, or `all`.
+
+    Returns
+    -------
+    tuple of int
+        In rising order.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one that does not exist.
+
+    Example
+    -------
+    >>> find_folds("all"), find_folds([5])
+    ((1, 2, 3, 4, 5), (5,))
+    """
+    known = range(1, N_FOLDS + 1)
+    wanted = known if folds == "all" else folds
+    if not wanted or not set(wanted) <= set(known):
+        raise ValueError(
+            f"folds={folds} must be 'all' or numbers from 1 to {N_FOLDS}."
+        )
+    return tuple(fold for fold in known if fold in wanted)
+
+
+def take_step(
+    recipe: str, folder: Path, options: Options, flags: Sequence[str] = ()
+) -> bool:
+    """Run a recipe, unless it was finished with these options.
+
+    Arguments
+    ---------
+    recipe : str
+        Its name.
+    folder : pathlib.Path
+        Its own; `options.json` there says what it was made with.
+    options : mapping
+        Keys of its YAML file.
+    flags : sequence of str
+        SpeechBrain's options.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to do.
+
+    Raises
+    ------
+    DataError
+        If the folder was made with other options.
+    subprocess.CalledProcessError
+        If the recipe fails; it has said why.
+    """
+    record = folder / "options.json"
+    asked = json.loads(json.dumps({"recipe": recipe, **options}, default=str))
+    if record.exists():
+        made = json.loads(record.read_text(encoding="utf-8"))
+        if made != asked:
+            changed = sorted(
+                key
+                for key in {*made, *asked}
+                if made.get(key) != asked.get(key)
+            )
+            raise DataError(
+                f"{folder} was made with another {', '.join(changed)}; remove "
+                "it, or give another experiment_name or seed."
+            )
+        if (folder / "metrics.json").exists():
+            logger.info("%s is there already.", folder)
+            return False
+    write_json(asked, record)
+    run_recipe(recipe, folder, flags, **options)
+    return True
+
+
+def take_steps(plan: Plan) -> int:
+    """Take every step of a plan that was not finished before.
+
+    Arguments
+    ---------
+    plan : Plan
+        All of it.
+
+    Returns
+    -------
+    int
+        How many steps there were to take.
+    """
+    return sum(
+        take_step(recipe, folder, options, plan.flags)
+        for recipe, folder, options in plan.steps()
+    )
+
+
+def places_of(plan: Plan, step: str) -> list[tuple[int, str, Path]]:
+    """Return where a step of every fold and system left its results.
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    step : str
+        `classifier`, or the name of a condition.
+
+    Returns
+    -------
+    list of tuple
+        Test fold, system and folder.
+
+    Example
+    -------
+    >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
+    >>> places_of(plan, "clean")[0][2].as_posix()
+    'out/fold_5/focalnet/clean'
+    """
+    return [
+        (fold, system, plan.place(fold, system, step))
+        for fold in plan.folds
+        for system in plan.systems
+    ]
+
+
+def write_tables(plan: Plan, quantile: float) -> None:
+    """Write the table of every condition, and that of the classifiers.
+
+    Arguments
+    ---------
+    plan : Plan
+        Whose steps were taken.
+    quantile : float
+        Of the tables.
+    """
+    trained = read_clips(places_of(plan, "classifier"), "clips.csv")
+    write_classifiers(trained, plan.folder)
+    for name in plan.conditions:
+        clips = read_clips(places_of(plan, name), "comparison_clips.csv")
+        write_condition(clips, quantile, plan.folder, name)
+
+
+def reproduce(
+    plan: Plan, quantile: float, swept: str | None, mixed: str | None
+) -> None:
+    """Take the steps that are missing, then write tables and figures.
+
+    Arguments
+    ---------
+    plan : Plan
+        All of it.
+    quantile : float
+        Of the tables.
+    swept, mixed : str
+        The conditions of Figure 3 and of Figure 2; None for no figure.
+    """
+    taken = take_steps(plan)
+    logger.info("%d steps were missing; now the tables and figures.", taken)
+    write_tables(plan, quantile)
+    if swept is not None:
+        write_sweep_figure(places_of(plan, swept), plan.folder)
+    if mixed is not None:
+        first = replace(plan, folds=plan.folds[:1])
+        write_mixture_figures(places_of(first, mixed), plan.folder)

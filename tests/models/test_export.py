@@ -1,0 +1,169 @@
+import hashlib
+import re
+import shutil
+
+import pytest
+import torch
+import yaml
+from hyperpyyaml import load_hyperpyyaml
+
+from focalaudio.audio import audio_info, load_wav
+from focalaudio.errors import ModelError
+from focalaudio.models import export, load_model
+from focalaudio.models.bundle import read_bundle
+from focalaudio.models.export import export_run
+
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "decoder.safetensors",
+    "example.png",
+    "example.wav",
+    "example_kept.wav",
+    "hyperparams.yaml",
+    "label_encoder.txt",
+    "model.safetensors",
+}
+
+
+def logits(model, wavs):
+    with torch.no_grad():
+        return model.classifier(model.spectrogram(wavs).log_magnitude).logits
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Skip what is slow and not looked at: the picture, the fresh process."""
+    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
+    monkeypatch.setattr(export, "check_parity", lambda *arguments: None)
+
+
+def test_a_bundle_says_bit_for_bit_what_its_run_says(finished, exported):
+    run, bundle = load_model(finished), load_model(exported)
+    wavs = torch.rand(3, 16000)
+    assert torch.equal(logits(bundle, wavs), logits(run, wavs))
+    assert bundle.labels == run.labels
+
+
+def test_a_bundle_has_these_files_and_no_others(exported):
+    assert {path.name for path in exported.iterdir()} == FILES
+    assert [path.name for path in exported.parent.iterdir()] == ["bundle"]
+
+
+def test_sums_are_those_of_the_files(exported):
+    lines = (exported / "SHA256SUMS").read_text().splitlines()
+    sums = {line[66:]: line[:64] for line in lines}
+    assert set(sums) == FILES - {"SHA256SUMS"}
+    for name, digest in sums.items():
+        content = (exported / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+
+
+def test_hyperpyyaml_makes_the_same_objects_of_the_file(exported):
+    text = (exported / "hyperparams.yaml").read_text()
+    theirs, ours = load_hyperpyyaml(text), read_bundle(exported)
+    theirs["classifier"].load_state_dict(ours.model.classifier.state_dict())
+    theirs["classifier"].eval()
+    theirs["decoder"].load_state_dict(ours.decoder.state_dict())
+    assert type(theirs["decoder"]) is type(ours.decoder)
+    wavs = torch.rand(2, 16000)
+    spectrum = theirs["spectrogram"](wavs)
+    with torch.no_grad():
+        said = theirs["classifier"](spectrum.log_magnitude).logits
+    assert torch.equal(said, logits(ours.model, wavs))
+    assert vars(theirs["reader"]) == vars(ours.model.reader)
+    assert theirs["interpretation"] == ours.interpretation
+    assert theirs["mask_threshold"] == ours.mask_threshold == 0.4
+
+
+def test_the_file_holds_no_path_optimizer_or_seed(exported, dataset, finished):
+    text = (exported / "hyperparams.yaml").read_text()
+    for secret in ("seed", "lr", "folder", str(dataset), str(finished)):
+        assert not re.search(rf"\b{re.escape(secret)}\b", text)
+
+
+def test_the_card_says_what_was_measured(exported):
+    card = (exported / "README.md").read_text()
+    assert "| 0.667 | 0.000 to 1.000 | 3 |" in card
+    for said in ("`siren`", "2402.02754", "test folds 5", "`sounds`", "PIQ"):
+        assert said in card
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["license"] == "apache-2.0"
+
+
+def test_the_example_is_a_clip_that_was_classified_right(exported, dataset):
+    clips = sorted((dataset / "audio").glob("5-*.wav"))
+    assert (
+        f"clip {clips[1].stem} of the test fold"
+        in (exported / "README.md").read_text()
+    )
+    clip = load_wav(clips[1])[:16000]
+    example = load_wav(exported / "example.wav")
+    similarity = torch.nn.functional.cosine_similarity(clip, example, dim=0)
+    assert similarity > 0.999
+    info = audio_info(exported / "example_kept.wav")
+    assert (info.n_frames, info.sample_rate) == (16000, 16000)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_without_its_data_a_run_gets_a_synthesized_example(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    values = yaml.safe_load((run / "hyperparams.yaml").read_text())
+    values["data_folder"] = str(tmp_path / "gone")
+    (run / "hyperparams.yaml").write_text(yaml.safe_dump(values))
+    card = (export_run(run, tmp_path / "out") / "README.md").read_text()
+    assert "synthesized (siren)" in card
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_was_not_evaluated_has_nothing_measured(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "metrics.json").unlink()
+    (run / "clips.csv").unlink()
+    card = (export_run(run, tmp_path / "out") / "README.md").read_text()
+    assert "Nothing was measured" in card
+
+
+def test_a_bundle_that_says_something_else_is_not_left(
+    finished, tmp_path, monkeypatch
+):
+    write = export.write_files
+
+    def write_other(folder, bundle, values):
+        write(
+            folder,
+            bundle,
+            values.replace("logit_scale: 7.0", "logit_scale: 7.5"),
+        )
+
+    monkeypatch.setattr(export, "write_files", write_other)
+    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
+    with pytest.raises(ModelError, match="logits of the bundle differ"):
+        export_run(finished, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_that_cannot_be_read_is_not_left(
+    finished, tmp_path, monkeypatch
+):
+    def write_sums(folder):
+        (folder / "SHA256SUMS").write_text("nonsense")
+
+    monkeypatch.setattr(export, "write_sums", write_sums)
+    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
+    with pytest.raises(ModelError, match="fresh process.*SHA256SUMS has"):
+        export_run(finished, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_is_left_alone(finished, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ModelError, match="not empty; give a new folder"):
+        export_run(finished, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_is_no_run_is_named_and_nothing_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match="hyperparams.yaml is missing"):
+        export_run(tmp_path / "none", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

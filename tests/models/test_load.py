@@ -1,0 +1,144 @@
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from focalaudio.errors import HubError, UnsafeModelError
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.models import load, load_model
+from focalaudio.models.fetching import fetch_bundle, push_bundle
+from focalaudio.models.load import locate, open_source
+
+
+@pytest.fixture
+def asked(monkeypatch, exported):
+    """What a hub that has one model was asked for."""
+    asked = []
+
+    def fetch_bundle(source, savedir, revision, local_files_only):
+        asked.append((source, savedir, revision, local_files_only))
+        if not source.startswith("me/sounds"):
+            raise HubError(f"{source} is not there.")
+        return exported
+
+    monkeypatch.setattr(load, "fetch_bundle", fetch_bundle)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "./me/sounds",
+        "/me/sounds",
+        "../me/sounds",
+        "sounds",
+        "results/classifier_focalnet_nano/1234",
+        "me/sounds/",
+        Path("me/sounds"),
+    ],
+)
+def test_a_path_is_a_path(path, asked):
+    assert locate(path) == Path(path)
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["me/sounds", "me/sounds@v1.0"])
+def test_a_name_is_never_a_folder(name, asked, exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir(parents=True)
+    assert locate(name) == exported
+    assert [source for source, *_ in asked] == [name]
+
+
+def test_home_is_found():
+    assert locate("~/x/y") == Path.home() / "x" / "y"
+
+
+def test_revision_and_cache_are_passed_on(asked, exported):
+    assert locate("me/sounds@abc", "cache", None, True) == exported
+    assert locate("me/sounds", revision="abc") == exported
+    assert asked == [
+        ("me/sounds@abc", "cache", None, True),
+        ("me/sounds", None, "abc", False),
+    ]
+
+
+def test_a_revision_is_given_once_and_for_a_name(asked):
+    with pytest.raises(ValueError, match="revision='def'"):
+        locate("me/sounds@abc", revision="def")
+    with pytest.raises(ValueError, match="revision='def'"):
+        locate("./me/sounds", revision="def")
+    assert asked == []
+
+
+def test_a_folder_of_a_missing_name_is_hinted_at(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other" / "name").mkdir(parents=True)
+    with pytest.raises(HubError, match="For the folder, write ./other/name"):
+        locate("other/name")
+    with pytest.raises(HubError, match="is not there.$"):
+        locate("no/name")
+
+
+def test_what_is_fetched_is_read(asked, exported):
+    model = load_model("me/sounds")
+    assert model.labels == load_model(exported).labels
+
+
+def test_runs_and_bundles_are_told_apart(finished, exported, monkeypatch):
+    monkeypatch.setattr(load, "load_run", lambda folder: "run")
+    monkeypatch.setattr(load, "read_bundle", lambda folder, trust: "bundle")
+    assert open_source(finished).model == "run"
+    assert open_source(exported) == "bundle"
+
+
+def test_opening_writes_nothing(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(path.name for path in exported.iterdir())
+    open_source(exported, savedir=tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in exported.iterdir()) == before
+
+
+@pytest.fixture
+def published(hub, exported, monkeypatch):
+    """The bundle on a hub of this machine, which is everybody's hub now."""
+    push_bundle(exported, "me/sounds", endpoint=hub.url)
+    fetch = partial(fetch_bundle, endpoint=hub.url)
+    monkeypatch.setattr(load, "fetch_bundle", fetch)
+    return hub
+
+
+def test_what_was_published_is_what_is_loaded(published, exported, tmp_path):
+    ours = SoundInterpreter.from_hparams(exported)
+    theirs = SoundInterpreter.from_hparams("me/sounds", savedir=tmp_path)
+    wavs = torch.randn(2, 16000)
+    for method in ("by_design", "piq"):
+        found = theirs.explain_batch(wavs, method=method)
+        expected = ours.explain_batch(wavs, method=method)
+        assert torch.equal(found.logits, expected.logits)
+        assert torch.equal(found.mask, expected.mask)
+
+
+def test_what_was_fetched_once_needs_no_hub(published, tmp_path):
+    SoundInterpreter.from_hparams("me/sounds", savedir=tmp_path)
+    published.requests.clear()
+    model = SoundInterpreter.from_hparams(
+        "me/sounds", savedir=tmp_path, local_files_only=True
+    )
+    assert model.labels == ["siren", "bell", "cricket"]
+    assert published.requests == []
+    with pytest.raises(HubError, match="not in"):
+        SoundInterpreter.from_hparams(
+            "me/others", savedir=tmp_path, local_files_only=True
+        )
+
+
+def test_a_stranger_on_the_hub_is_refused(published, exported, tmp_path):
+    files = {path.name: path.read_bytes() for path in exported.iterdir()}
+    del files["SHA256SUMS"]
+    files["hyperparams.yaml"] += b"x: !apply:os.getcwd []\n"
+    published.add("stranger/sounds", files)
+    with pytest.raises(UnsafeModelError, match="tag '!apply:os.getcwd'"):
+        SoundInterpreter.from_hparams("stranger/sounds", savedir=tmp_path)

@@ -1,0 +1,305 @@
+import os
+import pickle
+
+import pytest
+import torch
+import yaml
+
+from focalaudio.brains.recoverables import WholeCheckpointer
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import encode_labels
+from focalaudio.encoders import build_encoder
+from focalaudio.errors import ModelError, UnsafeModelError
+from focalaudio.models import load_model
+from focalaudio.models.run import (
+    CLASSIFIER_KEYS,
+    PlainLoader,
+    best_checkpoint,
+    read_labels,
+    read_values,
+)
+from focalaudio.spectrogram import Spectrogram
+
+LABELS = ["dog", "rain", "wind, strong"]
+VALUES = {
+    "sample_rate": 8000,
+    "n_fft": 512,
+    "win_length": 40.0,
+    "hop_length": 20.0,
+    "clip_seconds": 0.5,
+    "encoder_name": "focalnet_test",
+    "in_channels": 1,
+    "head": "cosine",
+    "logit_scale": 7.0,
+    "image_size": [32, 48],
+    "select_by": "error",
+}
+# what executes in HyperPyYAML, or in a careless YAML reader
+MALICE = (
+    "!apply:os.mkdir [{canary}]",
+    "!new:pathlib.PosixPath.mkdir [{canary}]",
+    "!name:os.mkdir [{canary}]",
+    "!applyref:os.mkdir [{canary}]",
+    "!module:antigravity",
+    "!include:{canary}",
+    "!!python/object/apply:os.mkdir [{canary}]",
+    "!!python/object/new:os.mkdir [{canary}]",
+    "!!python/name:os.mkdir",
+    "!!python/module:antigravity",
+    "!<tag:yaml.org,2002:python/object/apply:os.mkdir> [{canary}]",
+    "(os.mkdir('{canary}'), 1)",
+    "!tuple (os.mkdir('{canary}'), 1)",
+    "!ref <seed> ** 99999999",
+)
+
+
+def make_classifier(**kwargs):
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    kwargs = {"head": "cosine", "scale": 7.0, "image_size": (32, 48)} | kwargs
+    return SoundClassifier(encoder, 3, **kwargs)
+
+
+def write_run(folder, classifier, meta=None, text="", **values):
+    """Write what a training run leaves of a classifier."""
+    saver = WholeCheckpointer(folder / "save", {"classifier": classifier})
+    checkpoint = saver.save_checkpoint(meta or {"error": 0.5})
+    encode_labels(LABELS).save(str(folder / "save" / "label_encoder.txt"))
+    text = yaml.safe_dump(VALUES | values) + text
+    (folder / "hyperparams.yaml").write_text(text, encoding="utf-8")
+    return checkpoint.path / "classifier.ckpt"
+
+
+@pytest.fixture
+def classifier():
+    torch.manual_seed(1)
+    return make_classifier()
+
+
+@pytest.fixture
+def run(tmp_path, classifier):
+    write_run(tmp_path, classifier)
+    return tmp_path
+
+
+def logits(classifier):
+    torch.manual_seed(2)
+    with torch.no_grad():
+        return classifier.eval()(torch.rand(2, 26, 257)).logits
+
+
+def test_loaded_model_says_what_the_run_said(run, classifier):
+    model = load_model(run)
+    assert torch.equal(logits(model.classifier), logits(classifier))
+    assert not model.classifier.training
+    assert model.labels == tuple(LABELS)
+
+
+def test_a_clip_is_read_and_analyzed_as_in_training(run):
+    model = load_model(str(run))
+    own = Spectrogram(8000, 512, 40.0, 20.0)
+    wavs = torch.rand(1, 4000)
+    loaded = model.spectrogram(wavs).log_magnitude
+    assert torch.equal(loaded, own(wavs).log_magnitude)
+    assert (model.reader.sample_rate, model.reader.clip_seconds) == (8000, 0.5)
+
+
+def test_whole_clips_and_the_own_image_size_are_none(tmp_path):
+    own = make_classifier(image_size=None)
+    write_run(tmp_path, own, clip_seconds=None, image_size=None)
+    model = load_model(tmp_path)
+    assert model.reader.clip_seconds is None
+    assert model.classifier.image_size == own.image_size
+
+
+def test_numbers_are_those_that_hyperpyyaml_reads(tmp_path, classifier):
+    text = yaml.safe_dump(
+        {k: v for k, v in VALUES.items() if k != "logit_scale"}
+    )
+    write_run(tmp_path, classifier)
+    (tmp_path / "hyperparams.yaml").write_text(text + "logit_scale: 7e0\n")
+    assert torch.equal(
+        logits(load_model(tmp_path).classifier), logits(classifier)
+    )
+
+
+@pytest.mark.parametrize("select_by", ["error", "loss"])
+def test_the_best_checkpoint_is_loaded(tmp_path, select_by):
+    made = {}
+    for name, error, loss in (
+        ("x", 0.5, 1.0),
+        ("y", 0.1, 3.0),
+        ("z", 0.5, 2.0),
+    ):
+        made[name] = make_classifier()
+        meta = {"error": error, "loss": loss}
+        write_run(tmp_path, made[name], meta, select_by=select_by)
+    best = made["y" if select_by == "error" else "x"]
+    assert torch.equal(logits(load_model(tmp_path).classifier), logits(best))
+
+
+@pytest.mark.parametrize("malice", MALICE)
+def test_reading_executes_nothing(tmp_path, classifier, malice):
+    canary = tmp_path / "canary"
+    text = f"seed: 9\nevil: {malice.format(canary=canary)}\n"
+    write_run(tmp_path, classifier, text=text)
+    assert load_model(tmp_path).labels == tuple(LABELS)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("malice", MALICE[:8])
+def test_no_key_that_is_needed_can_execute(tmp_path, classifier, malice):
+    canary = tmp_path / "canary"
+    write_run(tmp_path, classifier)
+    text = yaml.safe_dump({k: v for k, v in VALUES.items() if k != "head"})
+    text += f"head: {malice.format(canary=canary)}\n"
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    with pytest.raises(ModelError, match="describes no classifier: head=None"):
+        load_model(tmp_path)
+    assert not canary.exists()
+
+
+def test_reading_leaves_the_safe_loader_safe():
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load("a: !apply:os.getcwd []")
+    assert yaml.load("a: !x [b]", Loader=PlainLoader) == {"a": None}
+
+
+class Call:
+    """Pickled, it is a call."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_weights_that_are_code_are_refused(tmp_path, classifier):
+    weights = write_run(tmp_path, classifier)
+    weights.write_bytes(pickle.dumps(Call(str(tmp_path / "canary"))))
+    with pytest.raises(UnsafeModelError, match="asks for code to be run"):
+        load_model(tmp_path)
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(
+    "missing", ["hyperparams.yaml", "save", "save/label_encoder.txt"]
+)
+def test_what_is_missing_is_named(run, missing):
+    (run / missing).rename(run / "elsewhere")
+    with pytest.raises(
+        FileNotFoundError, match=f"{run}/{missing}.* is missing"
+    ):
+        load_model(run)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none.*missing"):
+        load_model("none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_checkpoints_is_not_a_model(run):
+    for path in run.glob("save/CKPT+*"):
+        path.rename(path.with_name("." + path.name))
+    with pytest.raises(
+        FileNotFoundError, match="no CKPT.*'error'; train first"
+    ):
+        load_model(run)
+    with pytest.raises(FileNotFoundError, match="no CKPT.*'loss'; train first"):
+        best_checkpoint(run / "save", min_key="loss")
+
+
+def test_weights_that_are_missing_are_named(run):
+    weights = next(run.glob("save/*/classifier.ckpt"))
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match="classifier.ckpt is missing"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("key", CLASSIFIER_KEYS)
+def test_a_key_that_is_missing_is_named(run, key):
+    values = {k: v for k, v in VALUES.items() if k != key}
+    (run / "hyperparams.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ModelError, match=f"hyperparams.yaml has no {key};"):
+        load_model(run)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"encoder_name": "focalnet_tset"}, "Did you mean 'focalnet_test'"),
+        ({"encoder_name": None}, "describes no classifier"),
+        ({"head": "square"}, "must be 'cosine' or 'linear'"),
+        ({"hop_length": 300}, "at least two hops"),
+        ({"sample_rate": "fast"}, "describes no classifier"),
+        ({"image_size": 5}, "describes no classifier"),
+        ({"clip_seconds": -1}, "clip_seconds=-1 must be positive"),
+        ({"head": "linear"}, "does not fit"),
+        ({"in_channels": 3}, "does not fit"),
+        ({"encoder_name": "vit_test"}, "does not fit"),
+    ],
+)
+def test_values_that_do_not_fit_are_an_error(
+    tmp_path, classifier, values, said
+):
+    write_run(tmp_path, classifier, **values)
+    with pytest.raises(ModelError, match=said) as error:
+        load_model(tmp_path)
+    assert "hyperparams.yaml" in str(error.value)
+
+
+def test_labels_that_do_not_fit_the_head_are_an_error(run):
+    encode_labels(["dog", "rain"]).save(str(run / "save/label_encoder.txt"))
+    with pytest.raises(ModelError, match=r"does not fit .*label_encoder.txt"):
+        load_model(run)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "just words", "- a\n- b", "a: [1", "a: {b: c", "\0", "a: b: c"),
+        "a: " + "[" * 5000 + "]" * 5000,
+        "a: " + "9" * 5000,
+        "a: 2001-99-99",
+        "# " + "x" * (1 << 20),
+    ],
+)
+def test_a_yaml_that_is_none_is_an_error(tmp_path, text):
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    with pytest.raises(ModelError, match=r"hyperparams.yaml"):
+        read_values(tmp_path / "hyperparams.yaml", CLASSIFIER_KEYS)
+
+
+def test_bytes_that_are_no_text_are_an_error(tmp_path):
+    (tmp_path / "hyperparams.yaml").write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(ModelError, match=r"hyperparams.yaml is not"):
+        read_values(tmp_path / "hyperparams.yaml", CLASSIFIER_KEYS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dog\n", "'dog' => one\n", "__import__('os') => 0\n", "'dog' => 1\n"],
+)
+def test_labels_that_cannot_be_read_are_an_error(tmp_path, text):
+    (tmp_path / "label_encoder.txt").write_text(text)
+    with pytest.raises(ModelError, match=r"label_encoder.txt must have lines"):
+        read_labels(tmp_path / "label_encoder.txt")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_an_error(tmp_path, classifier, value):
+    with torch.no_grad():
+        next(classifier.parameters()).view(-1)[3] = value
+    write_run(tmp_path, classifier)
+    with pytest.raises(ModelError, match="holds NaN or infinity in encoder"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_weights_that_are_cut_off_are_an_error(tmp_path, classifier, size):
+    weights = write_run(tmp_path, classifier)
+    weights.write_bytes(weights.read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"classifier.ckpt .* damaged"):
+        load_model(tmp_path)

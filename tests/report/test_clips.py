@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from focalaudio.audio import audio_info, load_wav
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import build_encoder
+from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.report import clips
+from focalaudio.report.clips import InterpretationExporter
+from focalaudio.spectrogram import Spectrogram
+
+STEP = 2**-15  # of a 16-bit file
+PARTS = ("input", "kept", "removed")
+
+
+@pytest.fixture(scope="module")
+def interpretation():
+    """Three clips of 4000, 3000 and 3500 samples, the last one silent."""
+    torch.manual_seed(0)
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    classifier = SoundClassifier(encoder, 2, "linear", image_size=(32, 32))
+    wavs = 2 * torch.rand(3, 4000) - 1
+    wavs[1, 3000:] = 0
+    wavs[2] = 0
+    lens = torch.tensor([1.0, 0.75, 0.875])
+    return ByDesignInterpreter(classifier, Spectrogram(), 0.7)(wavs, lens)
+
+
+def make_exporter(folder, **kwargs):
+    return InterpretationExporter(
+        folder, Spectrogram(), ["dog", "rain"], **kwargs
+    )
+
+
+@pytest.fixture
+def exported(interpretation, tmp_path, monkeypatch):
+    """A folder written without its pictures, which are slow."""
+    monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
+    exporter = make_exporter(tmp_path / "new")
+    exporter(interpretation, ["a", "b", "c"], ["dog", "rain", "dog"])
+    return tmp_path / "new"
+
+
+def test_three_sounds_and_a_picture_for_each_clip(interpretation, tmp_path):
+    make_exporter(tmp_path, max_clips=1)(interpretation, ["a"], ["dog"])
+    names = [*(f"a_{part}.wav" for part in PARTS), "a.png"]
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sounds_are_as_long_as_the_clip_at_its_rate(exported):
+    for clip, samples in {"a": 4000, "b": 3000, "c": 3500}.items():
+        for part in PARTS:
+            info = audio_info(exported / f"{clip}_{part}.wav")
+            assert (info.n_frames, info.sample_rate) == (samples, 16000)
+
+
+def test_kept_and_removed_add_up_to_the_input(exported):
+    for clip in "abc":
+        whole, kept, removed = (
+            load_wav(exported / f"{clip}_{part}.wav", 16000) for part in PARTS
+        )
+        torch.testing.assert_close(kept + removed, whole, atol=2 * STEP, rtol=0)
+
+
+def test_one_gain_for_all_three(exported, interpretation):
+    kept = load_wav(exported / "a_kept.wav", 16000)
+    removed = load_wav(exported / "a_removed.wav", 16000)
+    gain = (kept @ interpretation.wavs[0]) / interpretation.wavs[0].norm() ** 2
+    for part, wav in (
+        (kept, interpretation.wavs[0]),
+        (removed, interpretation.removed_wavs[0]),
+    ):
+        torch.testing.assert_close(part, gain * wav, atol=2 * STEP, rtol=0)
+    assert all(part.abs().max() <= 1 for part in (kept, removed))
+
+
+def test_nothing_is_made_before_the_first_clip(tmp_path):
+    make_exporter(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("max_clips", "written"), [(0, ""), (2, "ab")])
+def test_writing_stops_after_so_many_clips(
+    interpretation, tmp_path, monkeypatch, max_clips, written
+):
+    monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
+    exporter = make_exporter(tmp_path, max_clips=max_clips)
+    for _ in range(2):
+        exporter(interpretation, ["a", "b", "c"], ["dog", "rain", "dog"])
+    assert {path.name[0] for path in tmp_path.iterdir()} == set(written)
+    assert exporter.written == list(written)
+
+
+def test_only_the_main_process_writes(interpretation, tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "if_main_process", lambda: False)
+    make_exporter(tmp_path)(interpretation, ["a"], ["dog"])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,146 @@
+"""Laws of a reproduction: every step once, with the options it names."""
+
+import json
+
+import pytest
+
+from focalaudio.errors import DataError
+from focalaudio.reproduction import plan as reproduction
+from focalaudio.reproduction.plan import (
+    Plan,
+    choose,
+    find_folds,
+    take_step,
+    take_steps,
+)
+
+SYSTEMS = {
+    "plain": {"training": {"lr": 0.1}},
+    "rich": {"piq": {}, "compare": [{"stages": [0]}]},
+}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return Plan(
+        "ESC-10",
+        tmp_path,
+        (5, 1),
+        7,
+        SYSTEMS,
+        {"clean": {}, "noise": {"condition": "noise", "snr": 6.0}},
+        training={"lr": 0.2, "number_of_epochs": 3},
+        compare=[{"method": "random"}],
+    )
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Recipes that only leave their metrics; what was asked of each."""
+    runs = []
+
+    def run(recipe, folder, flags, **options):
+        runs.append((recipe, folder, options))
+        (folder / "metrics.json").write_text("{}")
+
+    monkeypatch.setattr(reproduction, "run_recipe", run)
+    return runs
+
+
+def test_every_system_is_trained_before_it_is_interpreted(plan, runs):
+    assert take_steps(plan) == len(runs) == 2 * (1 + 2 + 2 + 2)
+    assert [recipe for recipe, _, _ in runs[:7]] == [
+        "train_classifier",
+        "interpret",
+        "interpret",
+        "train_classifier",
+        "train_piq",
+        "interpret",
+        "interpret",
+    ]
+    for recipe, folder, options in runs:
+        if recipe != "train_classifier":
+            assert options["classifier"] == folder.parent / "classifier"
+
+
+def test_what_a_system_says_goes_before_what_all_say(plan, runs):
+    take_steps(plan)
+    rates = [o["lr"] for r, _, o in runs if r == "train_classifier"]
+    assert rates == [0.1, 0.2] * 2
+    epochs = {
+        o["number_of_epochs"] for r, _, o in runs if r == "train_classifier"
+    }
+    assert epochs == {3}
+
+
+def test_piq_stands_beside_the_others_where_it_was_trained(plan, runs):
+    take_steps(plan)
+    methods = [
+        [other.get("method", "stages") for other in options["compare"]]
+        for recipe, _, options in runs
+        if recipe == "interpret"
+    ]
+    assert methods[0] == ["random"]
+    assert methods[2] == ["piq", "stages", "random"]
+
+
+@pytest.mark.parametrize("fold", range(1, 6))
+def test_every_fold_has_one_use(plan, fold):
+    split = plan.split(fold)
+    used = [each for folds in split.values() for each in folds]
+    assert sorted(used) == [1, 2, 3, 4, 5]
+    assert split["test_folds"] == [fold]
+    assert len(split["train_folds"]) == 3
+
+
+def test_the_papers_split_is_that_of_fold_five(plan):
+    assert plan.split(5)["train_folds"] == [1, 2, 3]
+    assert plan.split(5)["valid_folds"] == [4]
+
+
+def test_a_stopped_reproduction_goes_on_where_it_stopped(
+    plan, runs, monkeypatch
+):
+    finish = reproduction.run_recipe
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    steps = iter([finish, finish, stop])
+    monkeypatch.setattr(
+        reproduction, "run_recipe", lambda *a, **o: next(steps)(*a, **o)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        take_steps(plan)
+    monkeypatch.setattr(reproduction, "run_recipe", finish)
+    assert take_steps(plan) == 14 - 2
+    assert take_steps(plan) == 0
+
+
+def test_other_options_are_an_error_not_a_mixture(tmp_path, runs):
+    take_step("interpret", tmp_path, {"quantile": 0.9})
+    with pytest.raises(DataError, match="another quantile"):
+        take_step("interpret", tmp_path, {"quantile": 0.5})
+    made = json.loads((tmp_path / "options.json").read_text())
+    assert made == {"recipe": "interpret", "quantile": 0.9}
+
+
+@pytest.mark.parametrize("folds", [[], [0], [6], "some"])
+def test_folds_that_do_not_exist_are_an_error(folds):
+    with pytest.raises(ValueError, match="folds="):
+        find_folds(folds)
+
+
+def test_all_folds_are_five():
+    assert find_folds("all") == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("wanted", [[], ["none"], "some"])
+def test_names_that_do_not_exist_are_an_error(wanted):
+    with pytest.raises(ValueError, match="wanted="):
+        choose(SYSTEMS, wanted)
+
+
+def test_what_is_wanted_keeps_its_order():
+    assert list(choose(SYSTEMS, ["rich", "plain"])) == ["plain", "rich"]
+    assert choose(SYSTEMS, "all") == SYSTEMS

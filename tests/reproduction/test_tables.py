@@ -1,0 +1,99 @@
+"""Laws of pooling: every clip once, whatever fold and system it is from."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from focalaudio.report.tables import write_csv
+from focalaudio.reproduction.tables import (
+    pool,
+    read_clips,
+    read_sweep,
+    write_classifiers,
+    write_condition,
+)
+
+QUANTILES = (0.5, 0.9)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Two folds of two systems; fold 2 has more clips than fold 1."""
+    places = []
+    for fold, n_clips in ((1, 2), (2, 6)):
+        for system in ("one", "two"):
+            folder = tmp_path / f"{fold}" / system
+            rows = [
+                {
+                    "interpreter": f"stage_3, quantile {quantile}",
+                    "quantile": quantile,
+                    "clip_id": f"{fold}-{number}",
+                    "fidelity": float(fold == 2) * (quantile == 0.5),
+                    "auc": None,
+                }
+                for number in range(n_clips)
+                for quantile in QUANTILES
+            ]
+            rows += [
+                {
+                    "interpreter": "ideal",
+                    "quantile": None,
+                    "clip_id": f"{fold}-{number}",
+                    "fidelity": None,
+                    "auc": 1.0,
+                }
+                for number in range(n_clips)
+            ]
+            write_csv(rows, folder / "clips.csv")
+            places.append((fold, system, folder))
+    return read_clips(places, "clips.csv")
+
+
+def test_clips_count_alike_and_folds_count_alike(clips):
+    found = pool(clips)["one", "stage_3, quantile 0.5"]
+    assert found["clips"]["fidelity"]["mean"] == 6 / 8
+    assert found["clips"]["fidelity"]["n"] == 8
+    assert found["folds"]["fidelity"]["mean"] == 0.5
+    assert found["folds"]["fidelity"]["n"] == 2
+
+
+def test_columns_that_were_never_measured_are_left_out(clips):
+    pooled = pool(clips)
+    assert "auc" not in pooled["one", "stage_3, quantile 0.5"]["clips"]
+    assert list(pooled["two", "ideal"]["clips"]) == ["auc"]
+
+
+def test_the_table_has_one_quantile_and_what_has_none(clips, tmp_path):
+    write_condition(clips, 0.9, tmp_path, "clean")
+    table = pd.read_csv(tmp_path / "clean.csv")
+    assert table["interpreter"].tolist() == ["stage_3", "ideal"] * 2
+    assert table["n_clips"].tolist() == [8] * 4
+    assert table["fidelity"].iloc[0] == 0
+    values = json.loads((tmp_path / "clean.json").read_text())
+    assert values["one: stage_3"]["clips"]["fidelity"]["mean"] == 0
+    text = (tmp_path / "clean.md").read_text()
+    assert "| two: ideal | 8 | - | 1.000 |" in text
+
+
+def test_a_sweep_has_every_quantile_of_what_was_swept(clips):
+    rows = read_sweep(clips)
+    assert [(row["interpreter"], row["quantile"]) for row in rows] == [
+        (f"{system}: stage_3", quantile)
+        for system in ("one", "two")
+        for quantile in QUANTILES
+    ]
+    assert rows[0]["fidelity"] == 6 / 8
+    assert rows[0]["fidelity_low"] <= 6 / 8 <= rows[0]["fidelity_high"]
+
+
+def test_classifiers_are_right_as_often_as_their_clips(tmp_path):
+    rows = [
+        {"fold": 1, "system": "one", "correct": c, "probability": 0.75}
+        for c in (1.0, 1.0, 1.0, 0.0)
+    ]
+    write_classifiers(pd.DataFrame(rows), tmp_path)
+    found = json.loads((tmp_path / "classifiers.json").read_text())["one"]
+    assert found["accuracy"]["mean"] == 0.75
+    assert found["calibration_error"] == pytest.approx(0, abs=1e-6)
+    assert "| one | 4 | 0.750 [" in (tmp_path / "classifiers.md").read_text()
