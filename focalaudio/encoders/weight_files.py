@@ -7,6 +7,7 @@ one that is merely damaged.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 import pickletools
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from focalaudio.errors import ModelError, UnsafeModelError
 
@@ -140,3 +142,32 @@ def _is_code(name: str) -> bool:
     """`module name`, and not what tensors are made of; no prose either."""
     is_name = re.fullmatch(r"[\w.]+ [\w.]+", name)
     return bool(is_name) and not TENSOR_GLOBALS.fullmatch(name)
+
+
+def digest_weights(module: nn.Module) -> str:
+    """Return a digest of all weights of a module.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+
+    Example
+    -------
+    >>> module = nn.Linear(2, 3)
+    >>> before = digest_weights(module)
+    >>> _ = nn.init.zeros_(module.weight)
+    >>> before == digest_weights(module)
+    False
+    """
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        flat = value.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from focalaudio.files import replace_file
 from focalaudio.report.timeline import COLUMNS
@@ -203,35 +203,6 @@ class StreamParts:
                 return False
             os.truncate(path, size)
         return True
-
-
-def digest_weights(module: nn.Module) -> str:
-    """Return a digest of all weights of a module.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
-
-    Example
-    -------
-    >>> module = nn.Linear(2, 3)
-    >>> before = digest_weights(module)
-    >>> _ = nn.init.zeros_(module.weight)
-    >>> before == digest_weights(module)
-    False
-    """
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        flat = value.detach().cpu().contiguous().flatten()
-        digest.update(flat.view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _to_bytes(wav: Tensor) -> bytes:

@@ -30,12 +30,12 @@ from focalaudio.audio import (
     wav_writer,
 )
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
 from focalaudio.files import replace_file
 from focalaudio.inference.stream_parts import (
     StreamParts,
     StreamState,
-    digest_weights,
 )
 from focalaudio.interpreters import Interpreter
 from focalaudio.recordings import count_samples, iter_windows

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from focalaudio.encoders.weight_files import read_state_dict
+from focalaudio.encoders.weight_files import digest_weights, read_state_dict
 from focalaudio.errors import ModelError, UnsafeModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's, on such files
@@ -188,3 +188,13 @@ def test_folders_and_other_files_are_refused(tmp_path):
     for name in ("a.pkl", "folder.pt"):
         with pytest.raises(ModelError, match=r"must be a file: \.safetensors"):
             read_state_dict(tmp_path / name)
+
+
+def test_weights_are_told_apart_by_value_name_and_shape():
+    module = nn.Linear(2, 3)
+    digests = {digest_weights(module)}
+    nn.init.zeros_(module.weight)
+    digests |= {digest_weights(nn.Sequential(module)), digest_weights(module)}
+    module.weight = nn.Parameter(torch.zeros(2, 3))
+    digests |= {digest_weights(module), digest_weights(nn.BatchNorm1d(2))}
+    assert len(digests) == 5

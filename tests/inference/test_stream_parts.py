@@ -4,12 +4,10 @@ import json
 
 import pytest
 import torch
-from torch import nn
 
 from focalaudio.inference.stream_parts import (
     HEADER,
     StreamParts,
-    digest_weights,
 )
 
 SETTINGS = {"n_window": 4}
@@ -88,13 +86,3 @@ def test_removing_leaves_what_others_put_there(parts):
 def test_removing_leaves_no_folder(parts):
     parts.remove()
     assert not parts.folder.exists()
-
-
-def test_weights_are_told_apart_by_value_name_and_shape():
-    module = nn.Linear(2, 3)
-    digests = {digest_weights(module)}
-    nn.init.zeros_(module.weight)
-    digests |= {digest_weights(nn.Sequential(module)), digest_weights(module)}
-    module.weight = nn.Parameter(torch.zeros(2, 3))
-    digests |= {digest_weights(module), digest_weights(nn.BatchNorm1d(2))}
-    assert len(digests) == 5
