@@ -52,7 +52,7 @@ from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.weight_files import read_state_dict
-from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.functional import (
     correct,
@@ -145,7 +145,7 @@ class SameMetricsBrain(InterpreterBrain):
     ) -> dict[str, Tensor]:
         """Classify the kept parts only."""
         logits = interpretation.logits
-        kept = self.interpreter.judge_kept(interpretation)
+        kept = self.interpreter.classify_kept(interpretation)
         whole = predicted_probability(logits, logits)
         part = predicted_probability(kept, logits)
         return {
@@ -241,7 +241,9 @@ def build_ours(
         theirs.win_length,
         theirs.hop_length,
     )
-    interpreter = ByDesignInterpreter(classifier, spectrogram, theirs.quantile)
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, quantile=theirs.quantile
+    )
     hparams = {
         "interpreter": interpreter,
         "compared": [],

@@ -28,7 +28,7 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.inference.streaming import explain_stream
-from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.spectrogram import Spectrogram
 
 MB = 1e6  # bytes
@@ -58,7 +58,7 @@ def interpret(
     """Interpret a recording; return seconds and peak memory in bytes."""
     torch.manual_seed(0)
     classifier = SoundClassifier(build_encoder(encoder_name), N_CLASSES)
-    interpreter = ByDesignInterpreter(classifier, Spectrogram())
+    interpreter = ThresholdInterpreter(classifier, Spectrogram())
     labels = [f"class {index}" for index in range(N_CLASSES)]
     start = time.perf_counter()
     explain_stream(

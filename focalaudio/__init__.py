@@ -39,12 +39,12 @@ from typing import Any
 from focalaudio.version import __version__
 
 _HOMES = {
-    "ByDesignInterpreter": "focalaudio.interpreters",
     "Interpretation": "focalaudio.interpreters",
     "PIQInterpreter": "focalaudio.interpreters",
     "SoundClassifier": "focalaudio.classifier",
     "SoundInterpreter": "focalaudio.inference.interpreter",
     "Spectrogram": "focalaudio.spectrogram",
+    "ThresholdInterpreter": "focalaudio.interpreters",
     "build_encoder": "focalaudio.encoders",
     "list_encoders": "focalaudio.encoders",
 }

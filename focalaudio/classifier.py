@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from speechbrain.lobes.models.ECAPA_TDNN import Classifier as CosineClassifier
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.spectrogram import group_by_length
 
 EPS_NORM = 1e-12  # protects the division by the norm of a zero embedding
@@ -75,7 +76,7 @@ class LinearHead(nn.Linear):
     Example
     -------
     >>> head, cells = LinearHead(8, 3), torch.rand(2, 5, 8)
-    >>> evidence = head.weigh(cells)
+    >>> evidence = head.cell_logits(cells)
     >>> torch.allclose(evidence.mean(1), head(cells.mean(1)), atol=1e-6)
     True
     """
@@ -83,8 +84,8 @@ class LinearHead(nn.Linear):
     def __init__(self, n_features: int, n_classes: int) -> None:
         super().__init__(n_features, n_classes)
 
-    def weigh(self, cells: Tensor) -> Tensor:
-        """Map `[batch, cells, n_features]` to evidence `[..., n_classes]`."""
+    def cell_logits(self, cells: Tensor) -> Tensor:
+        """Map `[batch, cells, n_features]` to logits `[..., n_classes]`."""
         return self(cells)
 
 
@@ -122,8 +123,8 @@ class CosineHead(nn.Module):
         """Map `[batch, n_features]` to logits `[batch, n_classes]`."""
         return self.scale * self.cosine(embeddings.unsqueeze(1)).squeeze(1)
 
-    def weigh(self, cells: Tensor) -> Tensor:
-        """Map `[batch, cells, n_features]` to evidence `[..., n_classes]`.
+    def cell_logits(self, cells: Tensor) -> Tensor:
+        """Map `[batch, cells, n_features]` to logits `[..., n_classes]`.
 
         Its mean over cells is the logit (in evaluation mode): the head is
         affine up to the division by the norm of the pooled vector, which is
@@ -138,6 +139,7 @@ class CosineHead(nn.Module):
         return self.scale * projected @ directions.T / norm.clamp(min=EPS_NORM)
 
 
+@remember_arguments
 class SoundClassifier(nn.Module):
     """An image encoder and a head that read log-magnitudes.
 
@@ -232,11 +234,14 @@ class SoundClassifier(nn.Module):
             )
         return image.expand(-1, self.encoder.in_channels, -1, -1)
 
-    def weigh_cells(self, output: ClassifierOutput) -> Tensor:
-        """Say how much each cell of the feature map speaks for each class.
+    def cell_logits(self, output: ClassifierOutput) -> Tensor:
+        """Say what each cell of the feature map adds to each class's logit.
 
         The mean over cells is the logit, exactly, for encoders that pool
-        their feature map; a ViT pools its CLS token too. In evaluation mode.
+        their feature map (a ViT pools its CLS token too), so this explains by
+        design: nothing is estimated, no gradient is taken. With a linear head
+        these are class activation maps (CAM, arXiv 1512.04150). In evaluation
+        mode.
 
         Arguments
         ---------
@@ -249,54 +254,8 @@ class SoundClassifier(nn.Module):
             `[batch, n_classes, rows, cols]`, any sign.
         """
         cells = output.features.flatten(2).transpose(1, 2)
-        evidence = self.head.weigh(cells).transpose(1, 2)
+        evidence = self.head.cell_logits(cells).transpose(1, 2)
         return evidence.unflatten(2, output.features.shape[2:])
-
-    def class_evidence(
-        self, output: ClassifierOutput, class_ids: Tensor
-    ) -> Tensor:
-        """Split each clip's logit of a class over the cells that it comes from.
-
-        The sum over cells is the logit (see `weigh_cells` for when), so this
-        explains by design: nothing is estimated, no gradient is taken.
-
-        Arguments
-        ---------
-        output : ClassifierOutput
-            Of this classifier.
-        class_ids : torch.Tensor
-            `[batch]`, int64.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, rows, cols]`, any sign.
-        """
-        evidence = self.weigh_cells(output)
-        own = evidence[torch.arange(len(class_ids)), class_ids]
-        return own / own[0].numel()
-
-    def class_probability(
-        self, output: ClassifierOutput, class_ids: Tensor
-    ) -> Tensor:
-        """Return what each cell alone would make of a class: its probability.
-
-        The softmax over classes of each cell's evidence. Unlike the evidence
-        it compares with the other classes, so that nothing changes when the
-        same is added to the logits of all.
-
-        Arguments
-        ---------
-        output, class_ids
-            As in `class_evidence`.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, rows, cols]`, 0 to 1.
-        """
-        shares = self.weigh_cells(output).float().softmax(1)
-        return shares[torch.arange(len(class_ids)), class_ids]
 
     def forward(
         self, log_magnitude: Tensor, n_frames: Tensor | None = None

@@ -1,7 +1,7 @@
 """`known parts of a mixture -> loss on each cell`: teach evidence its place.
 
 The evidence of a class in a cell of the last feature map is part of the logit
-by design (see `SoundClassifier.weigh_cells`). Trained on whole clips alone, a
+by design (see `SoundClassifier.cell_logits`). Trained on whole clips alone, a
 cell may vote for what it does not hold. Mixtures made while training say what
 each cell holds, with no label but the clips' own: the part that is louder
 there. Between-class mixing (arXiv 1711.10282) taught where, not only how much.
@@ -66,7 +66,7 @@ def evidence_loss(
     Arguments
     ---------
     evidence : torch.Tensor
-        `[batch, n_classes, rows, cols]`, of `SoundClassifier.weigh_cells`.
+        `[batch, n_classes, rows, cols]`, of `SoundClassifier.cell_logits`.
     magnitude : torch.Tensor
         `[batch, time, freq]`, of the mixture, non-negative, log scale.
     dominant : torch.Tensor

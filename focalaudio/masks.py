@@ -14,6 +14,7 @@ from torch import Tensor
 # A map whose range is below this share of its largest value is constant but
 # for rounding, and points nowhere.
 CONSTANT_RANGE = 1e-6
+QUANTILE = 0.9  # of the evaluation in arXiv 2402.02754
 
 
 def quantile_mask(
@@ -22,12 +23,13 @@ def quantile_mask(
     """Keep the cells of each clip that reach a quantile of its saliency.
 
     Activation map thresholding (arXiv 2402.02754). A constant map, as silence
-    gives, keeps nothing: every cell would reach the quantile otherwise.
+    gives, keeps nothing: every cell would reach the quantile otherwise. Nor
+    does a cell without any saliency, where that is the quantile of most.
 
     Arguments
     ---------
     saliency : torch.Tensor
-        `[batch, time, freq]`, any scale.
+        `[batch, time, freq]`, non-negative, any scale.
     quantile : float
         Fraction of cells to drop, 0 to 1.
     n_frames : torch.Tensor
@@ -52,7 +54,8 @@ def quantile_mask(
     check_quantile(quantile)
     mask = torch.zeros_like(saliency, dtype=torch.bool)
     for row, own in telling_clips(saliency, n_frames):
-        mask[row, : len(own)] = own >= threshold_at(own, quantile)
+        kept = own >= threshold_at(own, quantile)
+        mask[row, : len(own)] = kept & (own > 0) if quantile > 0 else kept
     return mask
 
 
@@ -91,9 +94,8 @@ def soft_mask(
     mask = torch.zeros_like(saliency)
     for row, own in telling_clips(saliency, n_frames):
         threshold = threshold_at(own, quantile)
-        mask[row, : len(own)] = torch.where(
-            own >= threshold, 1.0, own / threshold
-        )
+        opened = torch.where(own >= threshold, 1.0, own / threshold)
+        mask[row, : len(own)] = opened * (own > 0) if quantile > 0 else opened
     return mask
 
 

@@ -14,6 +14,8 @@ import torch
 from speechbrain.processing.features import ISTFT, STFT, spectral_magnitude
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -48,6 +50,7 @@ class Spectrum:
         return torch.atan2(self.stft[..., 1], self.stft[..., 0])
 
 
+@remember_arguments
 class Spectrogram(nn.Module):
     """Analysis of waveforms, and the synthesis that undoes it exactly.
 

@@ -13,11 +13,14 @@ from torch import nn
 
 from focalaudio.brains.recoverables import WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
-from focalaudio.data.pipelines import encode_labels
+from focalaudio.data.pipelines import ClipReader, encode_labels
 from focalaudio.data.synthetic import write_dataset
 from focalaudio.encoders import build_encoder
+from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.interpreters.piq import build_decoder
+from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.export import export_run
+from focalaudio.models.run import save_decoder, save_model
 from focalaudio.spectrogram import Spectrogram
 
 # Hypothesis asks every loaded module for its file. SpeechBrain's placeholders
@@ -94,30 +97,16 @@ CLASSES = ["siren", "bell", "cricket"]
 RUN = {
     "seed": 7,
     "lr": 0.01,
-    "sample_rate": 16000,
-    "n_fft": 1024,
-    "win_length": 23.2199,
-    "hop_length": 11.6099,
     "clip_seconds": 1.0,
     "encoder_name": "focalnet_test",
-    "in_channels": 1,
-    "head": "cosine",
-    "logit_scale": 7.0,
-    "image_size": [32, 48],
     "select_by": "error",
     "train_folds": [1, 2, 3],
     "valid_folds": [4],
     "test_folds": [5],
     "number_of_epochs": 3,
 }
-PIQ = {
-    "decoder_name": "light",
-    "decoder_options": {"width": 16, "n_doublings": 1},
-    "n_codes": 12,
-    "n_shared": 0,
-    "mask_threshold": 0.4,
-    "select_by": "score",
-}
+PIQ = {"select_by": "score"}
+DECODER = {"width": 16, "n_doublings": 1}
 
 
 def spread(module):
@@ -128,14 +117,30 @@ def spread(module):
     return module
 
 
-def write_run(folder, modules, values, meta, labels=None):
+def write_run(folder, modules, values, meta, settings=()):
+    """What training leaves, as far as it is read."""
     saver = WholeCheckpointer(folder / "save", modules)
-    saver.save_checkpoint(meta)
+    checkpoint = saver.save_checkpoint(meta)
     text = yaml.safe_dump(values)
     (folder / "hyperparams.yaml").write_text(text, encoding="utf-8")
-    if labels is not None:
-        encode_labels(labels).save(str(folder / "save" / "label_encoder.txt"))
+    text = json.dumps(dict(settings))
+    (checkpoint.path / "settings.ckpt").write_text(text, encoding="utf-8")
     return folder
+
+
+def write_classifier_run(folder, classifier, labels, values, **explanation):
+    """A finished run of a classifier."""
+    reader = ClipReader(16000, values["clip_seconds"])
+    own = Explanation(**explanation)
+    model = SoundModel(classifier, Spectrogram(), reader, labels, own)
+    save_model(model, folder)
+    encode_labels(labels).save(str(folder / "save" / "label_encoder.txt"))
+    return write_run(folder, {"classifier": classifier}, values, {"error": 0.5})
+
+
+@pytest.fixture(scope="session", name="write_classifier_run")
+def _write_classifier_run():
+    return write_classifier_run
 
 
 @pytest.fixture(scope="session")
@@ -166,20 +171,20 @@ def finished(tmp_path_factory, dataset):
     metrics = {"n_clips": 3, "accuracy": 2 / 3, "loss": 0.5}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     values = RUN | {"data_folder": str(dataset)}
-    modules = {"classifier": make_classifier()}
-    return write_run(folder, modules, values, {"error": 0.5}, CLASSES)
+    return write_classifier_run(folder, make_classifier(), CLASSES, values)
 
 
 @pytest.fixture(scope="session")
 def finished_piq(tmp_path_factory):
     """A finished run of PIQ on that classifier."""
     torch.manual_seed(2)
-    decoder = build_decoder(
-        "light", make_classifier(), 12, 0, PIQ["decoder_options"]
-    )
+    decoder = build_decoder("light", make_classifier(), 12, 0, DECODER)
     folder = tmp_path_factory.mktemp("runs") / "piq" / "7"
-    modules = {"decoder": spread(decoder)}
-    return write_run(folder, modules, PIQ, {"score": 0.5})
+    save_decoder(spread(decoder), folder)
+    settings = {"classifier_digest": digest_weights(make_classifier())}
+    return write_run(
+        folder, {"decoder": decoder}, PIQ, {"score": 0.5}, settings
+    )
 
 
 @pytest.fixture(scope="session")

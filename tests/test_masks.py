@@ -46,10 +46,17 @@ def test_kept_cells_are_the_largest():
 
 
 def test_ties_are_kept_together():
-    saliency = torch.tensor([[[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]]])
-    assert torch.equal(quantile_mask(saliency, 0.9), saliency == 1)
-    assert torch.equal(quantile_mask(saliency, 0.5), saliency == 1)
+    saliency = torch.tensor([[[1.0, 1.0, 2.0], [2.0, 2.0, 2.0]]])
+    assert torch.equal(quantile_mask(saliency, 0.9), saliency == 2)
+    assert torch.equal(quantile_mask(saliency, 0.5), saliency == 2)
     assert quantile_mask(saliency, 0.1).all()
+
+
+def test_a_cell_without_saliency_is_kept_only_with_all_others():
+    saliency = torch.tensor([[[0.0, 0.0, 0.0, 1.0]]])  # the quantile is 0
+    for mask in (quantile_mask, soft_mask):
+        assert torch.equal(mask(saliency, 0.5) > 0, saliency > 0)
+        assert mask(saliency, 0.0).all()
 
 
 @pytest.mark.parametrize("quantile", [0.0, 0.5, 0.9, 1.0])

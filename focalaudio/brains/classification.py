@@ -132,7 +132,7 @@ class ClassifierBrain(ResumableBrain):
             for wavs in (mixed.own, mixed.added)
         )
         return evidence_loss(
-            self.classifier.weigh_cells(predictions),
+            self.classifier.cell_logits(predictions),
             spectrum.log_magnitude,
             is_dominant(own, added),
             spectrum.n_frames,

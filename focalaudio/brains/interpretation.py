@@ -122,7 +122,7 @@ class InterpreterBrain(sb.Brain):
         self, interpretation: Interpretation, targets: Tensor
     ) -> dict[str, Tensor]:
         """Classify the parts; return the columns that need no source."""
-        parts = self.interpreter.judge(interpretation)
+        parts = self.interpreter.classify_parts(interpretation)
         columns = judge_interpretation(interpretation, parts, targets)
         if self.hparams.curve_steps:
             columns |= judge_curves(

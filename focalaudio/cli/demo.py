@@ -15,7 +15,6 @@ import torch
 
 from focalaudio.audio import load_wav
 from focalaudio.data.synthetic import write_dataset
-from focalaudio.interpreters import ByDesignInterpreter
 from focalaudio.metrics.functional import energy_share
 from focalaudio.models import load_model
 from focalaudio.reproduction.launch import run_recipe
@@ -103,7 +102,7 @@ def compare_with_stems(run: Path, dataset: Path) -> tuple[float, float]:
         masks and by random masks of the same size, 0 to 1.
     """
     model = load_model(run)
-    interpreter = ByDesignInterpreter(model.classifier, model.spectrogram)
+    interpreter = model.interpreter()
     generator = torch.Generator().manual_seed(0)
     shares = []
     for path in sorted((dataset / "audio").glob("5-*.wav")):

@@ -42,7 +42,11 @@ def add_explain(commands: Any) -> None:
     parser.add_argument(
         "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
     )
-    parser.add_argument("--method", help="by_design, piq, saliency, random ...")
+    parser.add_argument("--method", help="by_design, piq, gradcam, random ...")
+    parser.add_argument(
+        "--maps", nargs="+", metavar="MAP", help="of by_design; multiplied"
+    )
+    parser.add_argument("--mask", help="binary or soft")
     parser.add_argument(
         "--stream",
         action="store_true",
@@ -89,6 +93,12 @@ def explain_files(arguments: argparse.Namespace) -> int:
     return failed
 
 
+def choice_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how it shall be explained; None is the model's own."""
+    names = ("quantile", "method", "maps", "mask")
+    return {name: getattr(arguments, name) for name in names}
+
+
 def explain_clip(
     model: SoundInterpreter,
     path: Path,
@@ -98,9 +108,7 @@ def explain_clip(
     """Explain one clip, write it, and return what to say of it."""
     from focalaudio.report.clips import InterpretationExporter
 
-    found = model.explain_file(
-        path, arguments.target, arguments.quantile, arguments.method
-    )
+    found = model.explain_file(path, arguments.target, **choice_of(arguments))
     exporter = InterpretationExporter(
         arguments.out, model.spectrogram, model.labels
     )
@@ -121,7 +129,7 @@ def stream_file(
 ) -> list[str]:
     """Explain a recording window by window; return what to say of it."""
     result = model.explain_stream(
-        path, arguments.out / clip_id, arguments.quantile, arguments.method
+        path, arguments.out / clip_id, **choice_of(arguments)
     )
     heard = (
         f"  {each.start:.2f} - {each.end:.2f} s: {each.label} "

@@ -17,6 +17,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import run_on_main
 from torch import Tensor
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import Folds, Manifests, prepare_esc50
@@ -25,6 +26,7 @@ from focalaudio.files import replace_file
 from focalaudio.waveforms import fit_length, normalize_peak
 
 
+@remember_arguments
 class ClipReader:
     """Read clips as the classifier wants them, each file once.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.encoders.base import DropPath, EncoderOutput
 
 
@@ -68,6 +69,7 @@ class ConvStage(nn.Sequential):
         self.activation = nn.ReLU()
 
 
+@remember_arguments
 class Conv2dEncoder(nn.Module):
     """Four stages that halve the image, and a residual block.
 

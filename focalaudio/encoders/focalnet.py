@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.encoders.base import (
     DropPath,
     EncoderOutput,
@@ -307,6 +308,7 @@ class TopDown(nn.Module):
         return hidden.permute(0, 3, 1, 2), modulator
 
 
+@remember_arguments
 class FocalNet(nn.Module):
     """Focal modulation network without a head (arXiv 2203.11926).
 

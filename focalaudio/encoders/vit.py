@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.encoders.base import (
     DropPath,
     EncoderOutput,
@@ -165,6 +166,7 @@ class TransformerBlock(nn.Module):
         return hidden + self.drop_path(update), query, key
 
 
+@remember_arguments
 class ViT(nn.Module):
     """Vision transformer without a head (arXiv 2010.11929).
 

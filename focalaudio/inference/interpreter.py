@@ -17,7 +17,6 @@ from torch import Tensor
 
 from focalaudio.audio import load_wav
 from focalaudio.classifier import ClassifierOutput
-from focalaudio.errors import ModelError
 from focalaudio.inference.clips import (
     PreparedClips,
     prepare_clips,
@@ -25,17 +24,13 @@ from focalaudio.inference.clips import (
 )
 from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
 from focalaudio.inference.streaming import StreamResult, explain_stream
-from focalaudio.interpreters import (
-    Interpretation,
-    Interpreter,
-    PIQInterpreter,
-)
-from focalaudio.models.bundle import Bundle
-from focalaudio.models.load import open_source
-from focalaudio.models.methods import load_interpreter
+from focalaudio.interpreters import Interpretation
+from focalaudio.models.load import load_model
+from focalaudio.models.model import SoundModel
 
 Answer = tuple[Tensor, Tensor, Tensor, list[str]]
 Target = str | int | Sequence[str | int] | Tensor
+Maps = Sequence[str] | str | None
 
 
 class SoundInterpreter:
@@ -43,8 +38,8 @@ class SoundInterpreter:
 
     Arguments
     ---------
-    bundle : Bundle
-        See `focalaudio.models.load.open_source`; changed in place.
+    model : SoundModel
+        See `focalaudio.models.load_model`; moved to the device, frozen.
     run_opts : mapping
         `device` ("cpu", "cuda:0", ...), `precision` ("fp32", "bf16" or
         "fp16") and `compile` (with torch.compile), all of them optional.
@@ -63,9 +58,7 @@ class SoundInterpreter:
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
     >>> parts = (classifier.eval(), Spectrogram(), ClipReader())
-    >>> interpreter = SoundInterpreter(
-    ...     Bundle(SoundModel(*parts, labels=("dog", "rain")))
-    ... )
+    >>> interpreter = SoundInterpreter(SoundModel(*parts, ["dog", "rain"]))
     >>> probs, score, index, labels = interpreter.classify_batch(
     ...     torch.rand(3, 8000)
     ... )
@@ -76,22 +69,21 @@ class SoundInterpreter:
     """
 
     def __init__(
-        self, bundle: Bundle, run_opts: Mapping[str, Any] | None = None
+        self, model: SoundModel, run_opts: Mapping[str, Any] | None = None
     ) -> None:
         options = check_run_opts(run_opts or {})
-        self.bundle = bundle
-        self.labels = list(bundle.model.labels)
-        self.sample_rate = bundle.model.spectrogram.sample_rate
+        self.model = model
+        self.labels = list(model.labels)
+        self.sample_rate = model.spectrogram.sample_rate
         self.device = options["device"]
         self.dtype = PRECISIONS[options["precision"]]
-        self.reader = bundle.model.reader
-        self.spectrogram = bundle.model.spectrogram.to(self.device)
-        self.classifier = bundle.model.classifier.freeze().to(self.device)
-        if bundle.decoder is not None:
-            bundle.decoder.to(self.device)
+        self.reader = model.reader
+        self.spectrogram = model.spectrogram.to(self.device)
+        self.classifier = model.classifier.freeze().to(self.device)
+        for decoder in model.decoders.values():
+            decoder.to(self.device)
         if options["compile"]:
             self.classifier.encoder.compile()
-        self._interpreters: dict[str, Interpreter] = {}
 
     @classmethod
     def from_hparams(
@@ -139,10 +131,10 @@ class SoundInterpreter:
             If `run_opts` or `revision` make no sense.
         """
         check_run_opts(run_opts or {})
-        bundle = open_source(
+        model = load_model(
             source, savedir, revision, local_files_only, trust_remote_yaml
         )
-        return cls(bundle, run_opts)
+        return cls(model, run_opts)
 
     def classify_batch(
         self, wavs: Tensor, wav_lens: Tensor | None = None
@@ -208,6 +200,9 @@ class SoundInterpreter:
         target: Target | None = None,
         quantile: float | None = None,
         method: str | None = None,
+        maps: Maps = None,
+        mask: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Interpretation:
         """Return all there is to know of a prediction.
 
@@ -217,11 +212,9 @@ class SoundInterpreter:
             See `classify_batch`.
         target : str or int, or one for each clip
             Labels or class ids to explain; the predicted ones if None.
-        quantile : float
-            Fraction of cells to drop, 0 to 1; the model's own if None.
-        method : str
-            See `load_interpreter`; `piq` if the model has it. The model's
-            own if None.
+        quantile, method, maps, mask, options
+            How it is explained, see `SoundModel.interpreter`; what is None is
+            the model's own.
 
         Returns
         -------
@@ -235,8 +228,10 @@ class SoundInterpreter:
             If the sound, the model or an argument will not do.
         """
         clips = self.prepare(wavs, wav_lens)
-        class_ids = self.find_targets(target, len(clips.wavs))
-        interpreter = self.interpreter(method, quantile)
+        class_ids = self._find_targets(target, len(clips.wavs))
+        interpreter = self.model.interpreter(
+            method, maps, mask, quantile, options
+        )
         with torch.no_grad(), self._autocast():
             found = interpreter(clips.wavs, clips.lens, class_ids)
         return restore_interpretation(found, clips)
@@ -247,10 +242,21 @@ class SoundInterpreter:
         target: Target | None = None,
         quantile: float | None = None,
         method: str | None = None,
+        maps: Maps = None,
+        mask: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Interpretation:
         """Return `explain_batch` of a file, a batch of one."""
-        wav = load_wav(path, self.sample_rate)
-        return self.explain_batch(wav, None, target, quantile, method)
+        return self.explain_batch(
+            load_wav(path, self.sample_rate),
+            None,
+            target,
+            quantile,
+            method,
+            maps,
+            mask,
+            options,
+        )
 
     def explain_stream(
         self,
@@ -258,6 +264,8 @@ class SoundInterpreter:
         out: str | Path,
         quantile: float | None = None,
         method: str | None = None,
+        maps: Maps = None,
+        mask: str | None = None,
         **options: Any,
     ) -> StreamResult:
         """Explain a recording of any length, window by window, on disk.
@@ -268,7 +276,7 @@ class SoundInterpreter:
             The recording.
         out : str or pathlib.Path
             Folder of the sound and of the timeline.
-        quantile, method
+        quantile, method, maps, mask
             See `explain_batch`.
         **options
             Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
@@ -284,7 +292,7 @@ class SoundInterpreter:
         FileNotFoundError, AudioError, ModelError, ValueError
             If the recording, the model or an argument will not do.
         """
-        interpreter = self.interpreter(method, quantile)
+        interpreter = self.model.interpreter(method, maps, mask, quantile)
         with self._autocast():
             return explain_stream(
                 interpreter, self.reader, self.labels, path, out, **options
@@ -297,68 +305,8 @@ class SoundInterpreter:
         wavs = wavs[None] if wavs.dim() == 1 else wavs
         return prepare_clips(wavs.to(self.device), wav_lens, self.reader)
 
-    def interpreter(
-        self, method: str | None = None, quantile: float | None = None
-    ) -> Interpreter:
-        """Return an interpreter of this classifier.
-
-        Arguments
-        ---------
-        method, quantile
-            See `explain_batch`.
-
-        Returns
-        -------
-        Interpreter
-            On the model's device.
-        """
-        own = self.bundle.interpretation
-        method = method or own.get("method", "by_design")
-        if method not in self._interpreters:
-            made = self._build(method).to(self.device).eval()
-            self._interpreters[method] = made
-        interpreter = self._interpreters[method]
-        if quantile is None:
-            return interpreter
-        return interpreter.at_quantile(quantile)
-
-    def _build(self, method: str) -> Interpreter:
-        bundle = self.bundle
-        if method != "piq":
-            options = dict(bundle.interpretation) | {"method": method}
-            return load_interpreter(bundle.model, **options)
-        if bundle.decoder is None:
-            raise ModelError(
-                "method='piq' needs a model with PIQ; this one has none. "
-                "Export it with --piq RUN, or use method='by_design'."
-            )
-        return PIQInterpreter(
-            bundle.model.classifier,
-            bundle.model.spectrogram,
-            bundle.decoder,
-            bundle.mask_threshold,
-        )
-
-    def find_targets(self, target: Target | None, batch: int) -> Tensor | None:
-        """Return the class ids `[batch]` that targets mean; None for None.
-
-        Arguments
-        ---------
-        target
-            See `explain_batch`.
-        batch : int
-            How many clips there are.
-
-        Returns
-        -------
-        torch.Tensor or None
-            int64, on the model's device.
-
-        Raises
-        ------
-        ValueError
-            If there is no such class, or not one target for each clip.
-        """
+    def _find_targets(self, target: Target | None, batch: int) -> Tensor | None:
+        """Return the class ids `[batch]` that targets mean; None for None."""
         if target is None:
             return None
         if isinstance(target, Tensor):

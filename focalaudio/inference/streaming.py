@@ -186,12 +186,12 @@ def explain_stream(
     >>> from focalaudio.audio import write_wav
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> from focalaudio.interpreters import ThresholdInterpreter
     >>> from focalaudio.spectrogram import Spectrogram
     >>> folder = getfixture("tmp_path")
     >>> path = write_wav(folder / "a.wav", torch.zeros(20000), 16000)
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ByDesignInterpreter(classifier, Spectrogram())
+    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
     >>> result = explain_stream(
     ...     interpreter, ClipReader(16000, 0.5), ["dog", "rain"],
     ...     path, folder / "out", progress=False,
@@ -269,10 +269,10 @@ def explain_windows(
     -------
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> from focalaudio.interpreters import ThresholdInterpreter
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ByDesignInterpreter(classifier, Spectrogram())
+    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
     >>> windows = [torch.zeros(8000), torch.rand(500)]
     >>> explained = explain_windows(interpreter, ClipReader(), windows)
     >>> [len(wav) for wav in explained.wavs]

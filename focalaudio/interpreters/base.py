@@ -44,9 +44,9 @@ class Interpretation:
     Example
     -------
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> from focalaudio.interpreters import ThresholdInterpreter
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3).eval()
-    >>> interpreter = ByDesignInterpreter(classifier, Spectrogram())
+    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
     >>> with torch.no_grad():
     ...     interpretation = interpreter(torch.rand(2, 16000))
     >>> interpretation.wavs.shape, interpretation.kept.shape
@@ -274,7 +274,9 @@ class Interpreter(nn.Module):
             output.logits, class_ids, saliency, mask, spectrum, self.spectrogram
         )
 
-    def judge(self, interpretation: Interpretation) -> tuple[Tensor, Tensor]:
+    def classify_parts(
+        self, interpretation: Interpretation
+    ) -> tuple[Tensor, Tensor]:
         """Classify the kept and the removed parts, in one batch.
 
         Arguments
@@ -292,8 +294,8 @@ class Interpreter(nn.Module):
         kept, removed = self.classifier(parts, n_frames).logits.chunk(2)
         return kept, removed
 
-    def judge_kept(self, interpretation: Interpretation) -> Tensor:
-        """Classify the kept parts only, for half the price of `judge`.
+    def classify_kept(self, interpretation: Interpretation) -> Tensor:
+        """Classify the kept parts only, for half the price of `classify_parts`.
 
         Fidelity and `faithfulness_of_kept` need no more.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.arguments import remember_arguments
 from focalaudio.encoders.conv2d import ResidualBlock
 from focalaudio.interpreters.quantizer import Quantized, Quantizer
 
@@ -65,6 +66,7 @@ LAYOUTS: dict[str, tuple[Layers, int, int]] = {
 }
 
 
+@remember_arguments
 class PaperDecoder(nn.Module):
     """The published decoders; all channels as wide as the features.
 
@@ -160,6 +162,7 @@ def init_convolution(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+@remember_arguments
 class LightDecoder(nn.Module):
     """A decoder whose channels shrink as its map grows.
 

@@ -11,19 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.decoders import DECODERS, Decoded
+from focalaudio.interpreters.maps import own_cells
 from focalaudio.saliency import resize_maps
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 # Digital silence has a log-magnitude of 1e-7 throughout, the analysis's floor;
 # one step of 16 bits has more than this.
 SILENCE = 1e-6
+LOUD = 0.35  # of a clip's largest log-magnitude, arXiv 2402.02754
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class PIQLoss:
 
     Example
     -------
+    >>> import torch
     >>> loss = PIQLoss(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0))
     >>> loss.total(0.5)
     tensor(5.5000)
@@ -78,6 +80,7 @@ class PIQInterpreter(Interpreter):
 
     Example
     -------
+    >>> import torch
     >>> from focalaudio.encoders import build_encoder
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
     >>> decoder = build_decoder("light", classifier, n_codes=16)
@@ -92,7 +95,7 @@ class PIQInterpreter(Interpreter):
         classifier: SoundClassifier,
         spectrogram: Spectrogram,
         decoder: nn.Module,
-        threshold: float = 0.35,
+        threshold: float = LOUD,
     ) -> None:
         super().__init__(classifier, spectrogram)
         if not 0 <= threshold <= 1:
@@ -128,7 +131,7 @@ class PIQInterpreter(Interpreter):
         torch.Tensor
             `[batch, time, freq]`, 0 to 1.
         """
-        return stretch(decoded, spectrum).sigmoid() * own_cells(spectrum)
+        return _stretch(decoded, spectrum).sigmoid() * own_cells(spectrum)
 
     def compute_loss(self, decoded: Decoded, spectrum: Spectrum) -> PIQLoss:
         """Compare the mask with the loud cells, and latents with codes.
@@ -147,7 +150,7 @@ class PIQInterpreter(Interpreter):
         PIQLoss
             With gradients.
         """
-        logits = stretch(decoded, spectrum)
+        logits = _stretch(decoded, spectrum)
         cells = own_cells(spectrum).expand_as(logits)
         # a clip's end rings on in the padding, which must not set its maximum
         loud = find_loud_cells(spectrum.log_magnitude * cells, self.threshold)
@@ -163,82 +166,16 @@ class PIQInterpreter(Interpreter):
         )
 
 
-def stretch(decoded: Decoded, spectrum: Spectrum) -> Tensor:
-    """Bring a decoder's logits to the spectrogram's grid, clip by clip.
-
-    Arguments
-    ---------
-    decoded : Decoded
-        Logits on the decoder's grid.
-    spectrum : Spectrum
-        Of the clips.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, 0 beyond each clip's end.
-
-    Example
-    -------
-    >>> from focalaudio.interpreters.decoders import LightDecoder
-    >>> decoder = LightDecoder(8, n_classes=2, n_codes=16)
-    >>> decoded = decoder(torch.rand(1, 8, 14, 14), torch.tensor([1]))
-    >>> stretch(decoded, Spectrogram()(torch.ones(1, 1000))).shape
-    torch.Size([1, 6, 513])
-    """
+def _stretch(decoded: Decoded, spectrum: Spectrum) -> Tensor:
+    """Bring a decoder's logits to the spectrogram's grid, clip by clip."""
     shape = (spectrum.log_magnitude.shape[1], spectrum.log_magnitude.shape[2])
     return resize_maps(decoded.mask_logits.float(), spectrum.n_frames, shape)
 
 
 def find_loud_cells(log_magnitude: Tensor, threshold: float) -> Tensor:
-    """Say which cells exceed a share of their clip's largest: `X > t max X`.
-
-    In digital silence, none.
-
-    Arguments
-    ---------
-    log_magnitude : torch.Tensor
-        `[batch, time, freq]`.
-    threshold : float
-        0 to 1.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, bool.
-
-    Example
-    -------
-    >>> find_loud_cells(torch.tensor([[[1.0, 2.0, 4.0]]]), 0.4)
-    tensor([[[False,  True,  True]]])
-    """
+    """Say which cells exceed a share of their clip's largest: `X > t max X`."""
     loudest = log_magnitude.amax((1, 2), keepdim=True)
     return (log_magnitude > threshold * loudest) & (loudest > SILENCE)
-
-
-def own_cells(spectrum: Spectrum) -> Tensor:
-    """Return 1 for a clip's own frames and 0 for padding, `[batch, time, 1]`.
-
-    Arguments
-    ---------
-    spectrum : Spectrum
-        Of the clips.
-
-    Returns
-    -------
-    torch.Tensor
-        float32.
-
-    Example
-    -------
-    >>> spectrum = Spectrogram()(torch.ones(2, 1000), torch.tensor([0.5, 1.0]))
-    >>> own_cells(spectrum).sum((1, 2))
-    tensor([3., 6.])
-    """
-    frames = torch.arange(
-        spectrum.log_magnitude.shape[1], device=spectrum.n_frames.device
-    )
-    return (frames < spectrum.n_frames[:, None]).float().unsqueeze(-1)
 
 
 def build_decoder(

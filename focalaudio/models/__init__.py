@@ -17,11 +17,15 @@ hub           what is asked of a hub, and how it refuses
 """
 
 from focalaudio.models.fetching import fetch_bundle, push_bundle
-from focalaudio.models.load import load_model
-from focalaudio.models.methods import load_compared, load_interpreter
-from focalaudio.models.run import SoundModel
+from focalaudio.models.load import (
+    load_compared,
+    load_interpreter,
+    load_model,
+)
+from focalaudio.models.model import Explanation, SoundModel
 
 __all__ = [
+    "Explanation",
     "SoundModel",
     "fetch_bundle",
     "load_compared",

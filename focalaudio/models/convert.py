@@ -17,44 +17,26 @@ from torch import Tensor
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.esc50 import read_label_order
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders import build_encoder
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.configs import read_config
 from focalaudio.encoders.layouts import Layout
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.errors import ModelError
-from focalaudio.models.bundle import Bundle
 from focalaudio.models.card import Card
-from focalaudio.models.description import (
-    Description,
-    all_arguments,
-    variant,
-)
 from focalaudio.models.export import (
     check_free,
     describe_sound,
     save_bundle,
     synthesize_example,
 )
-from focalaudio.models.run import (
-    SPECTROGRAM_KEYS,
-    SoundModel,
-    default_interpretation,
-)
+from focalaudio.models.model import SoundModel
 from focalaudio.models.safe_yaml import read_text
 from focalaudio.spectrogram import Spectrogram
 
 WRAPPERS = ("model.", "module.", "embedding_model.", "0.")  # around an encoder
 HEAD_LAYOUT = Layout("SpeechBrain Classifier", r"^blocks\.\d+\.|^weight$")
-CONVENTIONS: dict[str, Any] = {
-    "sample_rate": 16000,  # Hz
-    "n_fft": 1024,
-    "win_length": 23.2199,  # ms
-    "hop_length": 11.6099,  # ms
-    "clip_seconds": 5.0,
-    "head": "cosine",
-    "logit_scale": 1.0,
-    "image_size": None,
-}
+SCALE = 1.0  # of the published cosines
 
 
 def import_checkpoints(
@@ -85,7 +67,7 @@ def import_checkpoints(
     Returns
     -------
     pathlib.Path
-        The bundle, whole, and checked in a fresh process.
+        The bundle: complete, and read back.
 
     Raises
     ------
@@ -102,58 +84,35 @@ def import_checkpoints(
     if (encoder is None) == (config is None):
         raise ValueError("Give one of encoder and config.")
     if encoder is not None:
-        kind, arguments = variant(encoder, in_channels=3)
+        built = build_encoder(encoder, in_channels=3)
     else:
         kind, arguments = read_config(str(config))
-        arguments = all_arguments(kind, arguments)
-    values = CONVENTIONS | {"n_classes": len(labels)}
-    classifier = SoundClassifier(
-        kind(**arguments), len(labels), "cosine", values["logit_scale"]
-    )
-    fill_published(classifier, *map(Path, checkpoints))
+        built = kind(**arguments)
+    classifier = SoundClassifier(built, len(labels), "cosine", SCALE)
+    _fill_published(classifier, *map(Path, checkpoints))
+    # the conventions of arXiv 2402.02754 are the defaults of these two
     model = SoundModel(
-        classifier.eval(),
-        Spectrogram(**{key: values[key] for key in SPECTROGRAM_KEYS}),
-        ClipReader(values["sample_rate"], values["clip_seconds"]),
-        tuple(labels),
+        classifier.eval(), Spectrogram(), ClipReader(), tuple(labels)
     )
-    interpretation = default_interpretation(values)
-    bundle = Bundle(model, interpretation)
-    wav, example = synthesize_example(bundle)
+    wav, example = synthesize_example(model)
     names = " and ".join(f"`{Path(path).name}`" for path in checkpoints)
     card = Card(
-        encoder or kind.__name__,
+        encoder or type(built).__name__,
         labels,
-        describe_sound(values),
+        describe_sound(model),
         f"Imported from {names}; trained by whoever published them.",
         example,
         license_name,
     )
-    description = Description(values, kind, arguments, interpretation)
-    return save_bundle(Path(folder), bundle, description, card, wav)
+    return save_bundle(model, Path(folder), card, wav)
 
 
-def fill_published(
+def _fill_published(
     classifier: SoundClassifier, encoder_file: Path, head_file: Path
 ) -> None:
-    """Load published weights into a classifier.
-
-    Arguments
-    ---------
-    classifier : SoundClassifier
-        With a cosine head; filled in place.
-    encoder_file, head_file : pathlib.Path
-        `embedding_model.ckpt` and `classifier.ckpt`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is not there.
-    ModelError
-        If a file is damaged, unsafe, or of another model.
-    """
-    encoder = unwrap(read_state_dict(encoder_file))
-    head = unwrap(read_state_dict(head_file))
+    """Load published weights into a classifier."""
+    encoder = _unwrap(read_state_dict(encoder_file))
+    head = _unwrap(read_state_dict(head_file))
     vectors = head.get("weight")
     n_classes = classifier.n_classes
     if isinstance(vectors, Tensor) and vectors.shape[:1] != (n_classes,):
@@ -173,24 +132,8 @@ def fill_published(
         ) from error
 
 
-def unwrap(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Take SpeechBrain's wrapper off the names, if all of them carry it.
-
-    Arguments
-    ---------
-    weights : mapping
-        A state dict.
-
-    Returns
-    -------
-    dict
-        The same values.
-
-    Example
-    -------
-    >>> unwrap({"model.a": 1, "model.b": 2})
-    {'a': 1, 'b': 2}
-    """
+def _unwrap(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Take SpeechBrain's wrapper off the names, if all of them carry it."""
     for prefix in WRAPPERS:
         if weights and all(str(key).startswith(prefix) for key in weights):
             return {key.removeprefix(prefix): w for key, w in weights.items()}

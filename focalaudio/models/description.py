@@ -1,241 +1,227 @@
-"""`what a model is made of -> hyperparams.yaml` of a bundle.
+"""`model <-> hyperparams.yaml` of a bundle: what a model is made of.
 
 The file is data (see `focalaudio.models.safe_yaml`) and at the same time a
 HyperPyYAML file: both readers make the same objects of it. It says how a
 sound becomes an image and what the classifier is; nothing of where it was
-trained, by what optimizer or from what seed.
+trained, by what optimizer or from what seed. Objects remember the arguments
+that they were made with (`focalaudio.arguments`), so nothing is said twice.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
 
 from focalaudio.classifier import SoundClassifier
-from focalaudio.data.pipelines import ClipReader
-from focalaudio.encoders import ENCODERS, resolve_name
-from focalaudio.interpreters.decoders import DECODERS
-from focalaudio.models.schema import name_of
-from focalaudio.spectrogram import Spectrogram
+from focalaudio.errors import ModelError
+from focalaudio.interpreters.maps import choose_maps
+from focalaudio.models.model import Explanation, SoundModel
+from focalaudio.models.safe_yaml import read_objects
+from focalaudio.models.schema import KEYS, MAKERS, name_of
 from focalaudio.version import __version__
 
 HEADER = f"""\
 # A sound classifier and how it is explained; focalaudio {__version__} wrote it.
 # Data, not code: focalaudio reads this file without running anything in it. It
 # is a HyperPyYAML file too, so load_hyperpyyaml makes the same objects of it.
+
+format: 2
 """
+PARTS = ("spectrogram", "reader", "encoder")  # beside the classifier
+NO_WEIGHTS = set(KEYS) - {"classifier", "decoder"}
 UNITS = {
     "sample_rate": "Hz, one channel",
     "win_length": "ms, Hamming",
     "hop_length": "ms",
     "clip_seconds": "s, cropped or padded, then scaled to a peak of 1; "
     "null takes clips whole",
-    "magnitude": "log(1 + |STFT|), resized to the image",
-    "in_channels": "the image is repeated over them",
+    "in_channels": "the image, log(1 + |STFT|), is repeated over them",
     "image_size": "[height (time), width (frequency)] in pixels",
-    "logit_scale": "of the cosine head",
-    "mask_threshold": "of a clip's largest log-magnitude: its loud cells",
+    "scale": "of the cosine head",
+    "quantile": "of a clip's cells that are dropped",
 }
-SOUND = ("sample_rate", "n_fft", "win_length", "hop_length")
-HEAD = ("head", "logit_scale", "image_size")
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model is made of.
+def describe(model: SoundModel) -> str:
+    """Write what a model is made of.
 
     Arguments
     ---------
-    values : mapping
-        Numbers and names: `sample_rate`, `n_fft`, `win_length`, `hop_length`,
-        `clip_seconds`, `n_classes`, `head`, `logit_scale`, `image_size`.
-    encoder : type
-        Class of the encoder.
-    encoder_arguments : mapping
-        All its arguments.
-    interpretation : mapping
-        What `load_interpreter` is given unless a call says otherwise.
-    decoder : type
-        Class of PIQ's decoder, or None.
-    decoder_arguments : mapping
-        All its arguments.
-    mask_threshold : float
-        Of PIQ, 0 to 1.
+    model : SoundModel
+        Any.
+
+    Returns
+    -------
+    str
+        The text of `hyperparams.yaml`.
+
+    Raises
+    ------
+    ModelError
+        If a part is of a class that a bundle may not hold.
+    """
+    parts = {
+        "spectrogram": model.spectrogram,
+        "reader": model.reader,
+        "encoder": model.classifier.encoder,
+        "classifier": model.classifier,
+    }
+    if "piq" in model.decoders:
+        parts["decoder"] = model.decoders["piq"]
+    own = asdict(model.explanation)
+    if own["method"] == "by_design":
+        own["maps"] = list(choose_maps(model.classifier, own["maps"]))
+    return "".join(
+        (
+            HEADER,
+            *describe_parts(parts),
+            "\n# How it is explained, unless a call says otherwise\n",
+            "explanation:\n",
+            *_lines({k: v for k, v in own.items() if v is not None}),
+        )
+    )
+
+
+def describe_parts(parts: Mapping[str, Any]) -> Iterator[str]:
+    """Write objects as YAML, each with all arguments that it was made with.
+
+    Arguments
+    ---------
+    parts : mapping
+        From a key of the file to an object; an object that stands before
+        another is referred to.
+
+    Yields
+    ------
+    str
+        Lines.
 
     Example
     -------
-    >>> values = {"sample_rate": 16000, "n_fft": 1024, "win_length": 23.2199}
-    >>> values |= {"hop_length": 11.6099, "clip_seconds": 5.0, "n_classes": 2}
-    >>> values |= {"head": "linear", "logit_scale": 1.0, "image_size": None}
-    >>> encoder = variant("focalnet_test", in_channels=1)
-    >>> print(Description(values, *encoder).to_yaml().splitlines()[4])
-    format: 1
+    >>> from focalaudio.data.pipelines import ClipReader
+    >>> print("".join(describe_parts({"reader": ClipReader(8000, None)})))
+    <BLANKLINE>
+    reader: !new:focalaudio.data.pipelines.ClipReader
+        sample_rate: 8000  # Hz, one channel
+        clip_seconds: null  # s, cropped or padded, ...
+    <BLANKLINE>
     """
-
-    values: Mapping[str, Any]
-    encoder: type[nn.Module]
-    encoder_arguments: Mapping[str, Any]
-    interpretation: Mapping[str, Any] = field(
-        default_factory=lambda: {"method": "by_design"}
-    )
-    decoder: type[nn.Module] | None = None
-    decoder_arguments: Mapping[str, Any] = field(default_factory=dict)
-    mask_threshold: float = 0.35
-
-    def to_yaml(self) -> str:
-        """Return the text of `hyperparams.yaml`."""
-        return "\n".join(self._lines()) + "\n"
-
-    def _lines(self) -> Iterator[str]:
-        values = dict(self.values)
-        values["in_channels"] = self.encoder_arguments["in_channels"]
-        yield from (HEADER, "format: 1")
-        yield "\n# Sound"
-        sound = (*SOUND, "clip_seconds")
-        yield from _scalars({k: values[k] for k in sound})
-        yield from _scalars({"magnitude": "log1p"})
-        yield from _object("spectrogram", Spectrogram, _refs(*SOUND))
-        reader = _refs("sample_rate", "clip_seconds")
-        yield from _object("reader", ClipReader, reader)
-        yield "\n# Classifier"
-        keys = ("in_channels", "n_classes", *HEAD)
-        yield from _scalars({k: values[k] for k in keys})
-        arguments = dict(self.encoder_arguments) | _refs("in_channels")
-        yield from _object("encoder", self.encoder, arguments)
-        arguments = _refs("encoder", "n_classes", "head", "image_size")
-        arguments["scale"] = _Reference("logit_scale")
-        yield from _object("classifier", SoundClassifier, arguments)
-        yield "\n# Interpretation, unless a call says otherwise"
-        yield "interpretation:"
-        yield from ("    " + row for row in _scalars(self.interpretation))
-        if self.decoder is not None:
-            yield from _scalars({"mask_threshold": self.mask_threshold})
-            arguments = dict(self.decoder_arguments) | _refs("n_classes")
-            yield from _object("decoder", self.decoder, arguments)
+    keys = {id(part): f"!ref <{key}>" for key, part in parts.items()}
+    for key, part in parts.items():
+        name = name_of(type(part))
+        if name not in MAKERS:
+            raise ModelError(
+                f"{key} is a {name}, which no bundle may hold; see "
+                "docs/publish.md."
+            )
+        yield f"\n{key}: !new:{name}\n"
+        yield from _lines(part.arguments, keys)
 
 
-class _Reference(str):
-    """A value that stands elsewhere in the file."""
-
-
-def _refs(*keys: str) -> dict[str, Any]:
-    return {key: _Reference(key) for key in keys}
-
-
-def _scalars(values: Mapping[str, Any]) -> Iterator[str]:
+def _lines(
+    values: Mapping[str, Any], keys: Mapping[int, str] | None = None
+) -> Iterator[str]:
     for key, value in values.items():
         unit = f"  # {UNITS[key]}" if key in UNITS else ""
-        yield f"{key}: {_text(value)}{unit}"
-
-
-def _object(key: str, kind: type, arguments: Mapping[str, Any]) -> list[str]:
-    lines = [f"    {k}: {_text(value)}" for k, value in arguments.items()]
-    return ["", f"{key}: !new:{name_of(kind)}", *lines]
+        text = (keys or {}).get(id(value)) or _text(value)
+        yield f"    {key}: {text}{unit}\n"
 
 
 def _text(value: Any) -> str:
     """One line of YAML: JSON, with words bare."""
-    if isinstance(value, _Reference):
-        return f"!ref <{value}>"
     if isinstance(value, str) and value.replace("_", "a").isalpha():
         return value
     return json.dumps(value)
 
 
-def all_arguments(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a class, those with defaults too.
+def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
+    """Make the objects that a file describes, running nothing of it.
 
     Arguments
     ---------
-    kind : type
-        The class.
-    given : mapping
-        Those that are not left to their defaults.
+    path : pathlib.Path
+        A bundle's or a run's description, whoever wrote it.
+    weights : mapping
+        From `classifier`, `decoder` or both to the files of their weights,
+        which must be large enough for them before memory is taken.
 
     Returns
     -------
     dict
-        A published file does not change its meaning with our defaults.
-
-    Example
-    -------
-    >>> all_arguments(ClipReader, {"clip_seconds": None})
-    {'sample_rate': 16000, 'clip_seconds': None}
-    """
-    parameters = inspect.signature(kind).parameters.values()
-    defaults = {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.default is not parameter.empty
-    }
-    return defaults | dict(given)
-
-
-def variant(
-    name: str, **overrides: Any
-) -> tuple[type[nn.Module], dict[str, Any]]:
-    """Return the class of an encoder's variant and all its arguments.
-
-    Arguments
-    ---------
-    name : str
-        See `focalaudio.encoders.build_encoder`.
-    **overrides : object
-        Arguments that replace the variant's own.
-
-    Returns
-    -------
-    tuple
-        The class, and a mapping.
+        Values and objects by their keys.
 
     Raises
     ------
-    ValueError
-        If there is no such variant.
-
-    Example
-    -------
-    >>> kind, arguments = variant("focalnet_tiny", in_channels=1)
-    >>> kind.__name__, arguments["dim"], arguments["in_channels"]
-    ('FocalNet', 96, 1)
+    UnsafeModelError
+        If the file says anything but what a model needs.
+    ModelError
+        If a part is missing, or larger than its weights.
     """
-    kind, arguments = ENCODERS[resolve_name(name)]
-    return kind, all_arguments(kind, arguments | overrides)
+    rules = {key: KEYS[key] for key in KEYS if key in {*weights, *NO_WEIGHTS}}
+    needed = [*weights, *(PARTS if "classifier" in weights else ())]
+    with torch.device("meta"):  # takes no memory, whatever sizes it names
+        parts = read_objects(path, rules, MAKERS)
+    missing = [key for key in needed if key not in parts]
+    if missing:
+        raise ModelError(f"{path} has no {', '.join(missing)}.")
+    for key, file in weights.items():
+        _check_size(parts[key], file)
+    if parts.get("encoder") is not getattr(
+        parts.get("classifier"), "encoder", None
+    ):
+        raise ModelError(f"{path}: the encoder is not the classifier's.")
+    return read_objects(path, rules, MAKERS)
 
 
-def decoder_variant(
-    name: str,
-    n_features: int,
-    n_classes: int,
-    n_codes: int,
-    n_shared: int,
-    options: Mapping[str, Any],
-) -> tuple[type[nn.Module], dict[str, Any]]:
-    """Return the class of PIQ's decoder and all its arguments.
+def _check_size(module: torch.nn.Module, path: Path) -> None:
+    """Check that a file is large enough for a module's weights."""
+    n_values = sum(value.numel() for value in module.state_dict().values())
+    size = path.stat().st_size
+    if 2 * n_values > size:  # two bytes each, at the very least
+        raise ModelError(
+            f"{path} has {size} bytes, but its description is of a "
+            f"{type(module).__name__} of {n_values} weights; fetch it again."
+        )
+
+
+def to_explanation(
+    parts: Mapping[str, Any], classifier: SoundClassifier
+) -> Explanation:
+    """Read how a model is explained, as any version wrote it.
 
     Arguments
     ---------
-    name, n_codes, n_shared, options
-        See `focalaudio.interpreters.piq.build_decoder`.
-    n_features, n_classes : int
-        Of the classifier.
+    parts : mapping
+        Of `read_parts`.
+    classifier : SoundClassifier
+        Of the same file.
 
     Returns
     -------
-    tuple
-        The class, and a mapping.
-
-    Example
-    -------
-    >>> decoder_variant("light", 8, 2, 16, 0, {})[1]["width"]
-    64
+    Explanation
+        The defaults, where the file says nothing.
     """
-    kind = DECODERS[name]
-    sizes = {"n_features": n_features, "n_classes": n_classes}
-    codes = {"n_codes": n_codes, "n_shared": n_shared}
-    return kind, all_arguments(kind, sizes | codes | dict(options))
+    if "explanation" in parts:
+        return Explanation(**parts["explanation"])
+    # format 1 called it so, and took positions for maps
+    old = dict(parts.get("interpretation", {}))
+    stages = old.pop("stages", None)
+    return Explanation(**old, maps=stages and _name_stages(stages, classifier))
+
+
+def _name_stages(
+    stages: Sequence[int | str], classifier: SoundClassifier
+) -> list[str]:
+    names = classifier.encoder.map_names
+    count = len(names)
+    return [
+        names[stage]
+        if isinstance(stage, int) and -count <= stage < count
+        else str(stage)
+        for stage in stages
+    ]

@@ -7,28 +7,41 @@ folder that happens to be called so; `owner/name@revision` pins a revision.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from focalaudio.errors import HubError
-from focalaudio.models.bundle import Bundle, is_bundle, read_bundle
+from focalaudio.interpreters import Interpreter
+from focalaudio.models.bundle import is_bundle, read_bundle
 from focalaudio.models.fetching import fetch_bundle, parse_source
-from focalaudio.models.run import (
-    CLASSIFIER_KEYS,
-    SoundModel,
-    default_interpretation,
-    existing,
-    load_run,
-    read_values,
-)
+from focalaudio.models.model import SoundModel
+from focalaudio.models.run import add_decoder, existing, load_run
+
+# the arguments of load_interpreter, and keys of YAML files
+CHOICE = ("method", "maps", "mask", "quantile", "options", "piq")
 
 
-def load_model(source: str | Path) -> SoundModel:
-    """Load a trained classifier with everything that belongs to it.
+def load_model(
+    source: str | Path,
+    savedir: str | Path | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    trust_remote_yaml: bool = False,
+) -> SoundModel:
+    """Find a model, fetch it if need be, and read it.
 
     Arguments
     ---------
     source : str or pathlib.Path
         A finished run's folder, a bundle's, or a name on the hub.
+    savedir, revision, local_files_only
+        See `focalaudio.models.fetch_bundle`.
+    trust_remote_yaml : bool
+        Load a bundle's `hyperparams.yaml` with HyperPyYAML, which runs what it
+        says. For models of your own only.
 
     Returns
     -------
@@ -39,81 +52,26 @@ def load_model(source: str | Path) -> SoundModel:
     ------
     FileNotFoundError
         If the folder, or a file that belongs there, is not there.
+    HubError
+        If the hub does not have it, or cannot be reached.
+    UnsafeModelError
+        If a file asks for more than a model needs.
     ModelError
-        If the files are damaged, unsafe, or do not fit each other.
+        If files are damaged, or do not fit each other.
     """
-    return open_source(source).model
-
-
-def open_source(
-    source: str | Path,
-    savedir: str | Path | None = None,
-    revision: str | None = None,
-    local_files_only: bool = False,
-    trust_remote_yaml: bool = False,
-) -> Bundle:
-    """Find a model, fetch it if need be, and read it.
-
-    Arguments
-    ---------
-    source : str or pathlib.Path
-        A finished run's folder, a bundle's, or a name on the hub.
-    savedir : str or pathlib.Path
-        Where what is fetched is kept; the cache if None.
-    revision : str
-        Of a name on the hub; its latest if None.
-    local_files_only : bool
-        Use what was fetched before, and no network.
-    trust_remote_yaml : bool
-        Run the code that a bundle's `hyperparams.yaml` names.
-
-    Returns
-    -------
-    Bundle
-        On the CPU.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder, or a file that belongs there, is not there.
-    ModelError
-        If the files are damaged, unsafe, or do not fit each other.
-    """
-    folder = locate(source, savedir, revision, local_files_only)
+    folder = _locate(source, savedir, revision, local_files_only)
     if is_bundle(existing(folder)):
         return read_bundle(folder, trust_remote_yaml)
-    values = read_values(folder / "hyperparams.yaml", CLASSIFIER_KEYS)
-    return Bundle(load_run(folder), default_interpretation(values))
+    return load_run(folder)
 
 
-def locate(
+def _locate(
     source: str | Path,
-    savedir: str | Path | None = None,
-    revision: str | None = None,
-    local_files_only: bool = False,
+    savedir: str | Path | None,
+    revision: str | None,
+    local_files_only: bool,
 ) -> Path:
-    """Return the folder of a source, fetched if it is a name on the hub.
-
-    Arguments
-    ---------
-    source, savedir, revision, local_files_only
-        See `open_source`.
-
-    Returns
-    -------
-    pathlib.Path
-        A path that was given is not copied.
-
-    Raises
-    ------
-    ValueError
-        If a revision is given for a path, or two for a name.
-
-    Example
-    -------
-    >>> locate("./owner/name").as_posix()
-    'owner/name'
-    """
+    """Return the folder of a source, fetched if it is a name on the hub."""
     parsed = parse_source(source, revision)
     if isinstance(parsed, Path):
         return parsed
@@ -125,3 +83,110 @@ def locate(
                 f"{error} For the folder, write ./{source}"
             ) from error
         raise
+
+
+def load_interpreter(
+    model: SoundModel,
+    method: str | None = None,
+    maps: Sequence[str] | str | None = None,
+    mask: str | None = None,
+    quantile: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    piq: str | Path | None = None,
+) -> Interpreter:
+    """Build an interpreter of a model; what is None is the model's own.
+
+    Arguments
+    ---------
+    model : SoundModel
+        Its classifier is frozen.
+    method, maps, mask, quantile, options
+        See `SoundModel.interpreter`.
+    piq : str or pathlib.Path
+        The folder of a run of `train_piq.py`; the model's own decoder if None.
+
+    Returns
+    -------
+    Interpreter
+        Of this model's classifier.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, a name is unknown, or the method has no use
+        for an argument.
+    ModelError
+        If there is no decoder, or it is another classifier's.
+    """
+    if piq is not None:
+        if (method or model.explanation.method) != "piq":
+            raise ValueError(
+                f"piq={str(piq)!r} goes with method='piq' only; leave it out."
+            )
+        model = add_decoder(model, piq)
+    return model.interpreter(method, maps, mask, quantile, options)
+
+
+def load_compared(
+    model: SoundModel,
+    interpreter: Interpreter,
+    others: Sequence[Mapping[str, Any]] = (),
+    quantiles: Sequence[float] = (),
+) -> nn.ModuleList:
+    """Build interpreters that are compared with one, on the same first pass.
+
+    Arguments
+    ---------
+    model : SoundModel
+        Of that interpreter.
+    interpreter : Interpreter
+        What the others are compared with.
+    others : sequence of mapping
+        Arguments of `load_interpreter`; those that have a quantile take the
+        first one's unless they say otherwise.
+    quantiles : sequence of float
+        All that have a quantile are compared at each of these, too.
+
+    Returns
+    -------
+    torch.nn.ModuleList
+        Of interpreters, no two of a name, none that is the first one again.
+
+    Raises
+    ------
+    ValueError, ModelError
+        See `load_interpreter`.
+    """
+    listed = []
+    for other in others:
+        _check_keys(other)
+        made = load_interpreter(model, **other)
+        own = other.get("quantile")
+        listed.append(_at(made, interpreter.quantile) if own is None else made)
+    swept = [
+        _at(each, point)
+        for point in quantiles
+        for each in (interpreter, *listed)
+        if each.quantile is not None
+    ]
+    named = {each.name: each for each in (*listed, *swept)}
+    named.pop(interpreter.name, None)
+    return nn.ModuleList(named.values())
+
+
+def _check_keys(choice: Mapping[str, Any]) -> None:
+    """Refuse what says nothing of an explanation, before it is looked for."""
+    unknown = sorted(set(choice) - set(CHOICE))
+    if unknown:
+        renamed = "; stages is called maps now" if "stages" in unknown else ""
+        raise ValueError(
+            f"{', '.join(unknown)}: an explanation is chosen by "
+            f"{', '.join(CHOICE)}{renamed}."
+        )
+
+
+def _at(interpreter: Interpreter, quantile: float | None) -> Interpreter:
+    """Return an interpreter at a quantile, if both have one."""
+    if quantile is None or interpreter.quantile is None:
+        return interpreter
+    return interpreter.at_quantile(quantile)

@@ -1,70 +1,76 @@
 """`a finished run's folder -> model`, without running its YAML.
 
-A run's `hyperparams.yaml` is HyperPyYAML, which is code. Only its plain values
-are read here; the objects are built by this package.
+A run's `hyperparams.yaml` is HyperPyYAML, which is code. What the model is made
+of stands beside the checkpoints as data, `save/model.yaml` (of a decoder's run
+`save/decoder.yaml`), in the form of a bundle's file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
 from focalaudio.classifier import SoundClassifier
-from focalaudio.data.pipelines import ClipReader
-from focalaudio.encoders import build_encoder
-from focalaudio.encoders.weight_files import read_state_dict
+from focalaudio.encoders.checkpoints import load_weights
+from focalaudio.encoders.layouts import Layout
+from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
-from focalaudio.models.safe_yaml import PlainLoader, read_text
-from focalaudio.spectrogram import Spectrogram
-
-SPECTROGRAM_KEYS = ("sample_rate", "n_fft", "win_length", "hop_length")
-CLASSIFIER_KEYS = (
-    *SPECTROGRAM_KEYS,
-    "clip_seconds",
-    "encoder_name",
-    "in_channels",
-    "head",
-    "logit_scale",
-    "image_size",
-    "select_by",
+from focalaudio.files import replace_file
+from focalaudio.models.description import (
+    describe,
+    describe_parts,
+    read_parts,
+    to_explanation,
 )
+from focalaudio.models.model import SoundModel
+from focalaudio.models.safe_yaml import PlainLoader, read_text
+
+MODEL = "save/model.yaml"
+DECODER = "save/decoder.yaml"
+LABELS = "save/label_encoder.txt"
+SETTINGS = "settings.ckpt"  # of a checkpoint: what the run depends on
+OURS = (Layout("focalaudio", ""),)
 
 
-@dataclass(frozen=True)
-class SoundModel:
-    """A trained classifier with everything that belongs to it.
+def save_model(model: SoundModel, folder: str | Path) -> None:
+    """Write into a run's folder what its model is made of; one process does.
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        In evaluation mode.
-    spectrogram : Spectrogram
-        The analysis it was trained with.
-    reader : ClipReader
-        Reads files as it was trained with.
-    labels : tuple of str
-        In the order of the class ids.
-
-    Example
-    -------
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> labels = ("dog", "rain")
-    >>> SoundModel(classifier, Spectrogram(), ClipReader(), labels).labels
-    ('dog', 'rain')
+    model : SoundModel
+        Its weights are the checkpoints' affair.
+    folder : str or pathlib.Path
+        The run's own.
     """
+    run_on_main(_write, args=[Path(folder) / MODEL, describe(model)])
 
-    classifier: SoundClassifier
-    spectrogram: Spectrogram
-    reader: ClipReader
-    labels: tuple[str, ...]
+
+def save_decoder(decoder: nn.Module, folder: str | Path) -> None:
+    """Write into a run's folder what its decoder is made of; see `save_model`.
+
+    Arguments
+    ---------
+    decoder : torch.nn.Module
+        Of a class that a bundle may hold.
+    folder : str or pathlib.Path
+        The run's own.
+    """
+    text = "".join(describe_parts({"decoder": decoder}))
+    run_on_main(_write, args=[Path(folder) / DECODER, text])
+
+
+def _write(path: Path, text: str) -> None:
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def load_run(source: str | Path) -> SoundModel:
@@ -83,148 +89,103 @@ def load_run(source: str | Path) -> SoundModel:
     Raises
     ------
     FileNotFoundError
-        If the folder, or a file that a finished run leaves, is not there.
+        If a file of the run is missing.
     ModelError
-        If the files are damaged, or do not fit each other.
+        If files are damaged, or do not fit each other.
     """
     folder = Path(source)
-    values = read_values(folder / "hyperparams.yaml", CLASSIFIER_KEYS)
-    labels = read_labels(folder / "save" / "label_encoder.txt")
-    try:
-        model = build_model(values, labels)
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"{folder / 'hyperparams.yaml'} describes no classifier: {error}"
-        ) from error
-    best = best_checkpoint(folder / "save", min_key=values["select_by"])
-    fill_weights(model.classifier, best / "classifier.ckpt")
+    weights = best_checkpoint(folder, "min_key") / "classifier.ckpt"
+    labels = read_labels(folder / LABELS)
+    parts = read_parts(
+        _existing_description(folder / MODEL), {"classifier": existing(weights)}
+    )
+    classifier = parts["classifier"].eval()
+    model = SoundModel(
+        classifier,
+        parts["spectrogram"],
+        parts["reader"],
+        labels,
+        to_explanation(parts, classifier),
+    )
+    load_weights(classifier, weights, OURS)
     return model
 
 
-def default_interpretation(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run's classifier is explained by unless a call says more.
+def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
+    """Load the best decoder of a finished run that trained one.
 
     Arguments
     ---------
-    values : mapping
-        The run's own.
+    source : str or pathlib.Path
+        The folder of a run of `train_piq.py`.
+    classifier : SoundClassifier
+        That the decoder was trained on.
 
     Returns
     -------
-    dict
-        Arguments of `load_interpreter`: the encoder's last map, as in the
-        paper, or the cells' own verdicts if these were trained
-        (`evidence_weight`); see docs/evidence.md.
+    torch.nn.Module
+        On the CPU, frozen, in evaluation mode.
 
-    Example
-    -------
-    >>> default_interpretation({"evidence_weight": 3.0})["stages"]
-    ['class_probability']
+    Raises
+    ------
+    FileNotFoundError
+        If a file of the run is missing.
+    ModelError
+        If files are damaged, or the decoder is another classifier's.
     """
-    trained = (values.get("evidence_weight") or 0) > 0
-    stages: list[int | str] = ["class_probability"] if trained else [-1]
-    return {"method": "by_design", "quantile": 0.9, "stages": stages}
+    folder = Path(source)
+    best = best_checkpoint(folder, "max_key")
+    _check_classifier(best / SETTINGS, classifier)
+    weights = existing(best / "decoder.ckpt")
+    description = _existing_description(folder / DECODER)
+    decoder = read_parts(description, {"decoder": weights})["decoder"]
+    load_weights(decoder, weights, OURS)
+    return decoder.requires_grad_(False).eval()
 
 
-def build_model(values: Mapping[str, Any], labels: Sequence[str]) -> SoundModel:
-    """Build a classifier and what belongs to it, with random weights.
+def add_decoder(model: SoundModel, source: str | Path) -> SoundModel:
+    """Give a model the decoder of a run of `train_piq.py`.
 
     Arguments
     ---------
-    values : mapping
-        At least `CLASSIFIER_KEYS`.
-    labels : sequence of str
-        In the order of the class ids.
+    model : SoundModel
+        That the decoder was trained on.
+    source : str or pathlib.Path
+        The run's folder.
 
     Returns
     -------
     SoundModel
-        In evaluation mode, on the CPU.
-
-    Example
-    -------
-    >>> values = {"sample_rate": 16000, "n_fft": 1024, "win_length": 23.2199}
-    >>> values |= {"hop_length": 11.6099, "clip_seconds": 5.0, "head": "linear"}
-    >>> values |= {"encoder_name": "focalnet_test", "in_channels": 1}
-    >>> values |= {"logit_scale": 15.0, "image_size": None}
-    >>> build_model(values, ["dog", "rain"]).classifier.n_classes
-    2
+        With another decoder, for PIQ.
     """
-    encoder = build_encoder(
-        values["encoder_name"], in_channels=values["in_channels"]
-    )
-    classifier = SoundClassifier(
-        encoder,
-        len(labels),
-        head=values["head"],
-        scale=values["logit_scale"],
-        image_size=values["image_size"],
-    )
-    return SoundModel(
-        classifier.eval(),
-        Spectrogram(**{key: values[key] for key in SPECTROGRAM_KEYS}),
-        ClipReader(values["sample_rate"], values["clip_seconds"]),
-        tuple(labels),
-    )
+    decoder = load_decoder(source, model.classifier)
+    return replace(model, decoders={**model.decoders, "piq": decoder})
 
 
-def fill_weights(module: nn.Module, path: Path) -> None:
-    """Load a file of weights into a classifier or decoder.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Filled in place.
-    path : pathlib.Path
-        Written by a training run.
-
-    Raises
-    ------
-    ModelError
-        If the file is damaged, does not fit, or holds NaN or infinity.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "classifier.ckpt"
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> torch.save(classifier.state_dict(), path)
-    >>> fill_weights(classifier, path)
-    """
-    state = read_state_dict(existing(path))
+def _check_classifier(path: Path, classifier: SoundClassifier) -> None:
+    """Compare the digest in a decoder's checkpoint with its classifier."""
     try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
+        digest = json.loads(read_text(existing(path)))["classifier_digest"]
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path} does not fit its run's hyperparams.yaml and "
-            f"label_encoder.txt: {error}"
+            f"{path} does not say which classifier the decoder was trained "
+            "on; train it again."
         ) from error
-    broken = [name for name, value in state.items() if not is_finite(value)]
-    if broken:
+    if digest != digest_weights(classifier):
         raise ModelError(
-            f"{path} holds NaN or infinity in {', '.join(broken)}; the "
-            "training diverged: lower its lr."
+            f"{path.parent} holds a decoder of another classifier than the "
+            "one that is given; give its own, or train one for this."
         )
 
 
-def is_finite(values: torch.Tensor) -> bool:
-    """Return whether a tensor is free of NaN and infinity.
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        Any shape.
-
-    Returns
-    -------
-    bool
-        True if so.
-
-    Example
-    -------
-    >>> is_finite(torch.tensor([1.0, float("nan")]))
-    False
-    """
-    return bool(torch.isfinite(values).all())
+def _existing_description(path: Path) -> Path:
+    if not path.exists() and path.parent.exists():
+        raise ModelError(
+            f"{path.absolute()} is missing: version 0.1 made this run. Give "
+            "the command that trained it once more: it trains nothing anew, "
+            "and writes what is missing."
+        )
+    return existing(path)
 
 
 def existing(path: Path) -> Path:
@@ -328,34 +289,31 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ) from error
 
 
-def best_checkpoint(
-    folder: Path, min_key: str | None = None, max_key: str | None = None
-) -> Path:
-    """Return the folder of the best checkpoint.
+def best_checkpoint(folder: Path, kind: str) -> Path:
+    """Return the folder of a run's best checkpoint, by its `select_by`.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Holds `CKPT+...` folders.
-    min_key, max_key : str
-        Key of the checkpoints' metadata that is best when lowest or highest.
+        The run's own.
+    kind : str
+        `min_key` if lower is better, else `max_key`.
 
     Returns
     -------
     pathlib.Path
-        One of the folders.
+        Inside `save/`.
 
     Raises
     ------
     FileNotFoundError
         If there is no checkpoint.
     """
-    best = Checkpointer(existing(folder)).find_checkpoint(
-        min_key=min_key, max_key=max_key
-    )
+    key = read_values(folder / "hyperparams.yaml", ["select_by"])["select_by"]
+    saved = existing(folder / "save")
+    best = Checkpointer(saved).find_checkpoint(**{kind: key})
     if best is None:
         raise FileNotFoundError(
-            f"{folder.absolute()} holds no CKPT+... with "
-            f"{min_key or max_key!r}; train first."
+            f"{saved.absolute()} holds no CKPT+... with {key!r}; train first."
         )
     return Path(best.path)

@@ -16,60 +16,27 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.vit import ViT
-from focalaudio.interpreters.attributions import METHODS as GRADIENTS
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
     PaperDecoder,
 )
-from focalaudio.interpreters.floors import REFERENCES
+from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.spectrogram import Spectrogram
 
 
-def whole(low: int, high: int) -> Rule:
-    """Make the rule of a whole number.
-
-    Arguments
-    ---------
-    low, high : int
-        Smallest and largest.
-
-    Returns
-    -------
-    Rule
-        True is no number.
-
-    Example
-    -------
-    >>> whole(1, 3).accepts(2), whole(1, 3).accepts(True)
-    (True, False)
-    """
+def _whole(low: int, high: int) -> Rule:
+    """Make the rule of a whole number."""
     return Rule(
         f"a whole number from {low} to {high}",
         lambda value: type(value) is int and low <= value <= high,
     )
 
 
-def real(low: float, high: float) -> Rule:
-    """Make the rule of a finite number.
-
-    Arguments
-    ---------
-    low, high : float
-        Smallest and largest.
-
-    Returns
-    -------
-    Rule
-        Whole numbers will do too.
-
-    Example
-    -------
-    >>> real(0, 1).accepts(0.5), real(0, 1).accepts(float("nan"))
-    (True, False)
-    """
+def _real(low: float, high: float) -> Rule:
+    """Make the rule of a finite number."""
     return Rule(
         f"a number from {low} to {high}",
         lambda value: (
@@ -80,50 +47,16 @@ def real(low: float, high: float) -> Rule:
     )
 
 
-def one_of(*choices: str) -> Rule:
-    """Make the rule of a name among several.
-
-    Arguments
-    ---------
-    *choices : str
-        The names.
-
-    Returns
-    -------
-    Rule
-        Nothing else will do.
-
-    Example
-    -------
-    >>> one_of("cosine", "linear").text
-    'cosine or linear'
-    """
+def _one_of(*choices: str) -> Rule:
+    """Make the rule of a name among several."""
     return Rule(
         " or ".join(choices),
         lambda value: isinstance(value, str) and value in choices,
     )
 
 
-def list_of(rule: Rule, low: int, high: int) -> Rule:
-    """Make the rule of a list.
-
-    Arguments
-    ---------
-    rule : Rule
-        Of each of its items.
-    low, high : int
-        How many there are at least and at most.
-
-    Returns
-    -------
-    Rule
-        Of the list.
-
-    Example
-    -------
-    >>> list_of(whole(1, 9), 2, 2).accepts([1, 10])
-    False
-    """
+def _list_of(rule: Rule, low: int, high: int) -> Rule:
+    """Make the rule of a list."""
     return Rule(
         f"a list of {low} to {high} items, each {rule.text}",
         lambda value: (
@@ -134,72 +67,24 @@ def list_of(rule: Rule, low: int, high: int) -> Rule:
     )
 
 
-def either(*rules: Rule) -> Rule:
-    """Make the rule of a value that keeps one of several.
-
-    Arguments
-    ---------
-    *rules : Rule
-        The rules.
-
-    Returns
-    -------
-    Rule
-        Kept if one of them is.
-
-    Example
-    -------
-    >>> either(NOTHING, whole(1, 9)).text
-    'null or a whole number from 1 to 9'
-    """
+def _either(*rules: Rule) -> Rule:
+    """Make the rule of a value that keeps one of several."""
     return Rule(
         " or ".join(rule.text for rule in rules),
         lambda value: any(rule.accepts(value) for rule in rules),
     )
 
 
-def made_by(*kinds: type) -> Rule:
-    """Make the rule of an object.
-
-    Arguments
-    ---------
-    *kinds : type
-        What it may be.
-
-    Returns
-    -------
-    Rule
-        Exactly one of these, no subclass.
-
-    Example
-    -------
-    >>> made_by(ClipReader).accepts(ClipReader())
-    True
-    """
+def _made_by(*kinds: type) -> Rule:
+    """Make the rule of an object."""
     return Rule(
         f"a {' or '.join(kind.__name__ for kind in kinds)}",
         lambda value: type(value) in kinds,
     )
 
 
-def mapping_of(rules: Mapping[str, Rule]) -> Rule:
-    """Make the rule of a mapping.
-
-    Arguments
-    ---------
-    rules : mapping
-        A rule for each key that it may have.
-
-    Returns
-    -------
-    Rule
-        Of the mapping.
-
-    Example
-    -------
-    >>> mapping_of({"a": real(0, 1)}).accepts({"a": 1, "b": 1})
-    False
-    """
+def _mapping_of(rules: Mapping[str, Rule]) -> Rule:
+    """Make the rule of a mapping."""
     described = ", ".join(f"{key}: {rule.text}" for key, rule in rules.items())
     return Rule(
         f"a mapping of ({described})",
@@ -234,86 +119,95 @@ def name_of(kind: type) -> str:
 
 
 NOTHING = Rule("null", lambda value: value is None)
-WIDTH = whole(1, 4096)
-RATE = real(0, 0.99)
-SIZE = list_of(whole(1, 4096), 2, 2)
-CLASSES = whole(1, 100_000)
+WIDTH = _whole(1, 4096)
+RATE = _real(0, 0.99)
+SIZE = _list_of(_whole(1, 4096), 2, 2)
+CLASSES = _whole(1, 100_000)
 SOUND: dict[str, Rule] = {
-    "sample_rate": whole(1000, 768_000),
-    "n_fft": whole(2, 65_536),
-    "win_length": real(0.001, 10_000),
-    "hop_length": real(0.001, 10_000),
+    "sample_rate": _whole(1000, 768_000),
+    "n_fft": _whole(2, 65_536),
+    "win_length": _real(0.001, 10_000),
+    "hop_length": _real(0.001, 10_000),
 }
-CLIP = {"clip_seconds": either(NOTHING, real(0.01, 3600))}
-IMAGE = {"in_channels": whole(1, 16), "drop_path": RATE, "image_size": SIZE}
+CLIP = {"clip_seconds": _either(NOTHING, _real(0.01, 3600))}
+IMAGE = {"in_channels": _whole(1, 16), "drop_path": RATE, "image_size": SIZE}
 CODES = {
-    "n_features": whole(1, 65_536),
+    "n_features": _whole(1, 65_536),
     "n_classes": CLASSES,
-    "n_codes": whole(1, 1 << 20),
-    "n_shared": whole(0, 1 << 20),
+    "n_codes": _whole(1, 1 << 20),
+    "n_shared": _whole(0, 1 << 20),
 }
-ENCODER = made_by(FocalNet, ViT, Conv2dEncoder)
-DECODER = made_by(LightDecoder, PaperDecoder)
+ENCODER = _made_by(FocalNet, ViT, Conv2dEncoder)
+DECODER = _made_by(LightDecoder, PaperDecoder)
 HEAD: dict[str, Rule] = {
     "n_classes": CLASSES,
-    "head": one_of("cosine", "linear"),
-    "image_size": either(NOTHING, SIZE),
+    "head": _one_of("cosine", "linear"),
+    "image_size": _either(NOTHING, SIZE),
 }
-SCALE = real(1e-6, 1e6)
+SCALE = _real(1e-6, 1e6)
 ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
     Spectrogram: SOUND,
     ClipReader: {"sample_rate": SOUND["sample_rate"], **CLIP},
     FocalNet: {
         "dim": WIDTH,
-        "depths": list_of(whole(1, 64), 1, 6),
-        "focal_window": whole(1, 31),
-        "focal_levels": whole(1, 8),
-        "patch_size": whole(1, 64),
-        "mlp_ratio": real(0.1, 16),
-        "finest": either(NOTHING, whole(1, 6)),
+        "depths": _list_of(_whole(1, 64), 1, 6),
+        "focal_window": _whole(1, 31),
+        "focal_levels": _whole(1, 8),
+        "patch_size": _whole(1, 64),
+        "mlp_ratio": _real(0.1, 16),
+        "finest": _either(NOTHING, _whole(1, 6)),
         "width": WIDTH,
         **IMAGE,
     },
     ViT: {
         "dim": WIDTH,
-        "depth": whole(1, 64),
-        "n_heads": whole(1, 256),
-        "patch_size": whole(1, 256),
-        "mlp_ratio": real(0.1, 16),
-        "norm_eps": real(0, 0.1),
+        "depth": _whole(1, 64),
+        "n_heads": _whole(1, 256),
+        "patch_size": _whole(1, 256),
+        "mlp_ratio": _real(0.1, 16),
+        "norm_eps": _real(0, 0.1),
         **IMAGE,
     },
     Conv2dEncoder: {"dim": WIDTH, **IMAGE},
-    SoundClassifier: {"encoder": ENCODER, "scale": SCALE, **HEAD},
-    LightDecoder: {**CODES, "width": WIDTH, "n_doublings": whole(0, 8)},
-    PaperDecoder: {**CODES, "layout": one_of(*LAYOUTS)},
+    SoundClassifier: {
+        "encoder": ENCODER,
+        "scale": SCALE,
+        "dropout": RATE,
+        **HEAD,
+    },
+    LightDecoder: {**CODES, "width": WIDTH, "n_doublings": _whole(0, 8)},
+    PaperDecoder: {**CODES, "layout": _one_of(*LAYOUTS)},
 }
 MAKERS = {name_of(k): Maker(k, rules) for k, rules in ARGUMENTS.items()}
-STAGE = either(
-    whole(-64, 63),
-    Rule("a map's name", lambda v: isinstance(v, str) and v.isidentifier()),
+NAME = Rule(
+    "a map's name",
+    lambda value: isinstance(value, str) and value.isidentifier(),
 )
-OPTIONS: dict[str, Rule] = {  # of load_interpreter, and the method's name
-    "method": one_of("by_design", "piq", *GRADIENTS, *REFERENCES),
-    "quantile": real(0, 1),
-    "stages": list_of(STAGE, 1, 64),
-    "mask": one_of(*MASKS),
+EXPLANATION: dict[str, Rule] = {
+    "method": _one_of("piq", *METHODS),
+    "maps": _either(NOTHING, _list_of(NAME, 1, 64)),
+    "mask": _one_of(*MASKS),
+    "quantile": _real(0, 1),
+}
+OLD_EXPLANATION = {
+    **{key: EXPLANATION[key] for key in ("method", "mask", "quantile")},
+    "stages": _list_of(_either(_whole(-64, 63), NAME), 1, 64),
 }
 KEYS: dict[str, Rule] = {
-    "format": whole(1, 1),
+    "format": _whole(1, 2),
+    "spectrogram": _made_by(Spectrogram),
+    "reader": _made_by(ClipReader),
+    "encoder": ENCODER,
+    "classifier": _made_by(SoundClassifier),
+    "decoder": DECODER,
+    "explanation": _mapping_of(EXPLANATION),
+    # of format 1: numbers that its objects refer to
     **SOUND,
     **CLIP,
-    "magnitude": one_of("log1p"),
+    "magnitude": _one_of("log1p"),
     "in_channels": IMAGE["in_channels"],
     **HEAD,
     "logit_scale": SCALE,
-    "spectrogram": made_by(Spectrogram),
-    "reader": made_by(ClipReader),
-    "encoder": ENCODER,
-    "classifier": made_by(SoundClassifier),
-    "interpretation": mapping_of(OPTIONS),
-}
-DECODER_KEYS: dict[str, Rule] = {
-    "decoder": DECODER,
-    "mask_threshold": real(0, 1),
+    "mask_threshold": _real(0, 1),
+    "interpretation": _mapping_of(OLD_EXPLANATION),
 }

@@ -80,9 +80,9 @@ def draw_interpretation(
     >>> import torch
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> from focalaudio.interpreters import ThresholdInterpreter
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ByDesignInterpreter(classifier, Spectrogram())
+    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
     >>> figure = draw_interpretation(
     ...     interpreter(torch.rand(1, 8000)),
     ...     0,

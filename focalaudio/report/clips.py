@@ -36,10 +36,10 @@ class InterpretationExporter:
     >>> import torch
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ByDesignInterpreter
+    >>> from focalaudio.interpreters import ThresholdInterpreter
     >>> spectrogram = Spectrogram()
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ByDesignInterpreter(classifier, spectrogram)
+    >>> interpreter = ThresholdInterpreter(classifier, spectrogram)
     >>> folder = getfixture("tmp_path")
     >>> exporter = InterpretationExporter(folder, spectrogram, ["dog", "rain"])
     >>> exporter(interpreter(torch.rand(1, 8000)), ["a"], ["dog"])

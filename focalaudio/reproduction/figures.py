@@ -32,7 +32,7 @@ SWEPT = (  # the panels of Figure 3
     "average_gain",
 )
 # keys of interpret.yaml that are arguments
-INTERPRETER = ("method", "quantile", "stages", "mask", "piq", "options")
+INTERPRETER = ("method", "quantile", "maps", "mask", "piq", "options")
 CONDITION = ("condition", "snr", "n_partners")
 
 

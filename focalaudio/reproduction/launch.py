@@ -94,8 +94,8 @@ def format_value(value: object) -> str:
 
     Example
     -------
-    >>> format_value({"method": "random", "stages": [-1], "piq": None})
-    '{"method": "random", "stages": [-1], "piq": null}'
+    >>> format_value({"method": "random", "maps": ["stage_1"], "piq": None})
+    '{"method": "random", "maps": ["stage_1"], "piq": null}'
     >>> format_value("focalnet_nano"), format_value(0.9), format_value(None)
     ('focalnet_nano', '0.9', 'null')
     """

@@ -10,7 +10,7 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 
 from focalaudio.brains.interpretation import InterpreterBrain
-from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters import ThresholdInterpreter
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "evaluation.py"
 LABELS = list("abcde")
@@ -68,7 +68,7 @@ def test_another_accuracy_is_a_difference(script, verdict):
 def test_fewer_metrics_are_the_same_metrics(
     script, classifier, spectrogram, device
 ):
-    interpreter = ByDesignInterpreter(classifier, spectrogram)
+    interpreter = ThresholdInterpreter(classifier, spectrogram)
     hparams = {
         "interpreter": interpreter,
         "compared": [],

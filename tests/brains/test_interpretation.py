@@ -7,7 +7,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from focalaudio.brains import InterpreterBrain
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
-from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.spectrogram import Spectrogram
 
 LABELS = ["low", "middle", "high"]
@@ -47,7 +47,7 @@ def classifier():
 def make_brain(
     classifier, quantile=0.8, exporter=None, quantiles=(), curve_steps=0
 ):
-    interpreter = ByDesignInterpreter(classifier, Spectrogram(), quantile)
+    interpreter = ThresholdInterpreter(classifier, Spectrogram(), quantile)
     compared = [interpreter.at_quantile(point) for point in quantiles]
     return InterpreterBrain(
         modules={"interpreter": interpreter},

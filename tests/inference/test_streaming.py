@@ -19,7 +19,7 @@ from focalaudio.inference.streaming import (
     explain_stream,
     explain_windows,
 )
-from focalaudio.interpreters import ByDesignInterpreter, Interpreter
+from focalaudio.interpreters import Interpreter, ThresholdInterpreter
 from focalaudio.recordings import iter_windows
 from focalaudio.report.timeline import read_windows
 
@@ -52,7 +52,7 @@ def keeper(classifier, spectrogram):
 
 @pytest.fixture
 def by_design(classifier, spectrogram):
-    return ByDesignInterpreter(classifier, spectrogram, 0.7)
+    return ThresholdInterpreter(classifier, spectrogram, quantile=0.7)
 
 
 @pytest.fixture

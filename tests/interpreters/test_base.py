@@ -113,7 +113,7 @@ def test_keeping_everything_gives_the_input_back(
     interpretation = masker(wavs, lens)
     torch.testing.assert_close(interpretation.wavs, wavs, atol=1e-6, rtol=0)
     assert (interpretation.removed_wavs == 0).all()
-    kept, _ = masker.judge(interpretation)
+    kept, _ = masker.classify_parts(interpretation)
     torch.testing.assert_close(
         kept, interpretation.logits, atol=1e-5, rtol=1e-5
     )
@@ -125,7 +125,7 @@ def test_keeping_nothing_gives_silence(classifier, spectrogram, uneven):
     interpretation = masker(wavs, lens)
     assert (interpretation.wavs == 0).all()
     assert interpretation.kept_fraction.tolist() == [0, 0, 0, 0]
-    _, removed = masker.judge(interpretation)
+    _, removed = masker.classify_parts(interpretation)
     torch.testing.assert_close(
         removed, interpretation.logits, atol=1e-5, rtol=1e-5
     )
@@ -153,7 +153,7 @@ def test_judgement_is_the_classifiers_word_on_each_part(
 ):
     interpretation = masker(*uneven[:2])
     n_frames = interpretation.spectrum.n_frames
-    judged = masker.judge(interpretation)
+    judged = masker.classify_parts(interpretation)
     for logits, part in zip(
         judged, (interpretation.kept, interpretation.removed), strict=True
     ):
@@ -167,7 +167,7 @@ def test_one_encoder_pass_to_interpret_and_one_to_judge(masker, passes, uneven):
     assert passes == [4]
     _ = interpretation.kept, interpretation.removed, interpretation.probs
     assert passes == [4]
-    masker.judge(interpretation)
+    masker.classify_parts(interpretation)
     assert passes == [4, 8]
 
 
@@ -175,8 +175,8 @@ def test_kept_parts_alone_are_judged_alike_in_half_the_batch(
     masker, passes, uneven
 ):
     interpretation = masker(*uneven[:2])
-    both, _ = masker.judge(interpretation)
-    alone = masker.judge_kept(interpretation)
+    both, _ = masker.classify_parts(interpretation)
+    alone = masker.classify_kept(interpretation)
     assert passes == [4, 8, 4]
     torch.testing.assert_close(alone, both, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(alone, interpretation.logits)
@@ -199,7 +199,7 @@ def test_classifier_stays_in_evaluation(masker):
 def test_classifier_is_frozen_and_untouched(masker, uneven):
     before = {k: v.clone() for k, v in masker.classifier.state_dict().items()}
     interpretation = masker.train()(*uneven[:2])
-    kept, _ = masker.judge(interpretation)
+    kept, _ = masker.classify_parts(interpretation)
     assert not any(p.requires_grad for p in masker.parameters())
     assert not interpretation.logits.requires_grad
     assert not kept.requires_grad
@@ -218,7 +218,7 @@ def test_a_soft_mask_gets_its_gradient_through_the_frozen_classifier(
     masker = Masker(classifier, spectrogram, lambda shape: soft)
     interpretation = masker(wavs)
     torch.testing.assert_close(interpretation.wavs, wavs / 2, atol=1e-6, rtol=0)
-    kept, _ = masker.judge(interpretation)
+    kept, _ = masker.classify_parts(interpretation)
     (kept[:, 0].sum() + interpretation.wavs.square().sum()).backward()
     assert soft.grad.isfinite().all()
     assert (soft.grad != 0).any()
@@ -227,7 +227,7 @@ def test_a_soft_mask_gets_its_gradient_through_the_frozen_classifier(
 @pytest.mark.parametrize("samples", [1, 300, 4000])
 def test_silence_is_finite(masker, samples, device):
     interpretation = masker(torch.zeros(2, samples, device=device))
-    kept, removed = masker.judge(interpretation)
+    kept, removed = masker.classify_parts(interpretation)
     for part in (
         interpretation.logits,
         interpretation.wavs,

@@ -13,10 +13,9 @@ from focalaudio.interpreters import PIQInterpreter
 from focalaudio.interpreters.decoders import DECODERS, Decoded, PaperDecoder
 from focalaudio.interpreters.piq import (
     PIQLoss,
+    _stretch,
     build_decoder,
     find_loud_cells,
-    own_cells,
-    stretch,
 )
 from focalaudio.interpreters.quantizer import Quantized
 
@@ -267,18 +266,11 @@ def test_loud_is_relative_to_each_clip(scale):
         assert torch.equal(cells, clip > clip.max() * 0.5)
 
 
-def test_own_cells_are_counted_by_frames(spectrogram, uneven):
-    spectrum = spectrogram(*uneven[:2])
-    cells = own_cells(spectrum)
-    assert torch.equal(cells.sum((1, 2)), spectrum.n_frames.float())
-    assert (cells.diff(dim=1) <= 0).all()
-
-
 def test_stretching_to_the_same_grid_is_the_identity(spectrogram, device):
     spectrum = spectrogram(torch.rand(1, 2000, device=device))
     logits = torch.randn(spectrum.log_magnitude.shape, device=device)
     decoded = Decoded(logits, logits, Quantized(logits, logits, logits))
-    torch.testing.assert_close(stretch(decoded, spectrum), logits)
+    torch.testing.assert_close(_stretch(decoded, spectrum), logits)
 
 
 def test_total_weighs_the_reconstruction():

@@ -4,7 +4,7 @@ import torch
 from focalaudio.audio import audio_info, load_wav
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
-from focalaudio.interpreters import ByDesignInterpreter
+from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.report import clips
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.spectrogram import Spectrogram
@@ -23,7 +23,9 @@ def interpretation():
     wavs[1, 3000:] = 0
     wavs[2] = 0
     lens = torch.tensor([1.0, 0.75, 0.875])
-    return ByDesignInterpreter(classifier, Spectrogram(), 0.7)(wavs, lens)
+    return ThresholdInterpreter(classifier, Spectrogram(), quantile=0.7)(
+        wavs, lens
+    )
 
 
 def make_exporter(folder, **kwargs):

@@ -1,5 +1,7 @@
 """Laws of the gradient methods, against gradients taken by hand."""
 
+import builtins
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from focalaudio.classifier import SoundClassifier
-from focalaudio.encoders import build_encoder
-from focalaudio.interpreters.attributions import (
+from focalaudio.encoders import EncoderOutput, build_encoder
+from focalaudio.interpreters import ThresholdInterpreter
+from focalaudio.interpreters.captum import (
     METHODS,
+    _noise_deviation,
+    _private_noise,
+    attribute,
     gradcam,
     gradient_shap,
     integrated_gradients,
-    noise_deviation,
-    private_noise,
     saliency,
     smoothgrad,
 )
+from focalaudio.masks import quantile_mask
 from focalaudio.spectrogram import Spectrogram
 
 ENCODERS = {
@@ -108,7 +113,7 @@ def test_a_smooth_gradient_is_the_mean_over_noisy_copies(classifier, clip):
     expected = [gradient_at(classifier, copy[None], 1) for copy in copies]
     assert_alike(values, torch.cat(expected).mean(0, keepdim=True), 1e-4)
     noise = (copies - clip.detach()).flatten(1)
-    deviation = noise_deviation(clip, 0.1)
+    deviation = _noise_deviation(clip, 0.1)
     assert noise.std().item() == pytest.approx(deviation, rel=0.01)
     assert noise.mean().abs() < 0.01 * deviation
     assert (torch.corrcoef(noise) - torch.eye(11)).abs().max() < 0.03
@@ -178,7 +183,7 @@ def test_gradcam_of_a_linear_head_is_its_weights_on_the_features(
     output, spectrum, class_ids = looked
     weights = classifier.head.weight[class_ids]
     evidence = torch.einsum("bc,bchw->bhw", weights, output.features)
-    known = classifier.weigh_cells(output)[torch.arange(4), class_ids]
+    known = classifier.cell_logits(output)[torch.arange(4), class_ids]
     bias = classifier.head.bias[class_ids, None, None]
     assert_alike(known - bias, evidence, 1e-4)
     cells = evidence[0].numel()
@@ -277,7 +282,7 @@ def draw_and_fail():
 def test_generators_are_restored_after_an_error():
     torch.manual_seed(5), np.random.seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1]
-    with pytest.raises(KeyError), private_noise(1, torch.device("cpu")):
+    with pytest.raises(KeyError), _private_noise(1, torch.device("cpu")):
         draw_and_fail()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()
@@ -297,3 +302,210 @@ def test_passes_are_bounded_however_many_copies_there_are(classifier):
     integrated_gradients(classify, clip, 0, n_steps=19)
     assert max(sizes) == 8
     assert sum(sizes) == 3 * 19
+
+
+ENCODERS = {
+    "focalnet_test": {},
+    "vit_test": {},
+    "conv2d_piq": {"dim": 8, "image_size": (64, 48)},
+}
+FEW = {"n_samples": 3, "n_steps": 3}
+
+
+def build(name, head="cosine"):
+    classifier = SoundClassifier(build_encoder(name, **ENCODERS[name]), 5, head)
+    for parameter in classifier.parameters():
+        fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+        nn.init.normal_(parameter, 0, fan_in**-0.5)
+    return classifier
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return request.param
+
+
+@pytest.fixture(params=ENCODERS)
+def interpreter(request, spectrogram, method, device):
+    own = METHODS[method][1]
+    options = {key: FEW[key] for key in FEW if key in own}
+    classifier = build(request.param).to(device)
+    return ThresholdInterpreter(
+        classifier, spectrogram, method, quantile=0.8, options=options
+    )
+
+
+def signed_by(interpreter, output, spectrum, interpretation):
+    return attribute(
+        interpreter.method,
+        interpreter.classifier,
+        output,
+        spectrum,
+        interpretation.class_ids,
+        **interpreter.options,
+    )
+
+
+class Listener(nn.Module):
+    """An encoder whose features are its image, negative where that is dark."""
+
+    n_features, in_channels, image_size = 1, 1, (64, 48)
+    map_names = ()
+
+    def forward(self, image):
+        features = image - 0.01
+        return EncoderOutput(features, features.mean((2, 3)), ())
+
+
+@pytest.fixture
+def listener(spectrogram, device):
+    """A classifier in which sound speaks for class 0."""
+    classifier = SoundClassifier(Listener(), 2, "linear").to(device)
+    classifier.head.weight.data = torch.tensor([[1.0], [-1.0]], device=device)
+    return ThresholdInterpreter(
+        classifier, spectrogram, "gradcam", quantile=0.5
+    )
+
+
+def test_saliency_is_the_size_of_what_is_attributed(interpreter, uneven):
+    with torch.no_grad():
+        interpretation = interpreter(*uneven[:2])
+        spectrum = interpretation.spectrum
+        output = interpreter.classifier(
+            spectrum.log_magnitude, spectrum.n_frames
+        )
+        signed = signed_by(interpreter, output, spectrum, interpretation)
+    torch.testing.assert_close(interpretation.saliency, signed.abs())
+    negative = bool((signed < 0).any())
+    assert negative == (interpreter.method != "gradcam")
+
+
+def test_mask_is_the_quantile_of_the_saliency(interpreter, uneven):
+    with torch.no_grad():
+        interpretation = interpreter(*uneven[:2])
+    n_frames = interpretation.spectrum.n_frames
+    expected = quantile_mask(interpretation.saliency, 0.8, n_frames)
+    expected &= interpretation.saliency > 0
+    assert torch.equal(interpretation.mask, expected)
+    for row, frames in enumerate(n_frames.tolist()):
+        assert not interpretation.mask[row, frames:].any()
+        assert (interpretation.saliency[row, frames:] == 0).all()
+
+
+def test_the_classifier_is_left_as_it_was(interpreter, uneven):
+    classifier = interpreter.classifier
+    before = {k: v.clone() for k, v in classifier.state_dict().items()}
+    with torch.no_grad():
+        interpretation = interpreter(*uneven[:2])
+        assert not torch.is_grad_enabled()
+    for name, values in classifier.state_dict().items():
+        assert torch.equal(values, before[name])
+    for parameter in classifier.parameters():
+        assert not parameter.requires_grad
+        assert parameter.grad is None
+    for module in classifier.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_hooks
+        assert not module.training
+    assert not interpretation.spectrum.log_magnitude.requires_grad
+    assert not interpretation.saliency.requires_grad
+    assert not interpretation.wavs.requires_grad
+
+
+def test_a_batch_is_interpreted_as_its_clips_are_in_any_order(
+    interpreter, uneven
+):
+    wavs, lens, n_samples = uneven
+    with torch.no_grad():
+        batch = interpreter(wavs, lens)
+        turned = interpreter(wavs.flip(0), lens.flip(0))
+        alone = interpreter(wavs[3:, : int(n_samples[3])])
+    largest = batch.saliency.amax((1, 2), keepdim=True)
+    moved = (turned.saliency.flip(0) - batch.saliency).abs()
+    assert (moved <= 1e-3 * largest).all()
+    frames = alone.saliency.shape[1]
+    moved = (batch.saliency[3, :frames] - alone.saliency[0]).abs()
+    assert (moved <= 1e-3 * largest[3]).all()
+
+
+def test_interpretations_repeat(interpreter, tone):
+    with torch.no_grad():
+        first = interpreter(tone)
+        torch.rand(1)
+        again = interpreter(tone)
+    assert torch.equal(again.saliency, first.saliency)
+    assert torch.equal(again.mask, first.mask)
+
+
+def test_another_class_is_explained_otherwise(interpreter, uneven):
+    wavs, lens, _ = uneven
+    maps = []
+    for class_id in (0, 1):
+        class_ids = torch.full((4,), class_id, device=wavs.device)
+        with torch.no_grad():
+            maps.append(interpreter(wavs, lens, class_ids=class_ids).saliency)
+    assert not torch.equal(*maps)
+
+
+def test_inference_mode_and_gradient_mode_change_nothing(interpreter, tone):
+    with torch.no_grad():
+        expected = interpreter(tone).saliency
+    assert torch.equal(interpreter(tone).saliency, expected)
+    with torch.inference_mode():
+        inferred = interpreter(tone).saliency
+    assert torch.equal(inferred, expected)
+
+
+def test_low_precision_does_not_reach_the_gradients(interpreter, tone):
+    classifier, spectrum = interpreter.classifier, interpreter.spectrogram(tone)
+    class_ids = torch.tensor([1], device=tone.device)
+    output = classifier(spectrum.log_magnitude)
+    expected = METHODS[interpreter.method][0](
+        classifier, output, spectrum, class_ids, **interpreter.options
+    )
+    with torch.no_grad(), torch.autocast(tone.device.type, torch.bfloat16):
+        values = attribute(
+            interpreter.method,
+            classifier,
+            output,
+            spectrum,
+            class_ids,
+            **interpreter.options,
+        )
+        saliency = interpreter(tone, class_ids=class_ids).saliency
+    torch.testing.assert_close(values, expected)
+    assert saliency.dtype == torch.float
+
+
+def test_silence_is_finite(interpreter, device):
+    with torch.no_grad():
+        interpretation = interpreter(torch.zeros(2, 900, device=device))
+    assert interpretation.saliency.isfinite().all()
+    assert (interpretation.wavs == 0).all()
+
+
+def test_a_cell_without_saliency_is_never_kept(listener, two_tones):
+    two_tones[:, :12000] = 0  # the quantile of the saliency is 0
+    first = torch.zeros(1, dtype=torch.long, device=two_tones.device)
+    with torch.no_grad():
+        interpretation = listener(two_tones, class_ids=first)
+        mask = interpretation.mask[0]
+    assert mask.any()
+    assert torch.equal(mask, interpretation.saliency[0] > 0)
+    assert not mask[: 12000 // 186 - 4].any()
+
+
+def test_without_captum_the_error_says_what_to_install(
+    spectrogram, monkeypatch
+):
+    real = builtins.__import__
+
+    def refuse(name, *arguments):
+        if name.startswith("captum"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r"pip install 'focalaudio\[baseli"):
+        ThresholdInterpreter(build("focalnet_test"), spectrogram, "saliency")

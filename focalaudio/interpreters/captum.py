@@ -118,12 +118,12 @@ def smoothgrad(
     """
     captum = import_captum()
     method = captum.NoiseTunnel(captum.Saliency(classify))
-    with private_noise(seed, clip.device):
+    with _private_noise(seed, clip.device):
         return method.attribute(
             clip,
             nt_samples=n_samples,
             nt_samples_batch_size=BATCH,
-            stdevs=noise_deviation(clip, noise_level),
+            stdevs=_noise_deviation(clip, noise_level),
             target=class_id,
             abs=False,
         )
@@ -180,8 +180,8 @@ def gradient_shap(
     """
     method = import_captum().GradientShap(classify)
     silence, total = torch.zeros_like(clip), torch.zeros_like(clip)
-    deviation = noise_deviation(clip, noise_level)
-    with private_noise(seed, clip.device):
+    deviation = _noise_deviation(clip, noise_level)
+    with _private_noise(seed, clip.device):
         for start in range(0, n_samples, BATCH):
             copies = min(BATCH, n_samples - start)
             total += copies * method.attribute(
@@ -190,49 +190,15 @@ def gradient_shap(
     return total / n_samples
 
 
-def noise_deviation(clip: Tensor, noise_level: float) -> float:
-    """Return a share of the range of a clip's values.
-
-    Arguments
-    ---------
-    clip : torch.Tensor
-        Any shape.
-    noise_level : float
-        The share, at least 0.
-
-    Returns
-    -------
-    float
-        In the unit of the clip.
-
-    Example
-    -------
-    >>> noise_deviation(torch.tensor([1.0, 5.0]), 0.5)
-    2.0
-    """
+def _noise_deviation(clip: Tensor, noise_level: float) -> float:
+    """Return a share of the range of a clip's values."""
     low, high = clip.detach().aminmax()
     return noise_level * float(high - low)
 
 
 @contextmanager
-def private_noise(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators, captum's only source, and restore them.
-
-    Arguments
-    ---------
-    seed : int
-        Of torch's generators, of CPU and device, and of NumPy's.
-    device : torch.device
-        Where the noise is drawn.
-
-    Example
-    -------
-    >>> with private_noise(0, torch.device("cpu")):
-    ...     first = torch.rand(1)
-    >>> with private_noise(0, torch.device("cpu")):
-    ...     bool(torch.rand(1) == first)
-    True
-    """
+def _private_noise(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators, captum's only source, and restore them."""
     devices = [device] if device.type == "cuda" else []
     generators = [torch.cuda.default_generators[d.index] for d in devices]
     state = np.random.get_state()
@@ -246,29 +212,8 @@ def private_noise(seed: int, device: torch.device) -> Iterator[None]:
             np.random.set_state(state)
 
 
-def per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make of a method for one clip a method for a batch, as `gradcam` is.
-
-    Arguments
-    ---------
-    attribute : callable
-        Such as `saliency`.
-
-    Returns
-    -------
-    callable
-        Maps classifier, output, spectrum, class ids and options to
-        `[batch, time, freq]`, zero beyond each clip's end.
-
-    Example
-    -------
-    >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3).freeze()
-    >>> spectrum, classes = Spectrogram()(torch.rand(2, 900)), torch.zeros(2)
-    >>> per_clip(saliency)(classifier, None, spectrum, classes).shape
-    torch.Size([2, 5, 513])
-    """
+def _per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Make of a method for one clip a method for a batch, as `gradcam` is."""
 
     def attribute_batch(
         classifier: SoundClassifier,
@@ -292,19 +237,8 @@ def per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return attribute_batch
 
 
-class PooledCells(nn.Module):
-    """A head that reads an embedding, as a function of the cells in it.
-
-    Arguments
-    ---------
-    head : torch.nn.Module
-        Maps `[batch, channels]` to logits.
-
-    Example
-    -------
-    >>> PooledCells(nn.Identity())(torch.ones(1, 2, 3, 3), torch.zeros(1, 2))
-    tensor([[0., 0.]])
-    """
+class _PooledCells(nn.Module):
+    """A head that reads an embedding, as a function of the cells in it."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -312,20 +246,7 @@ class PooledCells(nn.Module):
         self.cells = nn.Identity()  # the layer that Grad-CAM looks at
 
     def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
-        """Return the logits of `embeddings`, with a gradient to the cells.
-
-        Arguments
-        ---------
-        features : torch.Tensor
-            `[batch, channels, rows, cols]`, whose mean is in the embeddings.
-        embeddings : torch.Tensor
-            `[batch, channels]`.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, n_classes]`.
-        """
+        """Return the logits of `embeddings`, with a gradient to the cells."""
         change = self.cells(features) - features.detach()
         return self.head(embeddings + change.mean((2, 3)))
 
@@ -361,7 +282,7 @@ def gradcam(
     torch.Tensor
         `[batch, time, freq]`, non-negative.
     """
-    pooled = PooledCells(classifier.head)
+    pooled = _PooledCells(classifier.head)
     features = output.features.detach().float().clone()
     method = import_captum().LayerGradCam(pooled, pooled.cells)
     maps = method.attribute(
@@ -378,9 +299,44 @@ NOISE = {"n_samples": 32, "noise_level": 0.1, "seed": 0}
 
 # A method, and its options.
 METHODS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
-    "saliency": (per_clip(saliency), {}),
-    "smoothgrad": (per_clip(smoothgrad), NOISE),
-    "integrated_gradients": (per_clip(integrated_gradients), {"n_steps": 32}),
-    "gradient_shap": (per_clip(gradient_shap), NOISE),
+    "saliency": (_per_clip(saliency), {}),
+    "smoothgrad": (_per_clip(smoothgrad), NOISE),
+    "integrated_gradients": (_per_clip(integrated_gradients), {"n_steps": 32}),
+    "gradient_shap": (_per_clip(gradient_shap), NOISE),
     "gradcam": (gradcam, {}),
 }
+
+
+def attribute(
+    method: str,
+    classifier: SoundClassifier,
+    output: ClassifierOutput,
+    spectrum: Spectrum,
+    class_ids: Tensor,
+    **options: Any,
+) -> Tensor:
+    """Say what each cell contributes to the logit of a class.
+
+    In full precision, whatever mode is on outside.
+
+    Arguments
+    ---------
+    method : str
+        One of `METHODS`.
+    classifier, output, spectrum, class_ids
+        As in `gradcam`.
+    **options
+        All that the method has.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, any sign.
+    """
+    find, _ = METHODS[method]
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(output.logits.device.type, enabled=False),
+    ):
+        return find(classifier, output, spectrum, class_ids, **options)

@@ -1,4 +1,4 @@
-"""Laws of activation map thresholding."""
+"""Laws of thresholding: of the maps by design, of the floors, of arguments."""
 
 import pytest
 import torch
@@ -6,11 +6,7 @@ from torch import nn
 
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import EncoderOutput, build_encoder
-from focalaudio.interpreters import ByDesignInterpreter
-from focalaudio.interpreters.by_design import (
-    relative_evidence,
-    select_names,
-)
+from focalaudio.interpreters import ThresholdInterpreter
 
 
 class Listener(nn.Module):
@@ -26,13 +22,13 @@ class Listener(nn.Module):
 
 @pytest.fixture
 def interpreter(classifier, spectrogram):
-    return ByDesignInterpreter(classifier, spectrogram, quantile=0.8)
+    return ThresholdInterpreter(classifier, spectrogram, quantile=0.8)
 
 
 @pytest.fixture
 def listener(spectrogram, device):
     classifier = SoundClassifier(Listener(), 3, "linear").to(device)
-    return ByDesignInterpreter(classifier, spectrogram, quantile=0.99)
+    return ThresholdInterpreter(classifier, spectrogram, quantile=0.99)
 
 
 def test_what_the_encoder_hears_is_what_is_kept(listener, two_tones):
@@ -84,7 +80,9 @@ def test_a_clip_is_interpreted_alike_in_any_batch(interpreter, uneven):
 def test_kept_fraction_is_what_the_quantile_leaves(
     classifier, spectrogram, uneven, quantile
 ):
-    interpreter = ByDesignInterpreter(classifier, spectrogram, quantile)
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, quantile=quantile
+    )
     fraction = interpreter(*uneven[:2]).kept_fraction
     assert (fraction >= 1 - quantile - 1e-3).all()
     # the edges of a map are flat: in three frames, many cells tie
@@ -102,42 +100,34 @@ def test_saliency_is_the_last_map_stretched_over_the_clip(interpreter, tone):
     torch.testing.assert_close(interpretation.saliency, expected[:, 0])
 
 
-@pytest.mark.parametrize("stages", [(0,), (0, 1), ["stage_1", "stage_2"]])
-def test_other_stages_give_other_masks(classifier, spectrogram, tone, stages):
-    last = ByDesignInterpreter(classifier, spectrogram)(tone)
-    other = ByDesignInterpreter(classifier, spectrogram, stages=stages)(tone)
+@pytest.mark.parametrize("maps", ["stage_1", ["stage_1", "stage_2"]])
+def test_other_maps_give_other_masks(classifier, spectrogram, tone, maps):
+    last = ThresholdInterpreter(classifier, spectrogram)(tone)
+    other = ThresholdInterpreter(classifier, spectrogram, maps=maps)(tone)
     assert other.mask.shape == last.mask.shape
     assert not torch.equal(other.mask, last.mask)
     assert (other.saliency >= 0).all()
 
 
-def test_a_stage_is_a_name_or_a_position(classifier, spectrogram, tone):
-    masks = []
-    for stages in (("stage_1",), (0,), (-2,)):
-        interpreter = ByDesignInterpreter(
-            classifier, spectrogram, stages=stages
-        )
+def test_one_map_is_a_list_of_one(classifier, spectrogram):
+    for maps in ("stage_1", ["stage_1"]):
+        interpreter = ThresholdInterpreter(classifier, spectrogram, maps=maps)
         assert interpreter.settings["maps"] == ["stage_1"]
-        masks.append(interpreter(tone).mask)
-    assert torch.equal(masks[0], masks[1])
-    assert torch.equal(masks[0], masks[2])
 
 
-def test_chosen_names_come_in_the_order_of_the_choice():
-    assert select_names(("a", "b", "c"), (-1, "a", 1)) == ("c", "a", "b")
-
-
-@pytest.mark.parametrize("stages", [(), (2,), (0, -3), ["stage_9"]])
-def test_stages_that_do_not_exist_are_refused_at_the_door(
-    classifier, spectrogram, stages
+@pytest.mark.parametrize(
+    "maps", [(), (0,), [-1], ["stage_9"], ["a", "stage_1"]]
+)
+def test_maps_that_do_not_exist_are_refused_at_the_door(
+    classifier, spectrogram, maps
 ):
-    with pytest.raises(ValueError, match=r"stages=\[.*stage_1, stage_2"):
-        ByDesignInterpreter(classifier, spectrogram, stages=stages)
+    with pytest.raises(ValueError, match=r"maps=\[.*stage_1, stage_2, cl"):
+        ThresholdInterpreter(classifier, spectrogram, maps=maps)
 
 
 def test_attention_explains_a_vit_the_same_way(spectrogram, device, tone):
     classifier = SoundClassifier(build_encoder("vit_test"), 3).to(device)
-    interpretation = ByDesignInterpreter(classifier, spectrogram)(tone)
+    interpretation = ThresholdInterpreter(classifier, spectrogram)(tone)
     assert (interpretation.saliency >= 0).all()
     assert abs(interpretation.kept_fraction.item() - 0.1) < 0.01
 
@@ -160,7 +150,7 @@ def test_a_map_that_points_nowhere_keeps_nothing(listener, samples, device):
 
 def test_silence_is_finite(interpreter, device):
     interpretation = interpreter(torch.zeros(2, 4000, device=device))
-    kept, removed = interpreter.judge(interpretation)
+    kept, removed = interpreter.classify_parts(interpretation)
     for part in (interpretation.saliency, kept, removed):
         assert part.isfinite().all()
     assert (interpretation.wavs == 0).all()
@@ -172,12 +162,12 @@ def test_interpretation_takes_no_gradient(interpreter, uneven):
     assert not interpretation.wavs.requires_grad
 
 
-@pytest.mark.parametrize("stages", [(-1,), (0, 1)])
+@pytest.mark.parametrize("maps", [None, ["stage_1", "class_evidence"]])
 def test_low_precision_keeps_the_pipeline_in_single_precision(
-    classifier, spectrogram, tone, stages
+    classifier, spectrogram, tone, maps
 ):
-    interpreter = ByDesignInterpreter(
-        classifier, spectrogram, 0.8, stages=stages
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, maps=maps, quantile=0.8
     )
     with torch.autocast(tone.device.type, dtype=torch.bfloat16):
         interpretation = interpreter(tone)
@@ -195,14 +185,16 @@ def test_low_precision_keeps_the_pipeline_in_single_precision(
 @pytest.mark.parametrize("quantile", [-0.1, 1.1])
 def test_quantile_is_checked_at_the_door(classifier, spectrogram, quantile):
     with pytest.raises(ValueError, match=f"quantile={quantile} must"):
-        ByDesignInterpreter(classifier, spectrogram, quantile)
+        ThresholdInterpreter(classifier, spectrogram, quantile=quantile)
 
 
 @pytest.mark.parametrize("name", ["class_evidence", "class_probability"])
 def test_maps_of_a_class_belong_to_that_class(
     classifier, spectrogram, two_tones, name
 ):
-    interpreter = ByDesignInterpreter(classifier, spectrogram, 0.8, [name])
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, maps=[name], quantile=0.8
+    )
     masks = [
         interpreter(two_tones, class_ids=torch.tensor([i])).mask
         for i in range(5)
@@ -215,14 +207,14 @@ def test_maps_of_a_class_belong_to_that_class(
 def test_cells_that_speak_for_a_class_are_kept_first(
     classifier, spectrogram, two_tones
 ):
-    interpreter = ByDesignInterpreter(
-        classifier, spectrogram, 0.5, ["class_evidence"]
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, maps="class_evidence", quantile=0.5
     )
     spectrum, output = interpreter.look(two_tones)
     ids = torch.tensor([3])
     saliency = interpreter.interpret(spectrum, output, ids).saliency
     rows, cols = output.features.shape[2:]
-    evidence = classifier.weigh_cells(output)[0]
+    evidence = classifier.cell_logits(output)[0]
     evidence = (evidence[3] - evidence.mean(0)).flatten()
     coarse = torch.nn.functional.adaptive_avg_pool2d(
         saliency[None], (rows, cols)
@@ -235,7 +227,9 @@ def test_a_soft_mask_keeps_at_least_the_binary_one(
     classifier, spectrogram, two_tones
 ):
     hard, soft = (
-        ByDesignInterpreter(classifier, spectrogram, 0.8, mask=mask)(two_tones)
+        ThresholdInterpreter(classifier, spectrogram, mask=mask, quantile=0.8)(
+            two_tones
+        )
         for mask in ("binary", "soft")
     )
     assert torch.equal(hard.saliency, soft.saliency)
@@ -245,20 +239,104 @@ def test_a_soft_mask_keeps_at_least_the_binary_one(
 
 def test_an_unknown_mask_is_an_error(classifier, spectrogram):
     with pytest.raises(ValueError, match="mask='fuzzy'"):
-        ByDesignInterpreter(classifier, spectrogram, mask="fuzzy")
+        ThresholdInterpreter(classifier, spectrogram, mask="fuzzy")
 
 
-def test_relative_evidence_adds_up_to_the_lead_over_the_average_class(
-    classifier, spectrogram, two_tones
+@pytest.mark.parametrize("method", ["random", "loudest"])
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_the_stated_share_is_kept(
+    classifier, spectrogram, uneven, method, quantile
 ):
-    spectrum = spectrogram(two_tones)
-    output = classifier(spectrum.log_magnitude)
-    found = relative_evidence(classifier, output, torch.tensor([3]))[0]
-    assert found.min() == 0
-    lead = output.logits[0, 3] - output.logits[0].mean()
-    lowest = (found.sum() - lead) / found.numel()  # what was added to each
-    raw = classifier.class_evidence(output, torch.tensor([3]))[0]
-    mean = classifier.weigh_cells(output)[0].mean(0) / found.numel()
-    torch.testing.assert_close(
-        lowest, -(raw - mean).min(), atol=1e-5, rtol=1e-4
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, method, quantile=quantile
     )
+    wavs, lens, _ = uneven
+    interpretation = interpreter(wavs, lens)
+    off = interpretation.kept_fraction - (1 - quantile)
+    telling = [0, 2, 3]  # one sample is equally loud at all frequencies
+    assert off[telling].abs().max() < 1e-3
+    for row, frames in enumerate(interpretation.spectrum.n_frames.tolist()):
+        assert not interpretation.mask[row, frames:].any()
+        assert (interpretation.saliency[row, frames:] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["random", "loudest"])
+def test_no_class_changes_them(classifier, spectrogram, tone, method):
+    interpreter = ThresholdInterpreter(classifier, spectrogram, method)
+    one, two = (interpreter(tone, class_ids=torch.tensor([i])) for i in (0, 1))
+    assert torch.equal(one.mask, two.mask)
+
+
+def test_the_loudest_cells_are_those_of_the_tone(classifier, spectrogram, tone):
+    interpreter = ThresholdInterpreter(
+        classifier, spectrogram, "loudest", quantile=0.99
+    )
+    bins = interpreter(tone).mask[0, 10:70].nonzero()[:, 1]
+    assert (bins - 64).abs().max() <= 6  # 1 kHz
+
+
+def test_random_cells_have_no_place(classifier, spectrogram, tone):
+    mask = ThresholdInterpreter(classifier, spectrogram, "random")(tone).mask
+    quarters = mask[0, :84, :512].float().reshape(2, 42, 2, 256).mean((1, 3))
+    assert (quarters - 0.1).abs().max() < 0.02
+
+
+def test_settings_name_everything_that_matters(classifier, spectrogram):
+    pytest.importorskip("captum")
+    interpreter = ThresholdInterpreter(
+        classifier,
+        spectrogram,
+        "smoothgrad",
+        quantile=0.7,
+        options={"seed": 9},
+    )
+    assert interpreter.settings == {
+        "method": "smoothgrad",
+        "quantile": 0.7,
+        "mask": "binary",
+        "n_samples": 32,
+        "noise_level": 0.1,
+        "seed": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"method": "lime"},
+            "method='lime' must be one of by_design, ",
+        ),
+        ({"quantile": 1.5}, "quantile=1.5 must"),
+        ({"method": ""}, "method='' must be one of"),
+        (
+            {"options": {"n_steps": 3}},
+            "n_steps=3 means nothing to method='by_design', which takes maps",
+        ),
+        (
+            {"method": "random", "maps": ["stage_1"]},
+            r"maps=\['stage_1'\] means nothing to method='random'",
+        ),
+        (
+            {"method": "loudest", "options": {"seed": 1}},
+            "seed=1 means nothing to method='loudest'",
+        ),
+        (
+            {"method": "gradcam", "maps": "stage_1"},
+            "maps='stage_1' means nothing to method='gradcam'",
+        ),
+        (
+            {"method": "smoothgrad", "options": {"n_samples": 0}},
+            "n_samples=0 must be at least 1",
+        ),
+        (
+            {"method": "gradient_shap", "options": {"noise_level": -0.1}},
+            "noise_level=-0.1 must be at least 0",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_door(
+    classifier, spectrogram, arguments, message
+):
+    with pytest.raises(ValueError, match=message):
+        ThresholdInterpreter(classifier, spectrogram, **arguments)

@@ -1,0 +1,254 @@
+"""`classifier output -> saliency`: the classifier's own maps, and the floors.
+
+Activation map thresholding (arXiv 2402.02754) starts from the modulation maps
+of a FocalNet or the attention maps of a ViT. They are the same whichever
+class is asked about. What each cell of the last feature map says of a class
+is known too, from the same forward pass: see `CLASS_MAPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.saliency import combine_maps, resize_maps
+from focalaudio.spectrogram import Spectrum
+
+
+def class_evidence(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
+    """Return what each cell says for a class beyond the average class.
+
+    What a cell adds to all logits alike decides nothing, so the mean over
+    classes is taken off; the least of a clip's cells becomes 0. With a linear
+    head `cell_logits` are class activation maps (CAM, arXiv 1512.04150).
+
+    Arguments
+    ---------
+    cell_logits : torch.Tensor
+        `[batch, n_classes, rows, cols]`, of `SoundClassifier.cell_logits`.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes to explain.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, rows, cols]`, non-negative; up to a constant for each clip,
+        its sum is the lead of the class over the average class.
+
+    Example
+    -------
+    >>> cells = torch.tensor([[[[3.0, 1.0]], [[1.0, 1.0]]]])
+    >>> class_evidence(cells, torch.tensor([0]))
+    tensor([[[0.5000, 0.0000]]])
+    """
+    n_cells = cell_logits[0, 0].numel()
+    own = cell_logits[torch.arange(len(class_ids)), class_ids] / n_cells
+    evidence = own - cell_logits.mean(1) / n_cells
+    return evidence - evidence.amin((1, 2), keepdim=True)
+
+
+def class_probability(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
+    """Return what each cell alone would make of a class: its probability.
+
+    Arguments
+    ---------
+    cell_logits, class_ids
+        As in `class_evidence`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, rows, cols]`, 0 to 1; its sum over classes is 1.
+
+    Example
+    -------
+    >>> class_probability(torch.zeros(1, 2, 1, 1), torch.tensor([1]))
+    tensor([[[0.5000]]])
+    """
+    shares = cell_logits.softmax(1)
+    return shares[torch.arange(len(class_ids)), class_ids]
+
+
+CLASS_MAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "class_evidence": class_evidence,
+    "class_probability": class_probability,
+}
+
+
+def map_names(classifier: SoundClassifier) -> tuple[str, ...]:
+    """List the maps by which a classifier can be explained.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Any.
+
+    Returns
+    -------
+    tuple of str
+        The encoder's own, from the input on, then those of a class.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> map_names(SoundClassifier(build_encoder("focalnet_test"), 3))
+    ('stage_1', 'stage_2', 'class_evidence', 'class_probability')
+    """
+    return (*classifier.encoder.map_names, *CLASS_MAPS)
+
+
+def choose_maps(
+    classifier: SoundClassifier, maps: Sequence[str] | str | None
+) -> tuple[str, ...]:
+    """Check the names of maps; one is a list of one.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Whose maps they are.
+    maps : sequence of str
+        Names; the encoder's last map, the paper's, if None.
+
+    Returns
+    -------
+    tuple of str
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one that the classifier does not have.
+    """
+    if maps is None:
+        maps = classifier.encoder.map_names[-1:]
+    chosen = (maps,) if isinstance(maps, str) else tuple(maps)
+    known = map_names(classifier)
+    if not chosen or not set(chosen) <= set(known):
+        raise ValueError(
+            f"maps={list(chosen)} must name at least one of "
+            f"{', '.join(known)}; several are multiplied."
+        )
+    return chosen
+
+
+def by_design(
+    classifier: SoundClassifier,
+    output: ClassifierOutput,
+    spectrum: Spectrum,
+    class_ids: Tensor,
+    *,
+    maps: Sequence[str],
+) -> Tensor:
+    """Multiply the classifier's own maps and stretch them over the clips.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Made the output.
+    output : ClassifierOutput
+        Of the whole clips.
+    spectrum : Spectrum
+        Of the whole clips.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes to explain.
+    maps : sequence of str
+        Names, of `map_names`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, float32, non-negative.
+    """
+    # in full precision: low precision ties regions at the threshold
+    named = {
+        name: found.float()
+        for name, found in zip(
+            classifier.encoder.map_names, output.maps, strict=True
+        )
+        if name in maps
+    }
+    if set(maps) & set(CLASS_MAPS):
+        cell_logits = classifier.cell_logits(output).float()
+        named |= {
+            name: find(cell_logits, class_ids)
+            for name, find in CLASS_MAPS.items()
+            if name in maps
+        }
+    combined = combine_maps([named[name] for name in maps])
+    _, time, freq = spectrum.log_magnitude.shape
+    return resize_maps(combined, spectrum.n_frames, (time, freq))
+
+
+def random(
+    classifier: SoundClassifier,
+    output: ClassifierOutput,
+    spectrum: Spectrum,
+    class_ids: Tensor,
+) -> Tensor:
+    """Return uniform noise, a floor: the same for every clip and every time.
+
+    Arguments
+    ---------
+    classifier, output, spectrum, class_ids
+        As in `by_design`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, 0 to 1; a frame's noise does not depend on how
+        many follow.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = spectrum.log_magnitude.shape[1:]
+    noise = torch.rand(shape, generator=generator)
+    return noise.to(spectrum.log_magnitude) * own_cells(spectrum)
+
+
+def loudest(
+    classifier: SoundClassifier,
+    output: ClassifierOutput,
+    spectrum: Spectrum,
+    class_ids: Tensor,
+) -> Tensor:
+    """Return the log-magnitude, a floor that knows nothing of the classifier.
+
+    Arguments
+    ---------
+    classifier, output, spectrum, class_ids
+        As in `by_design`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, non-negative.
+    """
+    return spectrum.log_magnitude * own_cells(spectrum)
+
+
+def own_cells(spectrum: Spectrum) -> Tensor:
+    """Return 1 for a clip's own frames and 0 for padding.
+
+    Arguments
+    ---------
+    spectrum : Spectrum
+        Of the clips.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, 1]`, float32.
+
+    Example
+    -------
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> spectrum = Spectrogram()(torch.ones(2, 1000), torch.tensor([0.5, 1.0]))
+    >>> own_cells(spectrum).sum((1, 2))
+    tensor([3., 6.])
+    """
+    frames = torch.arange(
+        spectrum.log_magnitude.shape[1], device=spectrum.n_frames.device
+    )
+    return (frames < spectrum.n_frames[:, None]).float().unsqueeze(-1)

@@ -1,0 +1,172 @@
+"""`saliency -> mask`: every interpreter that needs no training, by its method.
+
+`METHODS` is the one table from a method's name to its saliency; what is salient
+enough for the mask is decided here, alike for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.interpreters import captum
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.maps import (
+    by_design,
+    choose_maps,
+    loudest,
+    random,
+)
+from focalaudio.masks import MASKS, QUANTILE, check_quantile
+from focalaudio.spectrogram import Spectrogram, Spectrum
+
+LOWEST = {"n_samples": 1, "n_steps": 1, "noise_level": 0}  # of the options
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method finds its saliency.
+
+    Arguments
+    ---------
+    saliency : callable
+        Maps classifier, output, spectrum and class ids, and the options, to
+        `[batch, time, freq]`, non-negative.
+    options : mapping
+        Its options and their values unless others are given.
+
+    Example
+    -------
+    >>> METHODS["integrated_gradients"].options
+    {'n_steps': 32}
+    """
+
+    saliency: Callable[..., Tensor]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _size_of_attribution(method: str, *parts: Any, **options: Any) -> Tensor:
+    return captum.attribute(method, *parts, **options).abs()
+
+
+METHODS: dict[str, Method] = {
+    "by_design": Method(by_design, {"maps": None}),
+    **{
+        name: Method(partial(_size_of_attribution, name), options)
+        for name, (_, options) in captum.METHODS.items()
+    },
+    "random": Method(random),
+    "loudest": Method(loudest),
+}
+
+
+class ThresholdInterpreter(Interpreter):
+    """Keep the cells whose saliency reaches a quantile of their clip's.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Frozen in place.
+    spectrogram : Spectrogram
+        The analysis that the classifier was trained with.
+    method : str
+        One of `METHODS`: `by_design`, captum's methods, or a floor.
+    maps : sequence of str
+        Of `by_design` only: names of maps, multiplied; the encoder's last if
+        None.
+    mask : str
+        `binary` or `soft`; see `focalaudio.masks`.
+    quantile : float
+        Fraction of a clip's cells to drop, 0 to 1.
+    options : mapping
+        Of captum's methods, such as `{"n_samples": 16}`.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, a name is unknown, or the method has no
+        use for an argument.
+    ImportError
+        If the method is captum's and captum is not installed.
+
+    Example
+    -------
+    >>> import torch
+    >>> from focalaudio.encoders import build_encoder
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
+    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
+    >>> interpreter(torch.rand(1, 16000)).mask.float().mean().round(decimals=1)
+    tensor(0.1000)
+    """
+
+    quantile: float
+
+    def __init__(
+        self,
+        classifier: SoundClassifier,
+        spectrogram: Spectrogram,
+        method: str = "by_design",
+        maps: Sequence[str] | str | None = None,
+        mask: str = "binary",
+        quantile: float = QUANTILE,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(classifier, spectrogram)
+        check_quantile(quantile)
+        if mask not in MASKS:
+            raise ValueError(
+                f"mask={mask!r} must be one of {', '.join(MASKS)}."
+            )
+        self.method = method
+        self.mask = mask
+        self.quantile = quantile
+        given = {} if maps is None else {"maps": maps}
+        self.options = _fill_options(method, given | dict(options or {}))
+        if method in captum.METHODS:
+            captum.import_captum()
+        if method == "by_design":
+            chosen = choose_maps(classifier, maps)
+            self.options["maps"] = list(chosen)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Method, quantile, kind of mask, and the method's options."""
+        return {
+            "method": self.method,
+            "quantile": self.quantile,
+            "mask": self.mask,
+            **self.options,
+        }
+
+    def explain(
+        self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Interpreter.explain`."""
+        saliency = METHODS[self.method].saliency(
+            self.classifier, output, spectrum, class_ids, **self.options
+        )
+        mask = MASKS[self.mask](saliency, self.quantile, spectrum.n_frames)
+        return saliency, mask
+
+
+def _fill_options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options of a method; refuse those that it has no use for."""
+    if method not in METHODS:
+        raise ValueError(
+            f"method={method!r} must be one of {', '.join(METHODS)}."
+        )
+    own = METHODS[method].options
+    for name, value in given.items():
+        if name not in own:
+            raise ValueError(
+                f"{name}={value!r} means nothing to method={method!r}, which "
+                f"takes {', '.join(own) or 'no options'}; leave it out."
+            )
+        if name in LOWEST and value < LOWEST[name]:
+            raise ValueError(f"{name}={value} must be at least {LOWEST[name]}.")
+    return {**own, **given}

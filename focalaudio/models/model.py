@@ -1,0 +1,182 @@
+"""What a trained model is: one record, whatever folder or hub it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.errors import ModelError
+from focalaudio.interpreters import (
+    Interpreter,
+    PIQInterpreter,
+    ThresholdInterpreter,
+)
+from focalaudio.interpreters.maps import choose_maps
+from focalaudio.interpreters.threshold import METHODS
+from focalaudio.masks import QUANTILE
+from focalaudio.spectrogram import Spectrogram
+
+DECODED: dict[str, Callable[..., Interpreter]] = {"piq": PIQInterpreter}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a model is explained unless a call says otherwise.
+
+    Arguments
+    ---------
+    method : str
+        See `SoundModel.interpreter`.
+    maps : sequence of str
+        Of `by_design`: names of maps; the encoder's last if None.
+    mask : str
+        `binary` or `soft`.
+    quantile : float
+        Fraction of a clip's cells to drop, 0 to 1.
+
+    Example
+    -------
+    >>> Explanation(maps=("class_probability",)).quantile
+    0.9
+    """
+
+    method: str = "by_design"
+    maps: Sequence[str] | None = None
+    mask: str = "binary"
+    quantile: float = QUANTILE
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """A trained classifier with everything that belongs to it.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        In evaluation mode.
+    spectrogram : Spectrogram
+        The analysis it was trained with.
+    reader : ClipReader
+        Makes clips as it was trained on.
+    labels : sequence of str
+        In the order of the class ids.
+    explanation : Explanation
+        How it is explained by default.
+    decoders : mapping
+        From the name of a method, such as `piq`, to its trained decoder.
+
+    Raises
+    ------
+    ModelError
+        If the labels are not as many as the classes, or the explanation is
+        none that this classifier has.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 1)
+    >>> model = SoundModel(classifier, Spectrogram(), ClipReader(), ["dog"])
+    >>> model.interpreter().name
+    'stage_2, quantile 0.9'
+    """
+
+    classifier: SoundClassifier
+    spectrogram: Spectrogram
+    reader: ClipReader
+    labels: Sequence[str]
+    explanation: Explanation = field(default_factory=Explanation)
+    decoders: Mapping[str, nn.Module] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.classifier.n_classes:
+            raise ModelError(
+                f"There are {len(self.labels)} labels, but the classifier has "
+                f"{self.classifier.n_classes} classes."
+            )
+        if self.explanation.method == "by_design":
+            try:
+                choose_maps(self.classifier, self.explanation.maps)
+            except ValueError as error:
+                raise ModelError(f"The model's own explanation: {error}") from (
+                    error
+                )
+
+    def interpreter(
+        self,
+        method: str | None = None,
+        maps: Sequence[str] | str | None = None,
+        mask: str | None = None,
+        quantile: float | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Interpreter:
+        """Make an interpreter; what is None is the model's own.
+
+        Arguments
+        ---------
+        method : str
+            `by_design`, `piq`, one of captum's (`saliency`, `smoothgrad`,
+            `integrated_gradients`, `gradient_shap`, `gradcam`), or a floor
+            (`random`, `loudest`).
+        maps, mask, quantile, options
+            See `focalaudio.interpreters.ThresholdInterpreter`. PIQ, whose
+            decoder draws the mask, takes none of them.
+
+        Returns
+        -------
+        Interpreter
+            In evaluation mode, where the classifier is.
+
+        Raises
+        ------
+        ValueError
+            If a value is out of range, a name is unknown, or the method has no
+            use for an argument.
+        ModelError
+            If the method's decoder is not in the model.
+        """
+        own = self.explanation
+        method = own.method if method is None else method
+        if method in DECODED:
+            given = {"maps": maps, "mask": mask, "quantile": quantile}
+            return self._decoded(method, given | dict(options or {}))
+        if method not in METHODS:
+            raise ValueError(
+                f"method={method!r} must be one of "
+                f"{', '.join((*DECODED, *METHODS))}."
+            )
+        if maps is None and method == own.method:
+            maps = own.maps
+        interpreter = ThresholdInterpreter(
+            self.classifier,
+            self.spectrogram,
+            method,
+            maps,
+            own.mask if mask is None else mask,
+            own.quantile if quantile is None else quantile,
+            options,
+        )
+        return interpreter.eval()
+
+    def _decoded(self, method: str, given: Mapping[str, Any]) -> Interpreter:
+        """Make an interpreter of a trained decoder."""
+        useless = [f"{k}={v!r}" for k, v in given.items() if v is not None]
+        if useless:
+            raise ValueError(
+                f"{', '.join(useless)}: means nothing to method={method!r}, "
+                "whose decoder draws the mask; leave it out."
+            )
+        if method not in self.decoders:
+            raise ModelError(
+                f"method={method!r} needs a decoder, and this model has none: "
+                f"give {method}, the folder of a run of train_{method}.py, or "
+                "use method='by_design'."
+            )
+        made = DECODED[method](
+            self.classifier, self.spectrogram, self.decoders[method]
+        )
+        return made.eval()
