@@ -22,7 +22,7 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import Layout
-from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.encoders.weight_files import digest_weights, read_state_dict
 from focalaudio.errors import ModelError
 from focalaudio.files import replace_file
 from focalaudio.models.description import (
@@ -96,19 +96,15 @@ def load_run(source: str | Path) -> SoundModel:
     folder = Path(source)
     weights = best_checkpoint(folder, "min_key") / "classifier.ckpt"
     labels = read_labels(folder / LABELS)
-    parts = read_parts(
-        _existing_description(folder / MODEL), {"classifier": existing(weights)}
-    )
+    parts = _read_trained(folder / MODEL, "classifier", weights)
     classifier = parts["classifier"].eval()
-    model = SoundModel(
+    return SoundModel(
         classifier,
         parts["spectrogram"],
         parts["reader"],
         labels,
         to_explanation(parts, classifier),
     )
-    load_weights(classifier, weights, OURS)
-    return model
 
 
 def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
@@ -136,10 +132,8 @@ def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
     folder = Path(source)
     best = best_checkpoint(folder, "max_key")
     _check_classifier(best / SETTINGS, classifier)
-    weights = existing(best / "decoder.ckpt")
-    description = _existing_description(folder / DECODER)
-    decoder = read_parts(description, {"decoder": weights})["decoder"]
-    load_weights(decoder, weights, OURS)
+    weights = best / "decoder.ckpt"
+    decoder = _read_trained(folder / DECODER, "decoder", weights)["decoder"]
     return decoder.requires_grad_(False).eval()
 
 
@@ -178,14 +172,21 @@ def _check_classifier(path: Path, classifier: SoundClassifier) -> None:
         )
 
 
-def _existing_description(path: Path) -> Path:
-    if not path.exists() and path.parent.exists():
+def _read_trained(path: Path, key: str, weights: Path) -> dict[str, Any]:
+    """Make what a file describes, with the weights of one part filled in."""
+    if not path.exists():
         raise ModelError(
             f"{path.absolute()} is missing: version 0.1 made this run. Give "
             "the command that trained it once more: it trains nothing anew, "
             "and writes what is missing."
         )
-    return existing(path)
+    state = read_state_dict(existing(weights))
+    parts = read_parts(path, {key: weights})
+    try:
+        load_weights(parts[key], state, OURS)
+    except ModelError as error:
+        raise ModelError(f"{weights}: {error}") from error
+    return parts
 
 
 def existing(path: Path) -> Path:
@@ -308,8 +309,13 @@ def best_checkpoint(folder: Path, kind: str) -> Path:
     ------
     FileNotFoundError
         If there is no checkpoint.
+    ModelError
+        If the run does not say what it selected by.
     """
-    key = read_values(folder / "hyperparams.yaml", ["select_by"])["select_by"]
+    path = folder / "hyperparams.yaml"
+    key = read_values(path, ["select_by"])["select_by"]
+    if not isinstance(key, str):
+        raise ModelError(f"{path}: select_by={key!r} must be a metric's name.")
     saved = existing(folder / "save")
     best = Checkpointer(saved).find_checkpoint(**{kind: key})
     if best is None:

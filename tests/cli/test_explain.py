@@ -68,7 +68,7 @@ def test_a_target_is_explained_and_named(made, sounds, tmp_path, capsys):
     [
         (("--target", "cat"), "it knows dog, rain"),
         (("--quantile", "2"), "quantile=2.0"),
-        (("--method", "piq"), "needs a model with PIQ"),
+        (("--method", "piq"), "needs a decoder"),
         (("--device", "toaster"), "device='toaster' is not there"),
     ],
 )

@@ -14,8 +14,8 @@ from focalaudio.models import export
 @pytest.fixture
 def fast(monkeypatch):
     """Skip the picture and the fresh process, which have tests of their own."""
-    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
-    monkeypatch.setattr(export, "check_parity", lambda *arguments: None)
+    monkeypatch.setattr(export, "_write_example", lambda *arguments: None)
+    monkeypatch.setattr(export, "_check_answers", lambda *arguments: None)
 
 
 def test_a_run_becomes_a_bundle_that_loads(made):

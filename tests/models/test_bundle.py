@@ -124,7 +124,7 @@ LINES = {  # what stands where a key is expected
     "loadables": "loadables: {{../x: !ref <classifier>}}",
     "outer key": "../x: 1",
     "merge": "<<: {{sample_rate: 16000}}",
-    "twice": "sample_rate: 8000",
+    "twice": "format: 2",
     "dunder": "__class__: 1",
     "complex key": "? [a]\n: 1",
     "key that runs": "? !apply:os.mkdir [{canary}]\n: 1",
@@ -153,9 +153,9 @@ NUMBERS = {  # an absurd number where a sensible one was
     "dim: 16": ("4096", "17", "0"),
     "depths: [1, 1]": ("[64, 64, 64, 64, 64, 64]", "[]", "[1, 1000]"),
     "head: cosine": ("linear", "../x", "[cosine]"),
-    "mask_threshold: 0.4": ("2", "null"),
+    "quantile: 0.9": ("2", "null"),
     "n_codes: 12": ("1048576", "13", "1"),
-    "format: 1": ("2", "true"),
+    "format: 2": ("3", "true"),
 }
 
 
@@ -327,7 +327,7 @@ def in_place(old, new):
 def as_scalar(malice):
     return spoil_yaml(
         lambda text, places: text.replace(
-            "logit_scale: 7.0", f"logit_scale: {malice.format(**places)}"
+            "scale: 7.0", f"scale: {malice.format(**places)}"
         )
     )
 
@@ -480,9 +480,32 @@ def test_a_file_that_is_missing_is_named(bundle, name):
 
 def test_a_key_that_is_missing_is_named(bundle):
     path = bundle / "hyperparams.yaml"
-    path.write_text(path.read_text().replace("magnitude", "# magnitude"))
+    text = path.read_text()
+    reader = text[text.index("reader:") : text.index("encoder:")]
+    path.write_text(text.replace(reader, ""))
     (bundle / "SHA256SUMS").unlink()
-    with pytest.raises(ModelError, match="has no magnitude"):
+    with pytest.raises(ModelError, match="has no reader"):
+        read_bundle(bundle)
+
+
+def test_an_encoder_that_takes_memory_for_nothing_is_refused(bundle):
+    path = bundle / "hyperparams.yaml"
+    huge = "!new:focalaudio.encoders.focalnet.FocalNet {dim: 4096}"
+    text = path.read_text().replace(
+        "encoder: !ref <encoder>", f"encoder: {huge}"
+    )
+    path.write_text(text)
+    (bundle / "SHA256SUMS").unlink()
+    with pytest.raises(ModelError, match="of a SoundClassifier of|not the cl"):
+        read_bundle(bundle)
+    own = text[text.index("encoder:") : text.index("classifier:")]
+    path.write_text(
+        text.replace(own, f"encoder: {huge}\n").replace(
+            f"encoder: {huge}\n    n_classes",
+            own.replace("\n", "\n    ") + "\n    n_classes",
+        )
+    )
+    with pytest.raises(ModelError):
         read_bundle(bundle)
 
 
@@ -512,10 +535,8 @@ def test_weights_of_half_precision_are_read(bundle, exported):
 
     edit(bundle, halve)
     (bundle / "SHA256SUMS").unlink()
-    ours = read_bundle(bundle).model.classifier.state_dict()
-    for name, tensor in (
-        read_bundle(exported).model.classifier.state_dict().items()
-    ):
+    ours = read_bundle(bundle).classifier.state_dict()
+    for name, tensor in read_bundle(exported).classifier.state_dict().items():
         torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-3)
 
 

@@ -10,7 +10,11 @@ from hyperpyyaml import load_hyperpyyaml
 from focalaudio.audio import audio_info, load_wav
 from focalaudio.errors import ModelError
 from focalaudio.models import export, load_model
-from focalaudio.models.bundle import read_bundle
+from focalaudio.models.bundle import (
+    read_bundle,
+    write_bundle,
+    write_sums,
+)
 from focalaudio.models.export import export_run
 
 FILES = {
@@ -33,9 +37,8 @@ def logits(model, wavs):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    """Skip what is slow and not looked at: the picture, the fresh process."""
-    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
-    monkeypatch.setattr(export, "check_parity", lambda *arguments: None)
+    """Skip what is slow and not looked at: the picture."""
+    monkeypatch.setattr(export, "_write_example", lambda *arguments: None)
 
 
 def test_a_bundle_says_bit_for_bit_what_its_run_says(finished, exported):
@@ -62,18 +65,18 @@ def test_sums_are_those_of_the_files(exported):
 def test_hyperpyyaml_makes_the_same_objects_of_the_file(exported):
     text = (exported / "hyperparams.yaml").read_text()
     theirs, ours = load_hyperpyyaml(text), read_bundle(exported)
-    theirs["classifier"].load_state_dict(ours.model.classifier.state_dict())
+    theirs["classifier"].load_state_dict(ours.classifier.state_dict())
     theirs["classifier"].eval()
-    theirs["decoder"].load_state_dict(ours.decoder.state_dict())
-    assert type(theirs["decoder"]) is type(ours.decoder)
+    decoder = ours.decoders["piq"]
+    theirs["decoder"].load_state_dict(decoder.state_dict())
+    assert type(theirs["decoder"]) is type(decoder)
     wavs = torch.rand(2, 16000)
     spectrum = theirs["spectrogram"](wavs)
     with torch.no_grad():
         said = theirs["classifier"](spectrum.log_magnitude).logits
-    assert torch.equal(said, logits(ours.model, wavs))
-    assert vars(theirs["reader"]) == vars(ours.model.reader)
-    assert theirs["interpretation"] == ours.interpretation
-    assert theirs["mask_threshold"] == ours.mask_threshold == 0.4
+    assert torch.equal(said, logits(ours, wavs))
+    assert theirs["reader"].arguments == ours.reader.arguments
+    assert theirs["explanation"] == vars(ours.explanation)
 
 
 def test_the_file_holds_no_path_optimizer_or_seed(exported, dataset, finished):
@@ -124,34 +127,33 @@ def test_a_run_that_was_not_evaluated_has_nothing_measured(finished, tmp_path):
     assert "Nothing was measured" in card
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_bundle_that_says_something_else_is_not_left(
     finished, tmp_path, monkeypatch
 ):
-    write = export.write_files
+    def write_other(model, folder):
+        write_bundle(model, folder)
+        path = folder / "hyperparams.yaml"
+        text = path.read_text().replace("scale: 7.0", "scale: 7.5")
+        path.write_text(text)
+        write_sums(folder)
 
-    def write_other(folder, bundle, values):
-        write(
-            folder,
-            bundle,
-            values.replace("logit_scale: 7.0", "logit_scale: 7.5"),
-        )
-
-    monkeypatch.setattr(export, "write_files", write_other)
-    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
-    with pytest.raises(ModelError, match="logits of the bundle differ"):
+    monkeypatch.setattr(export, "write_bundle", write_other)
+    with pytest.raises(ModelError, match="logits of by_design differ"):
         export_run(finished, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_bundle_that_cannot_be_read_is_not_left(
     finished, tmp_path, monkeypatch
 ):
-    def write_sums(folder):
+    def write_nonsense(model, folder):
+        write_bundle(model, folder)
         (folder / "SHA256SUMS").write_text("nonsense")
 
-    monkeypatch.setattr(export, "write_sums", write_sums)
-    monkeypatch.setattr(export, "write_example", lambda *arguments: None)
-    with pytest.raises(ModelError, match="fresh process.*SHA256SUMS has"):
+    monkeypatch.setattr(export, "write_bundle", write_nonsense)
+    with pytest.raises(ModelError, match="SHA256SUMS has a line 'nonsense'"):
         export_run(finished, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -4,11 +4,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from focalaudio.errors import HubError, UnsafeModelError
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders import build_encoder
+from focalaudio.errors import HubError, ModelError, UnsafeModelError
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.models import load, load_model
+from focalaudio.models import (
+    Explanation,
+    SoundModel,
+    load,
+    load_compared,
+    load_interpreter,
+    load_model,
+)
 from focalaudio.models.fetching import fetch_bundle, push_bundle
-from focalaudio.models.load import locate, open_source
+from focalaudio.models.load import _locate
+from focalaudio.spectrogram import Spectrogram
+
+
+def locate(source, savedir=None, revision=None, local_files_only=False):
+    return _locate(source, savedir, revision, local_files_only)
 
 
 @pytest.fixture
@@ -89,14 +104,14 @@ def test_what_is_fetched_is_read(asked, exported):
 def test_runs_and_bundles_are_told_apart(finished, exported, monkeypatch):
     monkeypatch.setattr(load, "load_run", lambda folder: "run")
     monkeypatch.setattr(load, "read_bundle", lambda folder, trust: "bundle")
-    assert open_source(finished).model == "run"
-    assert open_source(exported) == "bundle"
+    assert load_model(finished) == "run"
+    assert load_model(exported) == "bundle"
 
 
 def test_opening_writes_nothing(exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(path.name for path in exported.iterdir())
-    open_source(exported, savedir=tmp_path / "cache")
+    load_model(exported, savedir=tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
     assert sorted(path.name for path in exported.iterdir()) == before
 
@@ -142,3 +157,64 @@ def test_a_stranger_on_the_hub_is_refused(published, exported, tmp_path):
     published.add("stranger/sounds", files)
     with pytest.raises(UnsafeModelError, match="tag '!apply:os.getcwd'"):
         SoundInterpreter.from_hparams("stranger/sounds", savedir=tmp_path)
+
+
+def make_model(**explanation):
+    torch.manual_seed(0)
+    classifier = SoundClassifier(build_encoder("focalnet_test"), 3, "linear")
+    parts = (classifier.eval(), Spectrogram(), ClipReader(), ("a", "b", "c"))
+    return SoundModel(*parts, Explanation(**explanation))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+def test_a_decoder_comes_from_the_model_or_from_its_run(
+    exported, finished, finished_piq
+):
+    wavs = torch.randn(1, 16000)
+    with torch.no_grad():
+        inside = load_interpreter(load_model(exported), "piq")(wavs)
+        beside = load_interpreter(
+            load_model(finished), "piq", piq=finished_piq
+        )(wavs)
+    assert torch.equal(inside.mask, beside.mask)
+
+
+def test_the_decoder_of_another_classifier_is_refused(model, finished_piq):
+    with pytest.raises(ModelError, match="decoder of another classifier"):
+        load_interpreter(model, "piq", piq=finished_piq)
+
+
+def test_a_decoder_goes_with_its_method_only(model):
+    with pytest.raises(ValueError, match="piq='x' goes with method='piq' only"):
+        load_interpreter(model, "random", piq="x")
+    with pytest.raises(ValueError, match="piq='x' goes with method='piq' only"):
+        load_interpreter(model, piq="x")
+
+
+def test_a_comparison_holds_everything_once(model):
+    one = load_interpreter(model)
+    others = [{"method": "random"}, {"maps": "stage_1", "quantile": 0.5}]
+    compared = load_compared(model, one, others, [0.5, 0.9])
+    assert [each.name for each in compared] == [
+        "random, quantile 0.9",
+        "stage_1, quantile 0.5",
+        "stage_2, quantile 0.5",
+        "random, quantile 0.5",
+        "stage_1, quantile 0.9",
+    ]
+
+
+def test_what_is_compared_takes_the_first_ones_quantile(model):
+    one = load_interpreter(model, quantile=0.7)
+    [other] = load_compared(model, one, [{"method": "random"}])
+    assert other.quantile == 0.7
+
+
+def test_stages_are_called_maps_now(model):
+    one = load_interpreter(model)
+    with pytest.raises(ValueError, match="stages.* is called maps now"):
+        load_compared(model, one, [{"stages": [-1]}])

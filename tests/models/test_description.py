@@ -1,0 +1,135 @@
+"""Laws of descriptions: what is written is what is read, by both readers."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from safetensors.torch import load_file
+from torch import nn
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders import build_encoder, list_encoders
+from focalaudio.errors import ModelError
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.interpreters.decoders import DECODERS
+from focalaudio.models import Explanation, SoundModel
+from focalaudio.models.description import (
+    describe,
+    describe_parts,
+    to_explanation,
+)
+from focalaudio.models.safe_yaml import read_objects
+from focalaudio.models.schema import KEYS, MAKERS
+from focalaudio.spectrogram import Spectrogram
+
+OLD = Path(__file__).parent / "bundle_0.1"
+
+
+def make_model(name="focalnet_test", decoders=None, **explanation):
+    encoder = build_encoder(name, in_channels=1, drop_path=0.25)
+    return SoundModel(
+        SoundClassifier(encoder, 4, "linear", dropout=0.5),
+        Spectrogram(22050, 512, 20.0, 10.0),
+        ClipReader(22050, None),
+        ("a", "b", "c", "d"),
+        Explanation(**explanation),
+        decoders or {},
+    )
+
+
+def read(text, tmp_path):
+    path = tmp_path / "hyperparams.yaml"
+    path.write_text(text)
+    return read_objects(path, KEYS, MAKERS)
+
+
+def shapes(module):
+    return {key: value.shape for key, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", list_encoders())
+def test_every_encoder_can_be_described_and_built_again(name, tmp_path):
+    with torch.device("meta"):
+        model = make_model(name)
+        text = describe(model)
+        for parts in (read(text, tmp_path), load_hyperpyyaml(text)):
+            assert parts["classifier"].encoder is parts["encoder"]
+            assert shapes(parts["classifier"]) == shapes(model.classifier)
+            assert describe_again(parts) == text
+
+
+def describe_again(parts):
+    own = (parts[key] for key in ("classifier", "spectrogram", "reader"))
+    explanation = to_explanation(parts, parts["classifier"])
+    return describe(SoundModel(*own, ("a", "b", "c", "d"), explanation))
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_decoder_can_be_described_and_built_again(name, tmp_path):
+    decoder = DECODERS[name](8, 4, 16, 0)
+    text = describe(make_model(decoders={"piq": decoder}))
+    made = read(text, tmp_path)["decoder"]
+    assert shapes(made) == shapes(decoder)
+    assert made.arguments == decoder.arguments
+
+
+def test_the_explanation_survives(tmp_path):
+    own = {"maps": ["stage_1", "class_evidence"], "quantile": 0.75}
+    model = make_model(**own, mask="soft")
+    parts = read(describe(model), tmp_path)
+    assert to_explanation(parts, model.classifier) == model.explanation
+
+
+def test_the_default_maps_are_written_out(tmp_path):
+    parts = read(describe(make_model()), tmp_path)
+    assert parts["explanation"]["maps"] == ["stage_2"]
+
+
+def test_what_no_bundle_may_hold_is_not_written():
+    with pytest.raises(ModelError, match="torch.nn.modules.linear.Linear"):
+        list(describe_parts({"decoder": nn.Linear(1, 1)}))
+
+
+def test_every_argument_of_the_table_exists():
+    for name, maker in MAKERS.items():
+        parameters = maker.make.__init__.__wrapped__.__code__.co_varnames
+        assert set(maker.rules) <= set(parameters), name
+
+
+def test_bundles_of_version_0_1_say_what_they_said():
+    model = SoundInterpreter.from_hparams(OLD)
+    time = torch.arange(16000, dtype=torch.double) / 16000
+    tones = (440 * time, (300 + 900 * time) * time)
+    levels = torch.tensor([[0.5], [0.3]])
+    wavs = levels * torch.sin(2 * math.pi * torch.stack(tones)).float()
+    answers = load_file(OLD.with_name("bundle_0.1_answers.safetensors"))
+    for method in ("by_design", "piq"):
+        found = model.explain_batch(wavs, method=method)
+        for axis, name in ((2, "frequency"), (1, "time")):
+            torch.testing.assert_close(
+                found.mask.float().mean(axis),
+                answers[f"{method}_over_{name}"],
+                atol=3e-3,  # the answers were written in steps of 1 / 255
+                rtol=0,
+            )
+        torch.testing.assert_close(found.logits, answers["logits"])
+    own = model.model.interpreter()
+    assert own.name == "class_probability, quantile 0.9"
+
+
+def test_positions_in_old_bundles_become_names(tmp_path):
+    folder = shutil.copytree(OLD, tmp_path / "bundle")
+    (folder / "SHA256SUMS").unlink()
+    path = folder / "hyperparams.yaml"
+    text = path.read_text()
+    for stages, maps in (("[-1]", "top_down"), ("[0]", "stage_1")):
+        path.write_text(text.replace('["class_probability"]', stages))
+        model = SoundInterpreter.from_hparams(folder).model
+        assert model.explanation.maps == [maps]
+    path.write_text(text.replace('["class_probability"]', "[9]"))
+    with pytest.raises(ModelError, match="maps=.'9'. must name"):
+        SoundInterpreter.from_hparams(folder)

@@ -1,0 +1,92 @@
+"""Laws of a model: its own explanation, and others by their names."""
+
+import pytest
+import torch
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders import build_encoder
+from focalaudio.errors import ModelError
+from focalaudio.interpreters import captum
+from focalaudio.interpreters.threshold import METHODS
+from focalaudio.models import Explanation, SoundModel
+from focalaudio.spectrogram import Spectrogram
+
+
+def make_model(labels=("a", "b", "c"), **explanation):
+    torch.manual_seed(0)
+    classifier = SoundClassifier(build_encoder("focalnet_test"), 3, "linear")
+    parts = (classifier.eval(), Spectrogram(), ClipReader())
+    return SoundModel(*parts, labels, Explanation(**explanation))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_keeps_its_share_of_a_clip(method):
+    if method in captum.METHODS:
+        pytest.importorskip("captum")
+    few = {"n_samples": 2} if "n_samples" in METHODS[method].options else {}
+    model = make_model()
+    interpreter = model.interpreter(method, quantile=0.8, options=few)
+    assert interpreter.classifier is model.classifier
+    with torch.no_grad():
+        found = interpreter(torch.rand(1, 4000))
+    assert 0 < found.kept_fraction.item() <= 0.21
+    assert found.wavs.shape == (1, 4000)
+
+
+def test_what_is_not_said_is_the_models_own():
+    own = {"maps": ["class_evidence"], "mask": "soft", "quantile": 0.7}
+    model = make_model(**own)
+    assert model.interpreter().settings == {"method": "by_design", **own}
+    assert model.interpreter(maps="stage_1").settings == {
+        **{"method": "by_design", **own, "maps": ["stage_1"]}
+    }
+    # the maps are of the model's own method only
+    assert model.interpreter("random").settings == {
+        "method": "random",
+        "mask": "soft",
+        "quantile": 0.7,
+    }
+
+
+def test_the_own_explanation_may_be_a_floor():
+    model = make_model(method="loudest")
+    assert model.interpreter().name == "loudest, quantile 0.9"
+    assert model.interpreter("by_design").name == "stage_2, quantile 0.9"
+
+
+@pytest.mark.parametrize("method", ["magic", "", "PIQ"])
+def test_unknown_methods_are_listed(method):
+    with pytest.raises(ValueError, match=f"method={method!r} must.*gradcam"):
+        make_model().interpreter(method)
+
+
+def test_piq_needs_its_decoder():
+    with pytest.raises(ModelError, match="method='piq' needs a decoder"):
+        make_model().interpreter("piq")
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [{"quantile": 0.5}, {"maps": "stage_1"}, {"mask": "soft"}],
+)
+def test_piq_has_no_use_for_what_a_threshold_needs(useless):
+    with pytest.raises(ValueError, match="means nothing to method='piq'"):
+        make_model().interpreter("piq", **useless)
+
+
+def test_another_quantile_shares_every_weight_and_changes_nothing_else():
+    one = make_model().interpreter(quantile=0.9)
+    other = one.at_quantile(0.5)
+    assert one.quantile == 0.9
+    assert other.classifier is one.classifier
+    assert other.settings == one.settings | {"quantile": 0.5}
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        one.at_quantile(1.5)
+
+
+def test_what_does_not_fit_is_refused_at_the_door():
+    with pytest.raises(ModelError, match="2 labels, but the classifier has 3"):
+        make_model(labels=("a", "b"))
+    with pytest.raises(ModelError, match="own explanation: maps=.'layer_1'"):
+        make_model(maps=["layer_1"])
