@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from focalaudio.cli.checkup import add_doctor
+from focalaudio.cli.convert import add_import
 from focalaudio.cli.explain import add_explain
-from focalaudio.cli.publishing import add_export, add_import
+from focalaudio.cli.export import add_export
 from focalaudio.errors import FocalAudioError
 from focalaudio.version import __version__
 

@@ -16,17 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_explain(commands: Any) -> None:
-    """Add the parser of `focalaudio explain`.
-
-    Arguments
-    ---------
-    commands : argparse subparsers
-        Changed in place.
-
-    Example
-    -------
-    >>> add_explain(argparse.ArgumentParser().add_subparsers())
-    """
+    """Add the parser of `focalaudio explain` to argparse's subparsers."""
     parser = commands.add_parser(
         "explain", help="classify sounds; write what they were classified by"
     )
@@ -53,22 +43,11 @@ def add_explain(commands: Any) -> None:
         help="recordings of any length: a sound and a timeline, no picture",
     )
     parser.add_argument("--device", default="cpu")
-    parser.set_defaults(run=explain_files)
+    parser.set_defaults(run=_explain_files)
 
 
-def explain_files(arguments: argparse.Namespace) -> int:
-    """Run `focalaudio explain`; a bad file does not stop the others.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        Of the command line.
-
-    Returns
-    -------
-    int
-        0, or 1 if a file could not be explained.
-    """
+def _explain_files(arguments: argparse.Namespace) -> int:
+    """Run the command; a bad file does not stop the others."""
     from focalaudio.inference.interpreter import SoundInterpreter
 
     if arguments.stream and arguments.target is not None:
@@ -79,9 +58,9 @@ def explain_files(arguments: argparse.Namespace) -> int:
     model = SoundInterpreter.from_hparams(
         arguments.model, run_opts={"device": arguments.device}
     )
-    explain = stream_file if arguments.stream else explain_clip
+    explain = _stream_file if arguments.stream else _explain_clip
     failed = 0
-    names = name_clips(arguments.files)
+    names = _name_clips(arguments.files)
     for path, clip_id in zip(arguments.files, names, strict=True):
         try:
             lines = explain(model, path, clip_id, arguments)
@@ -93,13 +72,13 @@ def explain_files(arguments: argparse.Namespace) -> int:
     return failed
 
 
-def choice_of(arguments: argparse.Namespace) -> dict[str, Any]:
+def _choice_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return how it shall be explained; None is the model's own."""
     names = ("quantile", "method", "maps", "mask")
     return {name: getattr(arguments, name) for name in names}
 
 
-def explain_clip(
+def _explain_clip(
     model: SoundInterpreter,
     path: Path,
     clip_id: str,
@@ -108,20 +87,20 @@ def explain_clip(
     """Explain one clip, write it, and return what to say of it."""
     from focalaudio.report.clips import InterpretationExporter
 
-    found = model.explain_file(path, arguments.target, **choice_of(arguments))
+    found = model.explain_file(path, arguments.target, **_choice_of(arguments))
     exporter = InterpretationExporter(
         arguments.out, model.spectrogram, model.labels
     )
     exporter(found, [clip_id], [None])
     sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))
     return [
-        f"{path}: {describe(found, model)}",
+        f"{path}: {_describe(found, model)}",
         *(f"  {sound}" for sound in sounds),
         f"  {arguments.out / clip_id}.png",
     ]
 
 
-def stream_file(
+def _stream_file(
     model: SoundInterpreter,
     path: Path,
     clip_id: str,
@@ -129,7 +108,7 @@ def stream_file(
 ) -> list[str]:
     """Explain a recording window by window; return what to say of it."""
     result = model.explain_stream(
-        path, arguments.out / clip_id, **choice_of(arguments)
+        path, arguments.out / clip_id, **_choice_of(arguments)
     )
     heard = (
         f"  {each.start:.2f} - {each.end:.2f} s: {each.label} "
@@ -140,21 +119,8 @@ def stream_file(
     return [f"{path}:", *heard, *(f"  {written}" for written in files)]
 
 
-def describe(found: Interpretation, model: SoundInterpreter) -> str:
-    """Return label and probability of a clip, and what is explained.
-
-    Arguments
-    ---------
-    found : Interpretation
-        A batch of one.
-    model : SoundInterpreter
-        Which made it.
-
-    Returns
-    -------
-    str
-        A line.
-    """
+def _describe(found: Interpretation, model: SoundInterpreter) -> str:
+    """Return label and probability of a clip, and what is explained."""
     probs, explained = found.probs[0], int(found.class_ids[0])
     predicted = int(probs.argmax())
     line = f"{model.labels[predicted]} ({probs[predicted]:.3f})"
@@ -164,24 +130,8 @@ def describe(found: Interpretation, model: SoundInterpreter) -> str:
     return line
 
 
-def name_clips(paths: Sequence[Path]) -> Iterator[str]:
-    """Name clips by their files; files of one name get numbers.
-
-    Arguments
-    ---------
-    paths : sequence of pathlib.Path
-        The files.
-
-    Yields
-    ------
-    str
-        Distinct, one per file.
-
-    Example
-    -------
-    >>> list(name_clips([Path("a/dog.wav"), Path("b/dog.wav")]))
-    ['dog', 'dog-2']
-    """
+def _name_clips(paths: Sequence[Path]) -> Iterator[str]:
+    """Name clips by their files; files of one name get numbers."""
     given: set[str] = set()
     for path in paths:
         stem = name = path.stem

@@ -7,6 +7,7 @@ from focalaudio.audio import write_wav
 from focalaudio.classifier import SoundClassifier
 from focalaudio.cli import main
 from focalaudio.encoders import build_encoder
+from focalaudio.models import export
 
 VALUES = {
     "clip_seconds": 0.5,
@@ -44,3 +45,10 @@ def sounds(tmp_path_factory):
         )
         for name, n in (("one", 8000), ("two", 6000))
     ]
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Skip the picture and the reading back, which have tests of their own."""
+    monkeypatch.setattr(export, "_write_example", lambda *arguments: None)
+    monkeypatch.setattr(export, "_check_answers", lambda *arguments: None)

@@ -5,7 +5,7 @@ import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.cli import main
-from focalaudio.cli.explain import name_clips
+from focalaudio.cli.explain import _name_clips
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.report import clips
 
@@ -101,7 +101,7 @@ def test_the_quantile_decides_how_much_is_kept(made, sounds, tmp_path):
 
 def test_names_are_distinct_whatever_the_files():
     paths = [Path(p) for p in ("a.wav", "b/a.wav", "a-2.wav", "c/a.flac")]
-    names = list(name_clips(paths))
+    names = list(_name_clips(paths))
     assert len(set(names)) == 4
     assert names[:2] == ["a", "a-2"]
 

@@ -1,0 +1,53 @@
+"""`focalaudio export`: a finished run -> a bundle, here or on a hub."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_export(commands: Any) -> None:
+    """Add the parser of `focalaudio export` to argparse's subparsers."""
+    parser = commands.add_parser(
+        "export", help="make a bundle of a finished run, to use or publish"
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="RUN", help="results/<name>/<seed>"
+    )
+    parser.add_argument(
+        "--piq", type=Path, metavar="RUN", help="run of train_piq.py"
+    )
+    parser.add_argument(
+        "--push", metavar="OWNER/NAME", help="upload it to the hub"
+    )
+    add_bundle_options(parser)
+    parser.set_defaults(run=_export)
+
+
+def add_bundle_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that makes a bundle is told."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--license", default="apache-2.0", help="of the weights, for the card"
+    )
+
+
+def say_what_was_written(folder: Path) -> None:
+    """List the files of a bundle."""
+    print(f"{folder} is complete: read back, it says the same, bit for bit.")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from focalaudio.models.export import export_run
+
+    folder = export_run(
+        arguments.source, arguments.out, arguments.piq, arguments.license
+    )
+    say_what_was_written(folder)
+    if arguments.push:
+        from focalaudio.models import push_bundle
+
+        print(f"Published: {push_bundle(folder, arguments.push)}")
