@@ -113,14 +113,8 @@ def audio_info(path: AnyPath) -> AudioInfo:
         )
 
 
-def read_audio(
-    path: AnyPath,
-    *,
-    start: int = 0,
-    n_frames: int | None = None,
-    strict: bool = False,
-) -> tuple[Tensor, int]:
-    """Read an audio file, or a part of it, as it is.
+def read_audio(path: AnyPath, *, strict: bool = False) -> tuple[Tensor, int]:
+    """Read an audio file as it is.
 
     A file that holds less than it declares is read as far as it goes, with a
     warning that gives both durations.
@@ -129,10 +123,6 @@ def read_audio(
     ---------
     path : str or os.PathLike
         The file.
-    start : int
-        First frame to read, 0 to the file's frames - 1.
-    n_frames : int, optional
-        Frames to read, at least 1; fewer come back at the end of the file.
     strict : bool
         Whether a file that is cut off is an error.
 
@@ -147,24 +137,21 @@ def read_audio(
     ------
     FileNotFoundError, AudioError
         If there is no such file; if it is empty, damaged or not finite.
-    ValueError
-        If `start` or `n_frames` is out of range.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "ramp.wav"
-    >>> _ = write_wav(path, torch.arange(8) / 8, 16000)
-    >>> read_audio(path, start=4, n_frames=2)
-    (tensor([[0.5000, 0.6250]]), 16000)
+    >>> read_audio(write_wav(path, torch.arange(3) / 4, 16000))
+    (tensor([[0.0000, 0.2500, 0.5000]]), 16000)
     """
     with _opened(Path(path)) as sound:
         size = max(1, BLOCK_VALUES // sound.channels)
-        blocks = list(_blocks(sound, Path(path), size, strict, start, n_frames))
+        blocks = list(_blocks(sound, Path(path), size, strict))
         rate = sound.samplerate
     if not blocks:
-        raise AudioError(f"{path} ends before start={start}; fetch it again.")
+        raise AudioError(f"{path} has a header and no sound; fetch it again.")
     audio = torch.cat(blocks, dim=1)  # [channels, frames]
-    check_finite(audio, str(path), first=start)
+    check_finite(audio, str(path))
     return audio, rate
 
 
@@ -388,20 +375,13 @@ def _words(error: SoundFileError) -> str:
 
 
 def _blocks(
-    sound: SoundFile,
-    path: Path,
-    size: int,
-    strict: bool,
-    start: int = 0,
-    n_frames: int | None = None,
+    sound: SoundFile, path: Path, size: int, strict: bool
 ) -> Iterator[Tensor]:
-    """Give the frames from `start` on in blocks `[channels, size]`."""
-    left, rate = _frames_to_read(sound, start, n_frames), sound.samplerate
+    """Give all frames in blocks `[channels, size]`."""
+    left, rate = sound.frames, sound.samplerate
     declared = sound.frames * declared_per_present(path)
     if declared > sound.frames:
         report_cut(path, declared / rate, sound.frames / rate, strict)
-    if start:
-        sound.seek(start)
     while left:
         block = sound.read(min(size, left), "float32", always_2d=True)
         if not len(block):
@@ -410,18 +390,6 @@ def _blocks(
             return
         left -= len(block)
         yield torch.from_numpy(block.T)  # [channels, frames]
-
-
-def _frames_to_read(sound: SoundFile, start: int, n_frames: int | None) -> int:
-    if not 0 <= start < sound.frames:
-        raise ValueError(
-            f"start={start} must be 0 to {sound.frames - 1}, the last frame."
-        )
-    rest = sound.frames - start
-    if n_frames is None:
-        return rest
-    check_whole("n_frames", n_frames, 1)
-    return min(n_frames, rest)
 
 
 def _write_block(sound: SoundFile, name: str, block: Tensor) -> None:

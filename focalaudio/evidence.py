@@ -15,33 +15,10 @@ from torch import Tensor
 from focalaudio.spectrogram import group_by_length
 
 
-def pool_cells(
+def _pool_cells(
     values: Tensor, n_frames: Tensor, shape: tuple[int, int]
 ) -> Tensor:
-    """Average each clip's own frames over the cells of a coarse grid.
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        `[batch, time, freq]`.
-    n_frames : torch.Tensor
-        `[batch]`, int64, each clip's own frames.
-    shape : tuple of int
-        Rows (time) and columns of the grid.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, rows, cols]`.
-
-    Example
-    -------
-    >>> import torch
-    >>> values = torch.tensor([[[1.0, 3.0], [5.0, 7.0], [0.0, 0.0]]])
-    >>> pool_cells(values, torch.tensor([2]), (2, 1))
-    tensor([[[2.],
-             [6.]]])
-    """
+    """Average each clip's own frames over the cells of a coarse grid."""
     pooled = values.new_empty(len(values), *shape)
     for frames, rows in group_by_length(n_frames):
         pooled[rows] = F.adaptive_avg_pool2d(values[rows, :frames], shape)
@@ -96,8 +73,8 @@ def evidence_loss(
     0.6931
     """
     shape = (evidence.shape[2], evidence.shape[3])
-    weight = pool_cells(magnitude, n_frames, shape)
-    loud = pool_cells(magnitude * dominant, n_frames, shape)
+    weight = _pool_cells(magnitude, n_frames, shape)
+    loud = _pool_cells(magnitude * dominant, n_frames, shape)
     share = (loud / weight).nan_to_num(0.5)[:, None]  # silence is nobody's
     targets = (
         share * own_targets[:, :, None, None]

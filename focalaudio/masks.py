@@ -53,8 +53,8 @@ def quantile_mask(
     """
     check_quantile(quantile)
     mask = torch.zeros_like(saliency, dtype=torch.bool)
-    for row, own in telling_clips(saliency, n_frames):
-        kept = own >= threshold_at(own, quantile)
+    for row, own in _telling_clips(saliency, n_frames):
+        kept = own >= _threshold_at(own, quantile)
         mask[row, : len(own)] = kept & (own > 0) if quantile > 0 else kept
     return mask
 
@@ -92,8 +92,8 @@ def soft_mask(
     """
     check_quantile(quantile)
     mask = torch.zeros_like(saliency)
-    for row, own in telling_clips(saliency, n_frames):
-        threshold = threshold_at(own, quantile)
+    for row, own in _telling_clips(saliency, n_frames):
+        threshold = _threshold_at(own, quantile)
         opened = torch.where(own >= threshold, 1.0, own / threshold)
         mask[row, : len(own)] = opened * (own > 0) if quantile > 0 else opened
     return mask
@@ -102,29 +102,10 @@ def soft_mask(
 MASKS = {"binary": quantile_mask, "soft": soft_mask}
 
 
-def telling_clips(
+def _telling_clips(
     saliency: Tensor, n_frames: Tensor | None = None
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yield the clips whose saliency is not constant.
-
-    Arguments
-    ---------
-    saliency : torch.Tensor
-        `[batch, time, freq]`.
-    n_frames : torch.Tensor
-        `[batch]`, int64, each clip's own frames; all of them if None.
-
-    Yields
-    ------
-    tuple
-        A clip's row, and the saliency of its own frames `[frames, freq]`.
-
-    Example
-    -------
-    >>> maps = torch.tensor([[[1.0, 1.0]], [[1.0, 2.0]]])
-    >>> list(telling_clips(maps))
-    [(1, tensor([[1., 2.]]))]
-    """
+    """Yield row and own frames of clips whose saliency is not constant."""
     for row, clip in enumerate(saliency):
         own = clip if n_frames is None else clip[: int(n_frames[row])]
         low, high = own.aminmax()
@@ -132,29 +113,8 @@ def telling_clips(
             yield row, own
 
 
-def threshold_at(values: Tensor, quantile: float) -> Tensor:
-    """Return the quantile of all values, of any number of them.
-
-    Interpolated linearly between order statistics, as `torch.quantile`,
-    which refuses more than 2^24 values (a clip of 380 s).
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        Any shape, at least one value.
-    quantile : float
-        0 to 1.
-
-    Returns
-    -------
-    torch.Tensor
-        A scalar.
-
-    Example
-    -------
-    >>> threshold_at(torch.arange(5.0), 0.9)
-    tensor(3.6000)
-    """
+def _threshold_at(values: Tensor, quantile: float) -> Tensor:
+    """`torch.quantile`, which refuses more than 2^24 values (380 s)."""
     flat = values.flatten()
     position = quantile * (flat.numel() - 1)
     below = int(position)

@@ -47,101 +47,6 @@ def count_samples(n_frames: int, from_rate: int, to_rate: int) -> int:
     return -(-n_frames * to_rate // from_rate)
 
 
-def resample_blocks(
-    blocks: Iterable[Tensor], from_rate: int, to_rate: int, *, skip: int = 0
-) -> Iterator[Tensor]:
-    """Resample a long waveform that comes in blocks.
-
-    Joined, the results are `resample` of the joined blocks: every sample is
-    computed with all the neighbors that its kernel reaches.
-
-    Arguments
-    ---------
-    blocks : iterable of torch.Tensor
-        `[samples]` each, of any lengths.
-    from_rate, to_rate : int
-        Hz.
-    skip : int
-        Samples of the result to leave out at its start; blocks before them
-        are not resampled, and the others are the same as without it.
-
-    Yields
-    ------
-    torch.Tensor
-        `[samples]`, at least one.
-
-    Example
-    -------
-    >>> wav = torch.rand(900)
-    >>> joined = torch.cat([*resample_blocks(wav.split(250), 44100, 16000)])
-    >>> torch.allclose(joined, resample(wav, 44100, 16000), atol=1e-6)
-    True
-    """
-    # groups of `down` samples become `up`; the first group in `held` is `first`
-    divisor = math.gcd(from_rate, to_rate)
-    down, up = from_rate // divisor, to_rate // divisor
-    context = _count_groups(down, up)
-    held, first, done = torch.empty(0), 0, 0
-    for block in blocks:
-        held = torch.cat((held, block))
-        ready = first + len(held) // down - context
-        if ready * up <= done:
-            continue
-        if ready * up > skip:
-            # of few lengths: torch keeps something for each that it has seen
-            reached = held[: (ready - first + context) * down]
-            start, end = max(done, skip) - first * up, (ready - first) * up
-            yield resample(reached, down, up)[start:end]
-        done = ready * up
-        before = max(0, ready - context)
-        held, first = held[(before - first) * down :], before
-    start = max(done, skip) - first * up
-    rest = resample(held, down, up)[start:]
-    if len(rest):
-        yield rest
-
-
-def iter_mono(
-    path: AnyPath, sample_rate: int, *, skip: int = 0, strict: bool = False
-) -> Iterator[Tensor]:
-    """Read a recording of any length as one channel at one rate, in blocks.
-
-    Arguments
-    ---------
-    path : str or os.PathLike
-        The file, of any rate and number of channels.
-    sample_rate : int
-        Wanted rate, Hz.
-    skip : int
-        Samples to leave out at the start, at `sample_rate`.
-    strict : bool
-        Whether a file that is cut off is an error (else a warning).
-
-    Yields
-    ------
-    torch.Tensor
-        `[samples]`, float32; joined, what `load_wav` gives, to 1e-5.
-
-    Raises
-    ------
-    FileNotFoundError, AudioError
-        If there is no such file; if it is empty, damaged or not finite.
-
-    Example
-    -------
-    >>> from focalaudio.audio import write_wav
-    >>> path = getfixture("tmp_path") / "stereo.wav"
-    >>> _ = write_wav(path, torch.zeros(2, 44100), 44100)
-    >>> sum(len(block) for block in iter_mono(path, 16000))
-    16000
-    """
-    check_whole("sample_rate", sample_rate, 1)
-    info = audio_info(path)
-    size = max(1, BLOCK_FRAMES // info.n_channels)
-    blocks = map(mix_to_mono, iter_blocks(path, size, strict=strict))
-    yield from resample_blocks(blocks, info.sample_rate, sample_rate, skip=skip)
-
-
 def iter_windows(
     path: AnyPath,
     sample_rate: int,
@@ -195,9 +100,7 @@ def iter_windows(
     check_whole("n_window", n_window, 1)
     check_whole("n_hop", n_hop, 1, n_window)
     held, is_first = torch.empty(0), first == 0
-    for block in iter_mono(
-        path, sample_rate, skip=first * n_hop, strict=strict
-    ):
+    for block in _iter_mono(path, sample_rate, first * n_hop, strict):
         held = torch.cat((held, block))
         while len(held) >= n_window:
             yield held[:n_window]
@@ -205,6 +108,45 @@ def iter_windows(
     # what the last whole window has not
     if is_first or len(held) > n_window - n_hop:
         yield held
+
+
+def _iter_mono(
+    path: AnyPath, sample_rate: int, skip: int, strict: bool
+) -> Iterator[Tensor]:
+    """Read as `load_wav`, in blocks `[samples]`, but for `skip` samples."""
+    check_whole("sample_rate", sample_rate, 1)
+    info = audio_info(path)
+    size = max(1, BLOCK_FRAMES // info.n_channels)
+    blocks = map(mix_to_mono, iter_blocks(path, size, strict=strict))
+    return _resample_blocks(blocks, info.sample_rate, sample_rate, skip)
+
+
+def _resample_blocks(
+    blocks: Iterable[Tensor], from_rate: int, to_rate: int, skip: int
+) -> Iterator[Tensor]:
+    """Resample, each sample with all the neighbors that its kernel reaches."""
+    # groups of `down` samples become `up`; the first group in `held` is `first`
+    divisor = math.gcd(from_rate, to_rate)
+    down, up = from_rate // divisor, to_rate // divisor
+    context = _count_groups(down, up)
+    held, first, done = torch.empty(0), 0, 0
+    for block in blocks:
+        held = torch.cat((held, block))
+        ready = first + len(held) // down - context
+        if ready * up <= done:
+            continue
+        if ready * up > skip:
+            # of few lengths: torch keeps something for each that it has seen
+            reached = held[: (ready - first + context) * down]
+            start, end = max(done, skip) - first * up, (ready - first) * up
+            yield resample(reached, down, up)[start:end]
+        done = ready * up
+        before = max(0, ready - context)
+        held, first = held[(before - first) * down :], before
+    start = max(done, skip) - first * up
+    rest = resample(held, down, up)[start:]
+    if len(rest):
+        yield rest
 
 
 def _count_groups(down: int, up: int) -> int:

@@ -222,7 +222,7 @@ def describe_unreadable(path: Path, reason: str) -> str:
     '...a.wav (8 bytes) cannot be read: it looks like a PDF document ...'
     """
     with open(path, "rb") as file:
-        kind = looks_like(file.read(512))
+        kind = _looks_like(file.read(512))
     advice = "give a WAV, FLAC, Ogg or MP3 file; ffmpeg converts most others"
     if kind in READABLE.values():
         advice = "it is cut off, damaged or of a rare encoding; fetch it again"
@@ -232,24 +232,8 @@ def describe_unreadable(path: Path, reason: str) -> str:
     )
 
 
-def looks_like(head: bytes) -> str:
-    """Say in words what a file's first bytes are.
-
-    Arguments
-    ---------
-    head : bytes
-        At least 24 of them, if the file has so many.
-
-    Returns
-    -------
-    str
-        A noun with its article; text and unknown data are told apart.
-
-    Example
-    -------
-    >>> looks_like(b"fLaC and so on")
-    'a FLAC file'
-    """
+def _looks_like(head: bytes) -> str:
+    """Say in words, with an article, what a file's first bytes are."""
     if not head:
         return "an empty file"
     if head[4:8] == b"ftyp":

@@ -139,11 +139,6 @@ class Spectrogram(nn.Module):
         ValueError
             If `wavs` is not a batch of waveforms with at least one sample.
         """
-        if wavs.dim() != 2 or wavs.numel() == 0:
-            raise ValueError(
-                f"wavs has shape {tuple(wavs.shape)}; it must be [batch, "
-                "samples] with at least one sample (mix channels down first)."
-            )
         n_samples = absolute_lengths(lens, wavs)
         wavs = zero_tails(wavs, n_samples)
         missing = max(self.window_samples - wavs.shape[1], 0)
@@ -197,13 +192,19 @@ def absolute_lengths(lens: Tensor | None, wavs: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If there is not one length from 0 to 1 for each clip.
+        If `wavs` is not a batch of waveforms with at least one sample, or
+        there is not one length from 0 to 1 for each of them.
 
     Example
     -------
     >>> absolute_lengths(torch.tensor([0.5, 1.0]), torch.ones(2, 9))
     tensor([4, 9])
     """
+    if wavs.dim() != 2 or wavs.numel() == 0:
+        raise ValueError(
+            f"wavs has shape {tuple(wavs.shape)}; it must be [batch, "
+            "samples] with at least one sample (mix channels down first)."
+        )
     batch, samples = wavs.shape
     if lens is None:
         lens = torch.ones(batch)

@@ -229,11 +229,6 @@ def test_cut_off_mp3_warns_and_ends_where_it_ends(save):
     assert 0.3 < audio.shape[1] / (2 * RATE) < 0.7
     with pytest.raises(AudioError, match="cut off"):
         read_audio(path, strict=True)
-    with (
-        pytest.warns(UserWarning, match="cut off"),
-        pytest.raises(AudioError, match="ends before start=31000"),
-    ):
-        read_audio(path, start=31_000)
 
 
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.1])
@@ -268,7 +263,6 @@ def test_not_finite_samples_are_counted_and_placed(bad, save):
     for read in (
         read_audio,
         load_wav,
-        lambda p: read_audio(p, start=3000),
         lambda p: list(iter_blocks(p, 700)),
     ):
         with pytest.raises(AudioError, match=message):
@@ -332,25 +326,6 @@ def test_info_agrees_with_what_is_read(save):
     audio, rate = read_audio(info.path)
     assert audio.shape == (info.n_channels, info.n_frames) == (2, 441)
     assert info.duration == 441 / rate == 0.01
-
-
-@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
-def test_part_is_a_slice_of_the_whole(kind, save):
-    path = save(encode(noise(2, 20_000), kind))
-    whole, _ = read_audio(path)
-    for start, n_frames in [(0, 1), (7777, 5000), (19_990, 50), (19_999, 1)]:
-        part, _ = read_audio(path, start=start, n_frames=n_frames)
-        torch.testing.assert_close(part, whole[:, start : start + n_frames])
-
-
-@pytest.mark.parametrize(
-    "part",
-    [{"start": -1}, {"start": 32}, {"n_frames": 0}, {"n_frames": 1.5}],
-)
-def test_part_outside_the_file_is_a_bad_argument(part, save):
-    name = next(iter(part))
-    with pytest.raises(ValueError, match=f"{name}={part[name]} must be"):
-        read_audio(save(wav_bytes()), **part)
 
 
 @pytest.mark.parametrize("size", [1, 7, 250, 999, 1000, 1001])

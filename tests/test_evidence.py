@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from focalaudio.evidence import evidence_loss, is_dominant, pool_cells
+from focalaudio.evidence import evidence_loss, is_dominant
 
 
 def loss_of(evidence, dominant, floor=1.0, magnitude=None):
@@ -97,13 +97,15 @@ def test_silence_gives_finite_losses_and_gradients(halves):
     assert evidence.grad.isfinite().all()
 
 
-def test_padding_is_nobodys():
-    values = torch.rand(2, 8, 6)
-    frames = torch.tensor([4, 8])
-    pooled = pool_cells(values, frames, (2, 3))
-    alone = pool_cells(values[:1, :4], frames[:1], (2, 3))
-    torch.testing.assert_close(pooled[:1], alone)
-    torch.testing.assert_close(pooled[1].mean(), values[1].mean())
+def test_padding_is_nobodys(halves):
+    evidence, own = torch.randn(1, 3, 4, 2), torch.eye(3)
+    magnitude = torch.rand(1, 20, 6)
+    dominant = torch.cat((halves, torch.rand(1, 12, 6) < 0.5), 1)
+    padded = evidence_loss(
+        evidence, magnitude, dominant, torch.tensor([8]), own[:1], own[1:2]
+    )
+    alone = loss_of(evidence, halves, magnitude=magnitude[:, :8])
+    torch.testing.assert_close(padded, alone)
 
 
 def test_the_louder_part_dominates_and_a_clip_alone_does_everywhere():

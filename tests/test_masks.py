@@ -12,7 +12,6 @@ from focalaudio.masks import (
     keep_and_remove,
     quantile_mask,
     soft_mask,
-    threshold_at,
 )
 
 QUANTILES = st.floats(0, 1)
@@ -100,28 +99,19 @@ def test_padding_is_never_kept_and_never_counted():
     assert mask.sum((1, 2)).tolist() == [20, 8, 1]
 
 
-@given(QUANTILES, st.integers(1, 300))
-def test_threshold_equals_torch_quantile(quantile, size):
-    values = torch.randn(size, dtype=torch.double)
-    expected = torch.quantile(values, quantile)
-    torch.testing.assert_close(threshold_at(values, quantile), expected)
+@given(QUANTILES, st.integers(2, 300))
+def test_the_threshold_is_the_quantile_of_torch(quantile, size):
+    saliency = torch.rand(1, 1, size, dtype=torch.double) + 0.1
+    threshold = torch.quantile(saliency, quantile)
+    expected = (saliency / threshold).clamp(max=1)
+    torch.testing.assert_close(soft_mask(saliency, quantile), expected)
 
 
-@given(QUANTILES)
-def test_threshold_of_ties_is_exact(quantile):
-    assert threshold_at(torch.full((7,), 0.1), quantile) == torch.tensor(0.1)
-
-
-def test_threshold_of_more_values_than_torch_takes():
-    values = torch.rand(2**24 + 10)
-    expected = np.quantile(values.numpy(), 0.9)
-    assert abs(threshold_at(values, 0.9).item() - expected) < 1e-6
-
-
-def test_threshold_of_one_value_and_of_any_shape():
-    assert threshold_at(torch.tensor([[3.0]]), 0.4) == 3
-    values = distinct(3, 4, 5)
-    assert threshold_at(values, 0.3) == threshold_at(values.flatten(), 0.3)
+def test_maps_may_have_more_values_than_torch_takes_quantiles_of():
+    saliency = torch.rand(1, 2**12 + 1, 2**12)
+    threshold = np.quantile(saliency.numpy(), 0.9).item()
+    expected = (saliency / threshold).clamp(max=1)
+    assert (soft_mask(saliency, 0.9) - expected).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("quantile", [-0.1, 1.2, float("nan")])

@@ -2,19 +2,11 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from focalaudio import recordings
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.errors import AudioError
-from focalaudio.recordings import (
-    count_samples,
-    iter_mono,
-    iter_windows,
-    resample_blocks,
-)
-from focalaudio.waveforms import resample
+from focalaudio.recordings import count_samples, iter_windows
 
 RATES = [
     (44100, 16000), (16000, 44100), (48000, 16000), (8000, 16000),
@@ -28,46 +20,34 @@ def noise(*shape):
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), RATES)
-@pytest.mark.parametrize("size", [1000, 50_000, 10**6])
-def test_blocks_are_resampled_as_the_whole(from_rate, to_rate, size):
-    wav = noise(100_001)
-    blocks = [*resample_blocks(wav.split(size), from_rate, to_rate)]
-    joined = torch.cat(blocks)
-    whole = resample(wav, from_rate, to_rate)
-    assert (
-        len(joined) == len(whole) == count_samples(100_001, from_rate, to_rate)
-    )
-    assert (joined - whole).abs().max() < 1e-5
-    assert all(map(len, blocks))
+@pytest.mark.parametrize("block", [1000, 50_000, 10**6])
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_blocks_are_resampled_as_the_whole(
+    tmp_path, monkeypatch, from_rate, to_rate, block, first
+):
+    monkeypatch.setattr(recordings, "BLOCK_FRAMES", block)
+    path = write_wav(tmp_path / "a.wav", noise(100_001), from_rate)
+    whole = load_wav(path, to_rate)
+    assert len(whole) == count_samples(100_001, from_rate, to_rate)
+    windows = iter_windows(path, to_rate, 3000, 3000, first=first)
+    joined = torch.cat([*windows])
+    assert joined.shape == whole[first * 3000 :].shape
+    assert (joined - whole[first * 3000 :]).abs().max() < 1e-5
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    n=st.integers(1, 3000),
-    sizes=st.lists(st.integers(1, 900), min_size=1, max_size=5),
-    rates=st.sampled_from(RATES[:6]),
-    skip=st.integers(0, 4000),
-)
-def test_blocks_may_have_any_lengths(n, sizes, rates, skip):
-    wav = torch.rand(n, generator=torch.Generator().manual_seed(n)) - 0.5
-    blocks, rest = [], wav
-    while len(rest):
-        size = sizes[len(blocks) % len(sizes)]
-        blocks.append(rest[:size])
-        rest = rest[size:]
-    joined = [*resample_blocks(blocks, *rates, skip=skip)]
-    whole = resample(wav, *rates)[skip:]
-    joined = torch.cat([*joined, torch.empty(0)])
+@pytest.mark.parametrize("n", [1, 2, 3, 17, 100, 999, 3000])
+@pytest.mark.parametrize("block", [1, 7, 100])
+@pytest.mark.parametrize("rates", RATES[:6])
+def test_blocks_and_recordings_may_be_short(
+    tmp_path, monkeypatch, n, block, rates
+):
+    from_rate, to_rate = rates
+    monkeypatch.setattr(recordings, "BLOCK_FRAMES", block)
+    path = write_wav(tmp_path / "a.wav", noise(n), from_rate)
+    joined = torch.cat([*iter_windows(path, to_rate, 50, 50)])
+    whole = load_wav(path, to_rate)
     assert joined.shape == whole.shape
     assert torch.allclose(joined, whole, atol=1e-5)
-
-
-@pytest.mark.parametrize("skip", [0, 1, 15_999, 20_000, 36_281])
-def test_what_is_skipped_does_not_change_the_rest_by_a_bit(skip):
-    blocks = noise(100_001).split(30_000)
-    whole = torch.cat([*resample_blocks(blocks, 44100, 16000)])
-    rest = torch.cat([*resample_blocks(blocks, 44100, 16000, skip=skip)])
-    assert torch.equal(rest, whole[skip:])
 
 
 @pytest.fixture(params=[(1, 16000), (2, 44100), (3, 8000)])
@@ -77,14 +57,6 @@ def recording(request, tmp_path, monkeypatch):
     n_channels, rate = request.param
     wav = noise(n_channels, 33_333)
     return write_wav(tmp_path / "a.wav", wav, rate)
-
-
-def test_a_recording_is_what_load_wav_reads(recording):
-    blocks = [*iter_mono(recording, 16000)]
-    assert len(blocks) > 2
-    joined, whole = torch.cat(blocks), load_wav(recording, 16000)
-    assert joined.shape == whole.shape
-    assert (joined - whole).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("hop", [1000, 700, 500])

@@ -132,7 +132,7 @@ def build_condition(
     return mixed
 
 
-def list_pairs(
+def _list_pairs(
     rows: dict[str, Row], folder: Any, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with its partners."""
@@ -151,7 +151,7 @@ def list_pairs(
             )
 
 
-def list_noisy(
+def _list_noisy(
     rows: dict[str, Row], folder: Any, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with a seed of its own."""
@@ -160,7 +160,7 @@ def list_noisy(
         yield name, {"row": noisy, "label": row["label"]}
 
 
-def list_with_folder(
+def _list_with_folder(
     rows: dict[str, Row], folder: str | Path | None, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with a sound of the folder, taken in turn."""
@@ -181,7 +181,7 @@ def list_with_folder(
         yield name, {"row": pair, "label": row["label"]}
 
 
-def list_stems(
+def _list_stems(
     rows: dict[str, Row], folder: Any, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with its event's own file."""
@@ -197,7 +197,7 @@ def list_stems(
         yield name, {"row": pair, "label": row["label"]}
 
 
-def mix_pair(
+def _mix_pair(
     row: Row,
     reader: ClipReader,
     snr: float,
@@ -207,14 +207,14 @@ def mix_pair(
     return rule(reader(row["path"]), reader(row["other"]), snr)
 
 
-def add_noise(row: Row, reader: ClipReader, snr: float) -> Mixture:
+def _add_noise(row: Row, reader: ClipReader, snr: float) -> Mixture:
     """Add white noise that belongs to the clip."""
     clip = reader(row["path"])
     generator = torch.Generator().manual_seed(row["seed"])
     return mix(clip, torch.randn(len(clip), generator=generator), snr)
 
 
-def split_stem(row: Row, reader: ClipReader, snr: float) -> Mixture:
+def _split_stem(row: Row, reader: ClipReader, snr: float) -> Mixture:
     """Split a clip in its event and the rest, both at the clip's level."""
     clip, stem = (
         load_wav(row[key], reader.sample_rate) for key in ("path", "other")
@@ -227,9 +227,9 @@ def split_stem(row: Row, reader: ClipReader, snr: float) -> Mixture:
 
 
 CONDITIONS: dict[str, tuple[Callable[..., Any], Callable[..., Mixture]]] = {
-    "overlap": (list_pairs, mix_pair),
-    "concat": (list_pairs, partial(mix_pair, rule=concatenate)),
-    "noise": (list_noisy, add_noise),
-    "folder": (list_with_folder, mix_pair),
-    "stems": (list_stems, split_stem),
+    "overlap": (_list_pairs, _mix_pair),
+    "concat": (_list_pairs, partial(_mix_pair, rule=concatenate)),
+    "noise": (_list_noisy, _add_noise),
+    "folder": (_list_with_folder, _mix_pair),
+    "stems": (_list_stems, _split_stem),
 }

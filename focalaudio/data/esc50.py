@@ -143,7 +143,7 @@ def prepare_esc50(
     """
     folds = folds or Folds()
     metadata = read_metadata(data_folder)
-    check_dataset(metadata, folds)
+    _check_dataset(metadata, folds)
     train, valid, test = (
         metadata[metadata["fold"].isin(split)].reset_index(drop=True)
         for split in (folds.train, folds.valid, folds.test)
@@ -235,33 +235,8 @@ def read_label_order(
     return rows["category"].drop_duplicates().tolist()
 
 
-def check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
-    """Check that the metadata has what the folds ask for.
-
-    Warns where the release itself has one recording in two splits.
-
-    Arguments
-    ---------
-    metadata : pandas.DataFrame
-        What `read_metadata` returned.
-    folds : Folds
-        Which folds train, validate and test.
-
-    Raises
-    ------
-    DataError
-        If a fold has no clips, or a class has none to train on.
-
-    Example
-    -------
-    >>> metadata = pd.DataFrame(
-    ...     {"fold": [1, 2, 3], "label": ["dog"] * 3, "src_file": list("abc")}
-    ... )
-    >>> check_dataset(metadata, Folds())
-    Traceback (most recent call last):
-    focalaudio.errors.DataError: folds [4, 5] have no clips; the metadata has
-    folds [1, 2, 3]: choose among them.
-    """
+def _check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
+    """Refuse folds without clips, and classes that are never trained on."""
     present = sorted({int(fold) for fold in metadata["fold"]})
     named = folds.train + folds.valid + folds.test
     absent = sorted(set(named) - set(present))

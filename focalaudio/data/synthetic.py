@@ -103,41 +103,10 @@ def _lengths(sound: Sound, n_samples: int, rate: int, draw: Draw) -> list[int]:
     return [int(base * draw.uniform(0.8, 1.0)) for _ in range(count)]
 
 
-def synthesize_event(
+def _event(
     category: str, generator: Draw, n_samples: int, sample_rate: int = 16000
 ) -> Array:
-    """Synthesize one to four occurrences of a class, silence around them.
-
-    The occurrences come from one source: they share pitch and length but for
-    a few percent. They do not overlap, and fill at most 60 % of the clip.
-
-    Arguments
-    ---------
-    category : str
-        One of `CLASSES`.
-    generator : numpy.random.Generator
-        Where every draw comes from; it is advanced.
-    n_samples : int
-        Length of the result, at least one second.
-    sample_rate : int
-        Hz, at least 16000.
-
-    Returns
-    -------
-    numpy.ndarray
-        `[samples]`, float64, any scale.
-
-    Raises
-    ------
-    ValueError
-        If there is no such class.
-
-    Example
-    -------
-    >>> event = synthesize_event("bell", np.random.default_rng(0), 80000)
-    >>> event.shape, bool((event == 0).mean() >= 0.4)
-    ((80000,), True)
-    """
+    """One to four occurrences of one source, silence around them."""
     sound, wav = SOUNDS[CLASSES[target_number(category)]], np.zeros(n_samples)
     hz = log_uniform(*sound.hz, generator)
     lengths = _lengths(sound, n_samples, sample_rate, generator)
@@ -150,33 +119,10 @@ def synthesize_event(
     return wav
 
 
-def synthesize_background(
+def _background(
     generator: Draw, n_samples: int, sample_rate: int = 16000
 ) -> Array:
-    """Synthesize a background that knows nothing of the class.
-
-    Tilted noise, and each of band noise, hum and a distracting tone in every
-    second background, all at random levels.
-
-    Arguments
-    ---------
-    generator : numpy.random.Generator
-        Where every draw comes from; it is advanced.
-    n_samples : int
-        Length of the result.
-    sample_rate : int
-        Hz, at least 16000.
-
-    Returns
-    -------
-    numpy.ndarray
-        `[samples]`, float64, any scale, nowhere silent.
-
-    Example
-    -------
-    >>> synthesize_background(np.random.default_rng(0), 32000).shape
-    (32000,)
-    """
+    """Tilted noise; band noise, hum and a tone in every second one."""
     t = np.arange(n_samples) / sample_rate
     first, *others = BACKGROUNDS
     wav = first(t, generator)
@@ -246,8 +192,8 @@ def synthesize_clip(
     """
     key = (seed, target_number(category), index)
     draw, n_samples = np.random.default_rng(key), round(seconds * sample_rate)
-    event = synthesize_event(category, draw, n_samples, sample_rate)
-    background = synthesize_background(draw, n_samples, sample_rate)
+    event = _event(category, draw, n_samples, sample_rate)
+    background = _background(draw, n_samples, sample_rate)
     snr = _snr(event, background, sample_rate)
     background *= np.sqrt(snr) / _amplitude(*SNR_DB, draw)
     rms = np.sqrt(np.mean((event + background) ** 2))

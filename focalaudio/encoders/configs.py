@@ -82,7 +82,7 @@ def read_config(path: str | Path) -> tuple[type[nn.Module], dict[str, Any]]:
         raise FileNotFoundError(f"config={path.absolute()} does not exist.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        return convert_config(config)
+        return _convert(config)
     except ModelError as error:
         raise ModelError(f"config={path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -91,32 +91,10 @@ def read_config(path: str | Path) -> tuple[type[nn.Module], dict[str, Any]]:
         ) from error
 
 
-def convert_config(
+def _convert(
     config: Mapping[str, Any],
 ) -> tuple[type[nn.Module], dict[str, Any]]:
-    """Turn transformers' configuration into an encoder's arguments.
-
-    Arguments
-    ---------
-    config : mapping
-        Of `FocalNetConfig` or `ViTConfig`; what it does not say is as in
-        transformers.
-
-    Returns
-    -------
-    tuple
-        The encoder's class, and its arguments.
-
-    Raises
-    ------
-    ModelError
-        If it is of another model, or asks for what our encoders cannot do.
-
-    Example
-    -------
-    >>> convert_config({"model_type": "vit"})[1]["n_heads"]
-    12
-    """
+    """Turn transformers' configuration into an encoder's arguments."""
     kind = config.get("model_type")
     if kind == "focalnet":
         _refuse_others(config, FOCALNET_FIXED)

@@ -47,20 +47,8 @@ class ResidualBlock(nn.Module):
         return features + self.drop_path(self.block(features))
 
 
-class ConvStage(nn.Sequential):
-    """Halve a map: a convolution, a batch norm, a ReLU.
-
-    Arguments
-    ---------
-    in_channels, out_channels : int
-        Channels before and after.
-
-    Example
-    -------
-    >>> import torch
-    >>> ConvStage(1, 4)(torch.ones(2, 1, 9, 8)).shape
-    torch.Size([2, 4, 4, 4])
-    """
+class _ConvStage(nn.Sequential):
+    """Halve a map: a convolution, a batch norm, a ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -112,8 +100,8 @@ class Conv2dEncoder(nn.Module):
         self.image_size = tuple(image_size)
         self.n_features = dim
         self.stages = nn.Sequential(
-            ConvStage(in_channels, dim),
-            *(ConvStage(dim, dim) for _ in range(3)),
+            _ConvStage(in_channels, dim),
+            *(_ConvStage(dim, dim) for _ in range(3)),
         )
         self.residual = ResidualBlock(dim, drop_path)
 

@@ -106,26 +106,8 @@ class FocalModulation(nn.Module):
         return output, modulator.permute(0, 3, 1, 2)
 
 
-class FocalBlock(nn.Module):
-    """Focal modulation and an MLP, each on a normalized residual branch.
-
-    Arguments
-    ---------
-    dim : int
-        Channels.
-    focal_window, focal_levels : int
-        See `FocalModulation`.
-    mlp_ratio : float
-        Hidden size of the MLP over `dim`.
-    drop_path : float
-        Rate of stochastic depth, 0 to 1.
-
-    Example
-    -------
-    >>> hidden, modulator = FocalBlock(8, 3, 2)(torch.ones(2, 5, 6, 8))
-    >>> hidden.shape
-    torch.Size([2, 5, 6, 8])
-    """
+class _FocalBlock(nn.Module):
+    """Focal modulation and an MLP, each on a normalized residual branch."""
 
     def __init__(
         self,
@@ -150,21 +132,8 @@ class FocalBlock(nn.Module):
         return hidden + self.drop_path(update), modulator
 
 
-class PatchEmbedding(nn.Module):
-    """Cut a map into patches, project each, normalize.
-
-    Arguments
-    ---------
-    in_channels, out_channels : int
-        Channels before and after.
-    patch_size : int
-        Side of a patch, in cells of the input; edges are padded with zeros.
-
-    Example
-    -------
-    >>> PatchEmbedding(3, 8, 4)(torch.ones(2, 3, 9, 8)).shape
-    torch.Size([2, 3, 2, 8])
-    """
+class _PatchEmbedding(nn.Module):
+    """Cut a map into patches, project each, normalize."""
 
     def __init__(
         self, in_channels: int, out_channels: int, patch_size: int
@@ -182,62 +151,26 @@ class PatchEmbedding(nn.Module):
         return self.norm(self.projection(grid).permute(0, 2, 3, 1))
 
 
-class FocalStage(nn.Module):
-    """A patch embedding and the blocks that work at its resolution.
-
-    Arguments
-    ---------
-    embedding : PatchEmbedding
-        Brings the previous stage's map to this stage's resolution.
-    blocks : sequence of FocalBlock
-        At least one.
-
-    Example
-    -------
-    >>> stage = FocalStage(PatchEmbedding(3, 8, 4), [FocalBlock(8, 3, 2)])
-    >>> stage(torch.ones(1, 3, 8, 8))[0].shape
-    torch.Size([1, 8, 2, 2])
-    """
+class _FocalStage(nn.Module):
+    """A patch embedding and the blocks that work at its resolution."""
 
     def __init__(
-        self, embedding: PatchEmbedding, blocks: Sequence[FocalBlock]
+        self, embedding: _PatchEmbedding, blocks: Sequence[_FocalBlock]
     ) -> None:
         super().__init__()
         self.embedding = embedding
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the stage's map and the modulator of its last block.
-
-        Arguments
-        ---------
-        grid : torch.Tensor
-            `[batch, channels, rows, cols]`.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Both `[batch, channels, rows, cols]`.
-        """
+        """Return map and last modulator, `[batch, channels, rows, cols]`."""
         hidden = self.embedding(grid)
         for block in self.blocks:
             hidden, modulator = block(hidden)
         return hidden.permute(0, 3, 1, 2), modulator
 
 
-class Lateral(nn.Module):
-    """Normalize a stage's map and bring it to the pyramid's channels.
-
-    Arguments
-    ---------
-    in_channels, out_channels : int
-        Channels before and after.
-
-    Example
-    -------
-    >>> Lateral(8, 4)(torch.ones(1, 8, 3, 3)).shape
-    torch.Size([1, 4, 3, 3])
-    """
+class _Lateral(nn.Module):
+    """Normalize a stage's map and bring it to the pyramid's channels."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -250,27 +183,8 @@ class Lateral(nn.Module):
         return grid.permute(0, 3, 1, 2)
 
 
-class TopDown(nn.Module):
-    """Bring coarse stages back to the resolution of an earlier one.
-
-    The top-down path of feature pyramids (arXiv 1612.03144), with one more
-    block of focal modulation where the stages meet.
-
-    Arguments
-    ---------
-    channels : sequence of int
-        Of the stages that take part, the finest first.
-    width : int
-        Channels of the result.
-    focal_window, focal_levels : int
-        See `FocalModulation`.
-
-    Example
-    -------
-    >>> grids = [torch.ones(1, 8, 6, 6), torch.ones(1, 16, 3, 3)]
-    >>> TopDown((8, 16), 4, 3, 2)(grids)[0].shape
-    torch.Size([1, 4, 6, 6])
-    """
+class _TopDown(nn.Module):
+    """Merge coarse stages at the resolution of the first (see `FocalNet`)."""
 
     def __init__(
         self,
@@ -280,23 +194,13 @@ class TopDown(nn.Module):
         focal_levels: int,
     ) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(Lateral(each, width) for each in channels)
-        self.block = FocalBlock(width, focal_window, focal_levels)
+        self.laterals = nn.ModuleList(
+            _Lateral(each, width) for each in channels
+        )
+        self.block = _FocalBlock(width, focal_window, focal_levels)
 
     def forward(self, grids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Merge feature maps, each coarser than the one before.
-
-        Arguments
-        ---------
-        grids : sequence of torch.Tensor
-            `[batch, channels, rows, cols]`, one per stage that takes part.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Features and their modulator, `[batch, width, rows, cols]` of the
-            first grid's resolution.
-        """
+        """Return features and modulator, `[batch, width, rows, cols]`."""
         finest = grids[0].shape[2:]
         merged = torch.zeros_like(grids[0][:, :1])
         for lateral, grid in zip(self.laterals, grids, strict=True):
@@ -331,9 +235,10 @@ class FocalNet(nn.Module):
     image_size : tuple of int
         Height and width that inputs are resized to by default, in pixels.
     finest : int
-        With a top-down path to the resolution of this stage, 1 for the first:
-        see `TopDown`. Its modulator gives one more map, `top_down`. None, as
-        published, for no such path.
+        Bring coarser stages back to the resolution of this one, 1 for the
+        first: the top-down path of feature pyramids (arXiv 1612.03144), with
+        one more block of focal modulation where the stages meet. Its modulator
+        gives one more map, `top_down`. None, as published, for no such path.
     width : int
         Channels of the features after a top-down path.
 
@@ -382,22 +287,22 @@ class FocalNet(nn.Module):
         channels, stages = in_channels, []
         for stage, depth in enumerate(depths):
             wider = dim * 2**stage
-            embedding = PatchEmbedding(
+            embedding = _PatchEmbedding(
                 channels, wider, 2 if stage else patch_size
             )
             blocks = [
-                FocalBlock(
+                _FocalBlock(
                     wider, focal_window, focal_levels, mlp_ratio, next(rates)
                 )
                 for _ in range(depth)
             ]
-            stages.append(FocalStage(embedding, blocks))
+            stages.append(_FocalStage(embedding, blocks))
             channels = wider
         self.stages = nn.ModuleList(stages)
         self.finest = finest
         if finest is not None:
             widths = [dim * 2**stage for stage in range(len(depths))]
-            self.top_down = TopDown(
+            self.top_down = _TopDown(
                 widths[finest - 1 :], width, focal_window, focal_levels
             )
             self.n_features = width
@@ -422,27 +327,15 @@ class FocalNet(nn.Module):
         EncoderOutput
             Features `[batch, n_features, rows, cols]`, one map per stage.
         """
-        grids, maps = self.run_stages(image)
+        grids, maps = self._run_stages(image)
         features = grids[-1]
         if self.finest is not None:
             features, modulator = self.top_down(grids[self.finest - 1 :])
             maps.append(modulator.float().norm(dim=1))
         return EncoderOutput(features, features.mean((2, 3)), tuple(maps))
 
-    def run_stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return every stage's feature map, and where it looked.
-
-        Arguments
-        ---------
-        image : torch.Tensor
-            `[batch, in_channels, height, width]`.
-
-        Returns
-        -------
-        tuple of list
-            Features `[batch, channels, rows, cols]` and maps `[batch, rows,
-            cols]`, one of each per stage.
-        """
+    def _run_stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return every stage's feature map, and where it looked."""
         grid, grids, maps = image, [], []
         for stage in self.stages:
             grid, modulator = stage(grid)

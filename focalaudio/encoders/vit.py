@@ -29,72 +29,20 @@ from focalaudio.encoders.base import (
 )
 
 
-def attention_received(query: Tensor, key: Tensor) -> Tensor:
-    """Mean attention that each token receives, over heads and queries.
-
-    `mean_hq softmax(q_hq k_h / sqrt(dim))`.
-
-    Arguments
-    ---------
-    query : torch.Tensor
-        `[batch, heads, queries, dim]`: the tokens that look.
-    key : torch.Tensor
-        `[batch, heads, tokens, dim]`: the tokens that are looked at.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, tokens]`, non-negative; each row sums to 1.
-
-    Example
-    -------
-    >>> attention_received(torch.ones(1, 2, 3, 8), torch.ones(1, 2, 4, 8))
-    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
-    """
+def _received(query: Tensor, key: Tensor) -> Tensor:
+    """`mean_hq softmax(q_hq k_h / sqrt(dim))`, `[batch, tokens]`."""
     scores = query * query.shape[-1] ** -0.5 @ key.mT
     return scores.softmax(-1).mean((1, 2))
 
 
-def pooled_attention(query: Tensor, key: Tensor) -> Tensor:
-    """The same as `attention_received`, one head's matrix at a time.
-
-    Arguments
-    ---------
-    query : torch.Tensor
-        `[batch, heads, queries, dim]`.
-    key : torch.Tensor
-        `[batch, heads, tokens, dim]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, tokens]`, non-negative; each row sums to 1.
-
-    Example
-    -------
-    >>> pooled_attention(torch.ones(1, 2, 4, 8), torch.ones(1, 2, 4, 8))
-    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
-    """
+def _received_by_head(query: Tensor, key: Tensor) -> Tensor:
+    """The same, one head's matrix at a time."""
     heads = zip(query.split(1, dim=1), key.split(1, dim=1), strict=True)
-    return torch.stack([attention_received(*head) for head in heads]).mean(0)
+    return torch.stack([_received(*head) for head in heads]).mean(0)
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention (arXiv 1706.03762) that shares its queries.
-
-    Arguments
-    ---------
-    dim : int
-        Size of a token.
-    n_heads : int
-        Number of heads; divides `dim`.
-
-    Example
-    -------
-    >>> output, query, key = Attention(8, 2)(torch.ones(1, 5, 8))
-    >>> output.shape, query.shape, key.shape
-    (torch.Size([1, 5, 8]), torch.Size([1, 2, 5, 4]), torch.Size([1, 2, 5, 4]))
-    """
+class _Attention(nn.Module):
+    """Multi-head self-attention (arXiv 1706.03762); shares its queries."""
 
     def __init__(self, dim: int, n_heads: int) -> None:
         super().__init__()
@@ -103,45 +51,15 @@ class Attention(nn.Module):
         self.project_out = nn.Linear(dim, dim)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Let every token read from every token.
-
-        Arguments
-        ---------
-        hidden : torch.Tensor
-            `[batch, tokens, dim]`.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            The new tokens `[batch, tokens, dim]`, and the queries and keys
-            `[batch, heads, tokens, dim / heads]`.
-        """
+        """Map `[batch, tokens, dim]`; queries, keys `[batch, heads, ...]`."""
         projected = self.project_in(hidden).unflatten(2, (3, self.n_heads, -1))
         query, key, value = projected.permute(2, 0, 3, 1, 4)
         read = F.scaled_dot_product_attention(query, key, value)
         return self.project_out(read.transpose(1, 2).flatten(2)), query, key
 
 
-class TransformerBlock(nn.Module):
-    """Attention and an MLP, each on a normalized residual branch.
-
-    Arguments
-    ---------
-    dim, n_heads : int
-        See `Attention`.
-    mlp_ratio : float
-        Hidden size of the MLP over `dim`.
-    drop_path : float
-        Rate of stochastic depth, 0 to 1 (excluded).
-    norm_eps : float
-        Added to the variance by the layer norms.
-
-    Example
-    -------
-    >>> hidden, query, key = TransformerBlock(8, 2)(torch.ones(1, 5, 8))
-    >>> hidden.shape
-    torch.Size([1, 5, 8])
-    """
+class _TransformerBlock(nn.Module):
+    """Attention and an MLP, each on a normalized residual branch."""
 
     def __init__(
         self,
@@ -153,13 +71,13 @@ class TransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(dim, norm_eps)
-        self.attention = Attention(dim, n_heads)
+        self.attention = _Attention(dim, n_heads)
         self.norm_mlp = nn.LayerNorm(dim, norm_eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return new tokens, queries and keys, shaped as in `Attention`."""
+        """Return new tokens, queries and keys, shaped as in `_Attention`."""
         update, query, key = self.attention(self.norm_attention(hidden))
         hidden = hidden + self.drop_path(update)
         update = self.mlp(self.norm_mlp(hidden))
@@ -249,7 +167,7 @@ class ViT(nn.Module):
             torch.empty(1, 1 + self.grid[0] * self.grid[1], dim)
         )
         self.blocks = nn.ModuleList(
-            TransformerBlock(dim, n_heads, mlp_ratio, rate, norm_eps)
+            _TransformerBlock(dim, n_heads, mlp_ratio, rate, norm_eps)
             for rate in drop_path_rates(drop_path, depth)
         )
         self.norm = nn.LayerNorm(dim, norm_eps)
@@ -257,21 +175,8 @@ class ViT(nn.Module):
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.positions, std=0.02)
 
-    def interpolate_positions(self, rows: int, cols: int) -> Tensor:
-        """Position embeddings for a grid, bicubic if it is not our own.
-
-        Arguments
-        ---------
-        rows : int
-            Patches of the image from top to bottom.
-        cols : int
-            Patches of the image from left to right.
-
-        Returns
-        -------
-        torch.Tensor
-            `[1, 1 + rows * cols, dim]`, the CLS token's first.
-        """
+    def _interpolate_positions(self, rows: int, cols: int) -> Tensor:
+        """Embeddings `[1, 1 + rows * cols, dim]`, bicubic on another grid."""
         if (rows, cols) == self.grid:
             return self.positions
         patches = self.positions[:, 1:].mT.unflatten(2, self.grid)
@@ -298,12 +203,12 @@ class ViT(nn.Module):
         cls_token = self.cls_token.expand(len(image), -1, -1)
         # [batch, 1 + rows * cols, dim]
         hidden = torch.cat((cls_token, patches.flatten(2).mT), 1)
-        hidden = hidden + self.interpolate_positions(rows, cols)
+        hidden = hidden + self._interpolate_positions(rows, cols)
         received = []
         for block in self.blocks:
             hidden, query, key = block(hidden)
-            received.append(attention_received(query[:, :, :1], key))
-        received.append(pooled_attention(query, key))
+            received.append(_received(query[:, :, :1], key))
+        received.append(_received_by_head(query, key))
         tokens = self.norm(hidden)
         features = tokens[:, 1:].mT.unflatten(2, (rows, cols))
         maps = (row[:, 1:].unflatten(1, (rows, cols)) for row in received)

@@ -1,10 +1,9 @@
 """`sounds -> labels, and what they were heard in`: use what was trained.
 
-interpreter   SoundInterpreter: classify, interpret and explain sounds
-streaming     a recording of any length -> kept sound and timeline
-stream_parts  what a stream has done so far, on disk
-clips         clips as a classifier wants them, and the way back
-run_opts      device, precision, compile
+interpreter  SoundInterpreter: classify, interpret and explain sounds
+streaming    a recording of any length -> kept sound and timeline
+clips        clips as a classifier wants them, and the way back
+run_opts     device, precision, compile
 """
 
 from focalaudio.inference.streaming import StreamResult, explain_stream

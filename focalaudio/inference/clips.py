@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,7 +12,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.interpreters import Interpretation
-from focalaudio.masks import keep_and_remove
 from focalaudio.spectrogram import absolute_lengths, zero_tails
 from focalaudio.waveforms import check_finite
 
@@ -61,36 +61,25 @@ class PreparedClips:
 
 
 @dataclass(frozen=True)
-class RestoredInterpretation(Interpretation):
-    """An interpretation whose sounds have the originals' length and level.
+class _Restored(Interpretation):
+    """An interpretation whose sounds have the originals' length and level."""
 
-    Arguments
-    ---------
-    logits, class_ids, saliency, mask, spectrum, synthesis
-        See `Interpretation`; all of the clips as the classifier got them, but
-        for `spectrum.n_samples`, which is the originals'.
-    clips : PreparedClips
-        The way back.
-
-    Example
-    -------
-    >>> issubclass(RestoredInterpretation, Interpretation)
-    True
-    """
-
+    found: Interpretation = field(repr=False)
     clips: PreparedClips = field(repr=False)
 
-    def _to_sound(self, part: int) -> Tensor:
-        kept, _ = keep_and_remove(self.mask, self.spectrum.stft)
-        n_samples = absolute_lengths(self.clips.lens, self.clips.wavs)
-        sound = self.clips.restore(self.synthesis.invert(kept, n_samples))
+    @cached_property
+    def wavs(self) -> Tensor:
+        return self.clips.restore(self.found.wavs)
+
+    @cached_property
+    def removed_wavs(self) -> Tensor:
         # beyond what the classifier reads nothing is kept
-        return self.clips.originals - sound if part else sound
+        return self.clips.originals - self.wavs
 
 
 def restore_interpretation(
     found: Interpretation, clips: PreparedClips
-) -> RestoredInterpretation:
+) -> Interpretation:
     """Give an interpretation's sounds the originals' length and level.
 
     Arguments
@@ -102,18 +91,13 @@ def restore_interpretation(
 
     Returns
     -------
-    RestoredInterpretation
-        `wavs` and `removed_wavs` add up to the originals.
+    Interpretation
+        `wavs` and `removed_wavs` add up to the originals, and
+        `spectrum.n_samples` are theirs; the rest is `found`'s.
     """
-    return RestoredInterpretation(
-        found.logits,
-        found.class_ids,
-        found.saliency,
-        found.mask,
-        replace(found.spectrum, n_samples=clips.n_samples),
-        found.synthesis,
-        clips,
-    )
+    spectrum = replace(found.spectrum, n_samples=clips.n_samples)
+    own = {each.name: getattr(found, each.name) for each in fields(found)}
+    return _Restored(**own | {"spectrum": spectrum}, found=found, clips=clips)
 
 
 def prepare_clips(
@@ -149,16 +133,11 @@ def prepare_clips(
     >>> prepare_clips(wavs, torch.tensor([0.5]), reader).wavs
     tensor([[1., 0., 0.]])
     """
-    if wavs.dim() != 2 or wavs.numel() == 0:
-        raise ValueError(
-            f"wavs has shape {tuple(wavs.shape)}; it must be [batch, "
-            "samples] with at least one sample (mix channels down first)."
-        )
-    check_finite(wavs, "wavs")
     n_samples = absolute_lengths(wav_lens, wavs)
+    check_finite(wavs, "wavs")
     wavs = zero_tails(wavs.float(), n_samples)
     own = [wav[:n] for wav, n in zip(wavs, n_samples.tolist(), strict=True)]
-    _warn_of_the_rest(max(len(wav) for wav in own), reader)
+    _warn_of_the_rest(max(map(len, own)), reader)
     clips = [reader.prepare(wav) for wav in own]
     lengths = torch.tensor([len(clip) for clip in clips]).double()
     heard = [wav[: len(c)] for wav, c in zip(own, clips, strict=True)]

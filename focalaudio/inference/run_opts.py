@@ -8,11 +8,7 @@ from typing import Any
 import torch
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-RUN_OPTS: dict[str, Any] = {
-    "device": "cpu",
-    "precision": "fp32",
-    "compile": False,
-}
+DEFAULTS = {"device": "cpu", "precision": "fp32", "compile": False}
 
 
 def check_run_opts(run_opts: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,13 +34,13 @@ def check_run_opts(run_opts: Mapping[str, Any]) -> dict[str, Any]:
     >>> check_run_opts({"precision": "bf16"})["device"]
     device(type='cpu')
     """
-    unknown = sorted(set(run_opts) - set(RUN_OPTS))
+    unknown = sorted(set(run_opts) - set(DEFAULTS))
     if unknown:
         raise ValueError(
             f"run_opts has {', '.join(unknown)}; it may have "
-            f"{', '.join(RUN_OPTS)}."
+            f"{', '.join(DEFAULTS)}."
         )
-    options = RUN_OPTS | dict(run_opts)
+    options: dict[str, Any] = {**DEFAULTS, **run_opts}
     if options["precision"] not in PRECISIONS:
         raise ValueError(
             f"precision={options['precision']!r} must be one of "

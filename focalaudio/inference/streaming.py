@@ -1,21 +1,24 @@
 """`recording of any length -> kept sound, timeline`, in flat memory.
 
 Overlapping windows, in batches: each is prepared as a clip is (peak 1),
-interpreted, brought back to the recording's own level and cross-faded with its
-neighbors. What is done is on disk after each batch, and a stream that was
-stopped goes on from there.
+interpreted, brought back to the recording's own level and put on the disk; at
+the end, neighbors are cross-faded. A stream that was stopped counts the windows
+that are there, and goes on after the last whole batch.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
-import shutil
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -32,22 +35,19 @@ from focalaudio.audio import (
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
-from focalaudio.files import replace_file
-from focalaudio.inference.stream_parts import (
-    StreamParts,
-    StreamState,
-)
+from focalaudio.inference.clips import prepare_clips, restore_interpretation
 from focalaudio.interpreters import Interpreter
 from focalaudio.recordings import count_samples, iter_windows
 from focalaudio.report.timeline import (
     Segment,
-    format_windows,
     merge_windows,
-    read_windows,
     write_audacity_labels,
+    write_windows,
 )
 from focalaudio.version import __version__
-from focalaudio.waveforms import check_whole
+from focalaudio.waveforms import check_whole, common_gain
+
+logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 5.0  # where the reader takes clips whole
 SUBTYPE = "PCM_24"  # a quiet recording keeps its 16 bits at its own level
@@ -95,36 +95,6 @@ class StreamResult:
         return self.n_samples / self.sample_rate
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """How a recording is cut into windows."""
-
-    info: AudioInfo
-    sample_rate: int
-    n_window: int
-    n_hop: int
-    batch_size: int
-
-    def __post_init__(self) -> None:
-        if self.n_samples * SAMPLE_BYTES[SUBTYPE] > MAX_WAV_BYTES:
-            raise AudioError(
-                f"{self.info.path} lasts {self.info.duration / 3600:.1f} h, "
-                "more than a WAV file holds of its interpretation (4 GiB); "
-                "cut it in parts."
-            )
-
-    @property
-    def n_samples(self) -> int:
-        """How many there will be, if the file's header is right."""
-        info = self.info
-        return count_samples(info.n_frames, info.sample_rate, self.sample_rate)
-
-    @property
-    def n_windows(self) -> int:
-        """How many there will be, if the file's header is right."""
-        return 1 + max(0, -(-(self.n_samples - self.n_window) // self.n_hop))
-
-
 def explain_stream(
     interpreter: Interpreter,
     reader: ClipReader,
@@ -141,9 +111,9 @@ def explain_stream(
 
     Writes `<name>_kept.wav`, at the model's sample rate, as long as `load_wav`
     makes the recording and at the recording's own level; `<name>_windows.csv`;
-    and `<name>_labels.txt`. A window is as long as the reader's clips. Where
-    it stands is kept in `<name>.part/`: the same call goes on from there after
-    any interruption, and its results are the same, byte by byte.
+    and `<name>_labels.txt`. A window is as long as the reader's clips. Windows
+    that are done are kept in `<name>.unfinished`: the same call goes on from
+    there after any interruption, and its results are the same, byte by byte.
 
     Arguments
     ---------
@@ -202,135 +172,37 @@ def explain_stream(
     plan = _plan(reader, path, overlap, batch_size)
     stem = Path(out) / Path(path).stem
     settings = _describe(plan, interpreter, labels)
-    parts = StreamParts(stem.with_name(f"{stem.name}.part"), settings)
-    state = parts.state
-    windows = iter_windows(
-        path,
-        plan.sample_rate,
-        plan.n_window,
-        plan.n_hop,
-        first=state.n_windows,
-        strict=strict,
-    )
-    with _bar(plan, state, progress) as bar:
-        for batch in _batches(windows, batch_size):
-            explained = explain_windows(interpreter, reader, batch)
-            state = _add(parts, state, plan, labels, explained)
+    done = _Windows(stem.with_name(f"{stem.name}.unfinished"), plan, settings)
+    lengths = plan.sample_rate, plan.n_window, plan.n_hop
+    windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
+    with tqdm(
+        total=plan.n_windows,
+        initial=done.n_found,
+        unit="window",
+        desc=plan.info.path.name,
+        disable=not progress,
+    ) as bar:
+        while batch := list(islice(windows, batch_size)):
+            done.append(_explain(interpreter, reader, batch, done.record))
             bar.update(len(batch))
-    return _finish(parts, state, plan, stem)
+    return _finish(done, plan, labels, stem)
 
 
 @dataclass(frozen=True)
-class ExplainedWindows:
-    """What was heard in a batch of windows.
+class _Plan:
+    """How a recording is cut into windows."""
 
-    Arguments
-    ---------
-    wavs : tuple of torch.Tensor
-        `[samples]` each, the kept part, at the recording's own level and as
-        long as the window.
-    class_ids : tuple of int
-        The predicted classes.
-    probabilities : tuple of float
-        Of the predicted classes, 0 to 1.
+    info: AudioInfo
+    sample_rate: int
+    n_window: int
+    n_hop: int
+    batch_size: int
+    n_samples: int  # at `sample_rate`, if the file's header is right
 
-    Example
-    -------
-    >>> ExplainedWindows((torch.zeros(3),), (0,), (0.9,)).class_ids
-    (0,)
-    """
-
-    wavs: tuple[Tensor, ...]
-    class_ids: tuple[int, ...]
-    probabilities: tuple[float, ...]
-
-
-@torch.no_grad()
-def explain_windows(
-    interpreter: Interpreter, reader: ClipReader, windows: Sequence[Tensor]
-) -> ExplainedWindows:
-    """Interpret windows in one batch.
-
-    Arguments
-    ---------
-    interpreter : Interpreter
-        In evaluation mode, on any device.
-    reader : ClipReader
-        Prepares each window.
-    windows : sequence of torch.Tensor
-        `[samples]` each, at the reader's rate, at most as long as its clips.
-
-    Returns
-    -------
-    ExplainedWindows
-        On the CPU.
-
-    Example
-    -------
-    >>> from focalaudio.classifier import SoundClassifier
-    >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ThresholdInterpreter
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
-    >>> windows = [torch.zeros(8000), torch.rand(500)]
-    >>> explained = explain_windows(interpreter, ClipReader(), windows)
-    >>> [len(wav) for wav in explained.wavs]
-    [8000, 500]
-    """
-    clips = [reader.prepare(window) for window in windows]
-    sizes = torch.tensor([len(clip) for clip in clips])
-    device = next(interpreter.parameters()).device
-    interpretation = interpreter(
-        pad_sequence(clips, batch_first=True).to(device),
-        (sizes / sizes.max()).to(device),
-    )
-    chosen = interpretation.class_ids[:, None]
-    probs = interpretation.probs.gather(1, chosen).squeeze(1)
-    return ExplainedWindows(
-        tuple(
-            wav[: len(window)] * window.abs().max()  # undoes prepare's gain
-            for wav, window in zip(
-                interpretation.wavs.cpu(), windows, strict=True
-            )
-        ),
-        tuple(interpretation.class_ids.tolist()),
-        tuple(probs.tolist()),
-    )
-
-
-def cross_fade(tail: Tensor, wav: Tensor, n_hop: int) -> tuple[Tensor, Tensor]:
-    """Fade from the end of one window into the next.
-
-    The two weights, squared sine and squared cosine, add up to one: where both
-    windows have the same sound, so has the result.
-
-    Arguments
-    ---------
-    tail : torch.Tensor
-        `[overlap]`, the last window's, from the start of the next one on;
-        empty before the first.
-    wav : torch.Tensor
-        `[samples]`, the next window, at least as long as `tail`.
-    n_hop : int
-        Samples from the start of this window to that of the next.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        What is final, at most `n_hop` samples, and the new tail.
-
-    Example
-    -------
-    >>> final, tail = cross_fade(torch.ones(2), torch.zeros(5), 3)
-    >>> final, tail
-    (tensor([0.8536, 0.1464, 0.0000]), tensor([0., 0.]))
-    """
-    n = len(tail)
-    phase = (torch.arange(n) + 0.5) * (math.pi / 2 / max(n, 1))
-    faded = torch.lerp(tail, wav[:n], phase.sin() ** 2)
-    joined = torch.cat((faded, wav[n:]))
-    return joined[:n_hop], joined[n_hop:]
+    @property
+    def n_windows(self) -> int:
+        """How many there will be, if the file's header is right."""
+        return 1 + max(0, -(-(self.n_samples - self.n_window) // self.n_hop))
 
 
 def _plan(
@@ -339,11 +211,17 @@ def _plan(
     check_whole("batch_size", batch_size, 1)
     if not 0 <= overlap <= 0.5:
         raise ValueError(f"{overlap=} must be between 0 and 0.5.")
-    seconds = reader.clip_seconds or WINDOW_SECONDS
-    n_window = max(1, round(seconds * reader.sample_rate))
+    rate, seconds = reader.sample_rate, reader.clip_seconds or WINDOW_SECONDS
+    n_window = max(1, round(seconds * rate))
     n_hop = math.ceil(n_window * (1 - overlap))
     info = audio_info(path)
-    return _Plan(info, reader.sample_rate, n_window, n_hop, batch_size)
+    n_samples = count_samples(info.n_frames, info.sample_rate, rate)
+    if n_samples * SAMPLE_BYTES[SUBTYPE] > MAX_WAV_BYTES:
+        raise AudioError(
+            f"{path} lasts {info.duration / 3600:.1f} h, more than a WAV file "
+            "holds of its interpretation (4 GiB); cut it in parts."
+        )
+    return _Plan(info, rate, n_window, n_hop, batch_size, n_samples)
 
 
 def _describe(
@@ -365,65 +243,133 @@ def _describe(
     }
 
 
-def _bar(plan: _Plan, state: StreamState, progress: bool) -> Any:
-    return tqdm(
-        total=plan.n_windows,
-        initial=state.n_windows,
-        unit="window",
-        desc=plan.info.path.name,
-        disable=not progress,
-    )
+class _Windows:
+    """Explained windows in a file: a line of settings, a record for each."""
 
-
-def _batches(windows: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
-    iterator = iter(windows)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _add(
-    parts: StreamParts,
-    state: StreamState,
-    plan: _Plan,
-    labels: Sequence[str],
-    explained: ExplainedWindows,
-) -> StreamState:
-    """Cross-fade a batch with what is there, and keep both on disk."""
-    finals, tail, rows = [], state.tail, []
-    for index, wav in enumerate(explained.wavs):
-        start = (state.n_windows + index) * plan.n_hop
-        final, tail = cross_fade(tail, wav, plan.n_hop)
-        finals.append(final)
-        rows.append(
-            Segment(
-                start / plan.sample_rate,
-                (start + len(wav)) / plan.sample_rate,
-                labels[explained.class_ids[index]],
-                explained.probabilities[index],
-            )
+    def __init__(
+        self, path: Path, plan: _Plan, settings: dict[str, Any]
+    ) -> None:
+        self.path = path
+        self.record = np.dtype(
+            [
+                ("wav", "<f4", (plan.n_window,)),
+                ("n_samples", "<i8"),
+                ("class_id", "<i8"),
+                ("probability", "<f8"),
+            ]
         )
-    text = format_windows(rows)
-    return parts.append(state, len(rows), torch.cat(finals), text, tail)
+        self._head = json.dumps(settings, sort_keys=True).encode() + b"\n"
+        self.n_found = self._open(plan.batch_size)
+
+    def _open(self, batch_size: int) -> int:
+        """Cut off what is no whole batch, or of other settings; count."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as file:
+            file.seek(0)
+            if (head := file.read(len(self._head))) != self._head:
+                if head:
+                    logger.warning(
+                        "%s is of another stream: starting again.", self.path
+                    )
+                file.truncate(0)
+                file.write(self._head)
+                return 0
+            n_bytes = file.seek(0, os.SEEK_END) - len(head)
+            n_batches = n_bytes // (batch_size * self.record.itemsize)
+            n_found = n_batches * batch_size
+            file.truncate(len(head) + n_found * self.record.itemsize)
+            return n_found
+
+    def append(self, records: np.ndarray) -> None:
+        """Add a batch; it is on the disk when this returns."""
+        with self.path.open("ab") as file:
+            file.write(records.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def __iter__(self) -> Iterator[np.void]:
+        with self.path.open("rb") as file:
+            file.seek(len(self._head))
+            while len(one := np.fromfile(file, self.record, 1)):
+                yield one[0]
+
+
+@torch.no_grad()
+def _explain(
+    interpreter: Interpreter,
+    reader: ClipReader,
+    windows: Sequence[Tensor],
+    record: np.dtype,
+) -> np.ndarray:
+    """Interpret windows `[samples]` in one batch."""
+    wavs = pad_sequence(list(windows), batch_first=True)
+    sizes = torch.tensor([len(window) for window in windows])
+    clips = prepare_clips(
+        wavs.to(next(interpreter.parameters()).device),
+        sizes / wavs.shape[1],
+        reader,
+    )
+    found = interpreter(clips.wavs, clips.lens)
+    kept = restore_interpretation(found, clips).wavs.cpu()
+    records = np.zeros(len(windows), record)
+    records["wav"][:, : kept.shape[1]] = kept
+    records["n_samples"] = sizes
+    records["class_id"] = found.class_ids.cpu()
+    records["probability"] = found.probs.amax(1).cpu()
+    return records
 
 
 def _finish(
-    parts: StreamParts, state: StreamState, plan: _Plan, stem: Path
+    done: _Windows, plan: _Plan, labels: Sequence[str], stem: Path
 ) -> StreamResult:
-    """Give the results their names; only then is the part removed."""
-    kept, windows, labels = (
+    """Write the results; only then is the unfinished file removed."""
+    kept, csv, track = (
         stem.with_name(f"{stem.name}_{what}")
         for what in ("kept.wav", "windows.csv", "labels.txt")
     )
-    gain = 1 / max(1.0, state.peak, *state.tail.abs().tolist())
+    n_samples, gain = 0, min(map(common_gain, _join(done, plan.n_hop)))
     with wav_writer(kept, plan.sample_rate, subtype=SUBTYPE) as write:
-        for block in parts.iter_wav():
+        for block in _join(done, plan.n_hop):
             write(block.double() * gain)
-    segments = tuple(merge_windows(read_windows(parts.csv)))
-    write_audacity_labels(segments, labels)
-    with replace_file(windows) as temporary:
-        shutil.copyfile(parts.csv, temporary)
-    parts.remove()
-    n_samples = state.n_samples + len(state.tail)
+            n_samples += len(block)
+    rows = [*_name(done, plan, labels)]
+    segments = tuple(merge_windows(rows))
+    write_audacity_labels(segments, track)
+    write_windows(rows, csv)
+    done.path.unlink()
     return StreamResult(
-        kept, windows, labels, segments, n_samples, plan.sample_rate, gain
+        kept, csv, track, segments, n_samples, plan.sample_rate, gain
     )
+
+
+def _join(windows: Iterable[np.void], n_hop: int) -> Iterator[Tensor]:
+    """Cross-fade windows into blocks of sound, `[samples]`.
+
+    The two weights, squared sine and squared cosine, add up to one: where both
+    windows have the same sound, so has the result.
+    """
+    tail = torch.empty(0)
+    for window in windows:
+        wav = torch.from_numpy(window["wav"][: window["n_samples"]])
+        n = len(tail)
+        phase = (torch.arange(n) + 0.5) * (math.pi / 2 / max(n, 1))
+        faded = torch.lerp(tail, wav[:n], phase.sin() ** 2)
+        joined = torch.cat((faded, wav[n:]))
+        yield joined[:n_hop]
+        tail = joined[n_hop:]
+    yield tail
+
+
+def _name(
+    windows: Iterable[np.void], plan: _Plan, labels: Sequence[str]
+) -> Iterator[Segment]:
+    """Say what was heard in each window, to the microsecond."""
+    for index, window in enumerate(windows):
+        start = index * plan.n_hop
+        end = start + int(window["n_samples"])
+        yield Segment(
+            round(start / plan.sample_rate, 6),
+            round(end / plan.sample_rate, 6),
+            labels[window["class_id"]],
+            round(float(window["probability"]), 6),
+        )

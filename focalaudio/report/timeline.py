@@ -7,14 +7,11 @@ of their overlap, and neighbors with the same label are one segment.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from focalaudio.files import replace_file
-
-COLUMNS = ("start_s", "end_s", "label", "probability")
 
 
 @dataclass(frozen=True)
@@ -87,61 +84,39 @@ def merge_windows(windows: Iterable[Segment]) -> Iterator[Segment]:
         yield run
 
 
-def format_windows(windows: Iterable[Segment]) -> str:
-    r"""Write windows as lines of CSV, without header.
+def write_windows(windows: Iterable[Segment], path: Path) -> Path:
+    r"""Write windows as CSV: start and end in seconds, label, probability.
 
     Arguments
     ---------
     windows : iterable of Segment
         Any.
+    path : pathlib.Path
+        The file; missing folders are made, an existing file is replaced.
 
     Returns
     -------
-    str
-        A line each: start and end in seconds, label, probability.
-
-    Example
-    -------
-    >>> format_windows([Segment(0.0, 5.0, "wind, strong", 0.9)])
-    '0.000000,5.000000,"wind, strong",0.900000\n'
-    """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    for each in windows:
-        numbers = (each.start, each.end, each.probability)
-        start, end, probability = (f"{number:.6f}" for number in numbers)
-        writer.writerow((start, end, each.label, probability))
-    return file.getvalue()
-
-
-def read_windows(path: Path) -> Iterator[Segment]:
-    r"""Read windows from a CSV file with a header of `COLUMNS`.
-
-    Arguments
-    ---------
-    path : pathlib.Path
+    pathlib.Path
         The file.
-
-    Yields
-    ------
-    Segment
-        One per line.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.csv"
-    >>> _ = path.write_text(",".join(COLUMNS) + "\n0.0,5.0,rain,0.9\n")
-    >>> [window.label for window in read_windows(path)]
-    ['rain']
+    >>> windows = [Segment(0.0, 5.0, "wind, strong", 0.9)]
+    >>> write_windows(windows, path).read_text().splitlines()[1]
+    '0.000000,5.000000,"wind, strong",0.900000'
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield Segment(
-                float(row["start_s"]),
-                float(row["end_s"]),
-                row["label"],
-                float(row["probability"]),
-            )
+    with (
+        replace_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("start_s", "end_s", "label", "probability"))
+        for each in windows:
+            numbers = (each.start, each.end, each.probability)
+            start, end, probability = (f"{number:.6f}" for number in numbers)
+            writer.writerow((start, end, each.label, probability))
+    return path
 
 
 def write_audacity_labels(segments: Iterable[Segment], path: Path) -> Path:

@@ -4,13 +4,11 @@ import csv
 import logging
 import random
 
-import pandas as pd
 import pytest
 
 from focalaudio.data.esc50 import (
     METADATA_COLUMNS,
     Folds,
-    check_dataset,
     prepare_esc50,
     read_metadata,
 )
@@ -323,16 +321,12 @@ def test_recordings_the_release_shares_are_warned_about(
     assert ("209698" in caplog.text) == warns
 
 
-def test_shared_recordings_within_one_split_are_silent(caplog):
-    metadata = pd.DataFrame(
-        {
-            "fold": [2, 3, 4, 5],
-            "label": ["dog"] * 4,
-            "src_file": ["131943", "131943", "1", "2"],
-        }
-    )
+def test_shared_recordings_within_one_split_are_silent(tmp_path, rows, caplog):
+    by_fold = {row["fold"]: row for row in rows}
+    by_fold["2"]["src_file"] = by_fold["3"]["src_file"] = "131943"
+    folder = write_folder(tmp_path, rows)
     with caplog.at_level(logging.WARNING):
-        check_dataset(metadata, Folds((2, 3), (4,), (5,)))
+        prepare_esc50(folder, Folds((2, 3), (4,), (5,)))
         assert not caplog.text
-        check_dataset(metadata, Folds((2,), (3,), (4,)))
+        prepare_esc50(folder, Folds((2,), (3,), (4,)))
         assert "131943" in caplog.text

@@ -9,11 +9,7 @@ from torch import nn
 
 from focalaudio.encoders import ENCODERS, build_encoder
 from focalaudio.encoders.checkpoints import load_weights
-from focalaudio.encoders.focalnet import (
-    FocalBlock,
-    FocalModulation,
-    FocalNet,
-)
+from focalaudio.encoders.focalnet import FocalModulation, FocalNet
 
 VARIANTS = [name for name in ENCODERS if name.startswith("focalnet")]
 MILLIONS = {  # published, with a head of 1000 classes
@@ -245,10 +241,8 @@ def test_kernels_grow_by_two_per_level():
 
 
 def test_a_block_whose_branches_are_dropped_is_the_identity():
-    block, hidden = (
-        FocalBlock(8, 3, 2, drop_path=1 - 1e-9),
-        torch.randn(2, 5, 6, 8),
-    )
+    block = FocalNet(8, (2,), drop_path=1 - 1e-9).stages[-1].blocks[-1]
+    hidden = torch.randn(2, 5, 6, 8)
     assert torch.equal(block(hidden)[0], hidden)
     assert not torch.equal(block.eval()(hidden)[0], hidden)
 

@@ -1,5 +1,6 @@
 """Laws of focalaudio.inference.streaming."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -13,24 +14,23 @@ import torch
 from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
-from focalaudio.inference import stream_parts, streaming
-from focalaudio.inference.streaming import (
-    cross_fade,
-    explain_stream,
-    explain_windows,
-)
+from focalaudio.inference import streaming
+from focalaudio.inference.streaming import explain_stream
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
-from focalaudio.recordings import iter_windows
-from focalaudio.report.timeline import read_windows
 
 LABELS = ["dog", "rain", "wind, strong", "crow", "saw"]
 SECONDS = 0.25  # 4000 samples
 
 
+def interrupt():
+    raise KeyboardInterrupt
+
+
 class Keeper(Interpreter):
     """Keeps everything; counts its batches, and fails in one if asked to."""
 
-    fails_at, n_batches, factor = None, 0, 1.0
+    fails_at, n_batches, fail, factor = None, 0, staticmethod(interrupt), 1.0
+    skips = None  # every second batch: 0 or 1
     settings = {"method": "all"}  # noqa: RUF012
 
     def explain(self, output, spectrum, class_ids):
@@ -40,9 +40,10 @@ class Keeper(Interpreter):
     def forward(self, *args, **kwargs):
         self.n_batches += 1
         if self.n_batches == self.fails_at:
-            raise KeyboardInterrupt
+            self.fail()
         interpretation = super().forward(*args, **kwargs)
-        return replace(interpretation, mask=interpretation.mask * self.factor)
+        factor = 0.0 if self.n_batches % 2 == self.skips else self.factor
+        return replace(interpretation, mask=interpretation.mask * factor)
 
 
 @pytest.fixture
@@ -89,6 +90,13 @@ def close(one, other, atol=1e-5):
     return one.shape == other.shape and torch.allclose(one, other, atol=atol)
 
 
+def rows(result):
+    """Start, end, label and probability of each window."""
+    with result.windows.open(encoding="utf-8", newline="") as file:
+        for start, end, label, probability in [*csv.reader(file)][1:]:
+            yield float(start), float(end), label, float(probability)
+
+
 def read(result):
     paths = (result.kept, result.windows, result.labels)
     return [path.read_bytes() for path in paths]
@@ -117,20 +125,6 @@ def test_the_result_is_as_long_as_the_recording(
     assert close(load_wav(result.kept), load_wav(path))
 
 
-def test_windows_are_interpreted_as_alone(by_design, reader, recording):
-    windows = [*iter_windows(recording, 16000, 4000, 2000)]
-    explained = explain_windows(by_design, reader, windows)
-    for index, window in enumerate(windows):
-        clip = reader.prepare(window)
-        alone = by_design(clip[None])
-        gain = 1 / window.abs().max()
-        own = explained.wavs[index] * gain
-        assert close(own, alone.wavs[0, : len(window)])
-        assert explained.class_ids[index] == alone.class_ids.item()
-        probability = alone.probs[0].max().item()
-        assert explained.probabilities[index] == pytest.approx(probability)
-
-
 @pytest.mark.parametrize("n", [1, 1000, 3999, 4000])
 def test_a_short_recording_is_interpreted_whole(
     explain, by_design, reader, tmp_path, n
@@ -151,16 +145,24 @@ def test_a_short_recording_is_interpreted_whole(
     )
 
 
-def test_clips_taken_whole_have_windows_that_are_not_padded(
-    explain, by_design, tmp_path
+@pytest.mark.parametrize(
+    ("seconds", "n_window"), [(SECONDS, 4000), (None, 80_000)]
+)
+def test_windows_are_interpreted_as_alone(
+    explain, by_design, tmp_path, seconds, n_window
 ):
-    reader = ClipReader(16000, None)
+    reader = ClipReader(16000, seconds)
     path = write_wav(tmp_path / "a.wav", swells(90_000), 16000)
     result = explain(by_design, 0.0, path=path, reader=reader)
-    wav, kept = load_wav(path), load_wav(result.kept)
-    for part, window in zip(kept.split(80_000), wav.split(80_000), strict=True):
-        alone = by_design(reader.prepare(window)[None]).wavs[0]
-        assert close(part, alone * window.abs().max())
+    parts = load_wav(result.kept).split(n_window)
+    windows = load_wav(path).split(n_window)
+    for part, window, row in zip(parts, windows, rows(result), strict=True):
+        alone = by_design(reader.prepare(window)[None])
+        kept = alone.wavs[0, : len(window)] * window.abs().max()
+        assert close(part, kept, atol=1e-6)
+        _, _, label, probability = row
+        assert label == LABELS[alone.class_ids.item()]
+        assert probability == pytest.approx(alone.probs.max().item(), abs=2e-6)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 100])
@@ -170,11 +172,9 @@ def test_results_do_not_depend_on_the_batch_size(
     one = explain(by_design, batch_size=1)
     other = explain(by_design, batch_size=batch_size, out="other")
     assert close(load_wav(one.kept), load_wav(other.kept), atol=1e-6)
-    for row, other_row in zip(
-        read_windows(one.windows), read_windows(other.windows), strict=True
-    ):
-        assert row.label == other_row.label
-        assert row.probability == pytest.approx(other_row.probability, abs=2e-6)
+    for row, other_row in zip(rows(one), rows(other), strict=True):
+        assert row[:3] == other_row[:3]
+        assert row[3] == pytest.approx(other_row[3], abs=2e-6)
 
 
 def test_the_timeline_covers_the_recording_without_gap(
@@ -182,16 +182,16 @@ def test_the_timeline_covers_the_recording_without_gap(
 ):
     result = explain(by_design)
     duration = audio_info(recording).duration
-    windows = [*read_windows(result.windows)]
-    assert windows[0].start == result.segments[0].start == 0
+    windows = [*rows(result)]
+    assert windows[0][0] == result.segments[0].start == 0
     assert result.segments[-1].end == pytest.approx(duration, abs=1e-4)
-    assert result.segments[-1].end == windows[-1].end
-    for one, other in pairwise(windows):
-        assert one.start < other.start <= one.end < other.end
+    assert result.segments[-1].end == windows[-1][1]
+    for (start, end, *_), (other_start, other_end, *_) in pairwise(windows):
+        assert start < other_start <= end < other_end
     for segment, other in pairwise(result.segments):
         assert segment.end == other.start
-    rows = result.labels.read_text("utf-8").splitlines()
-    starts = [float(row.split("\t")[0]) for row in rows]
+    track = result.labels.read_text("utf-8").splitlines()
+    starts = [float(row.split("\t")[0]) for row in track]
     assert starts == pytest.approx([s.start for s in result.segments], abs=1e-6)
     assert {segment.label for segment in result.segments} <= set(LABELS)
 
@@ -235,21 +235,23 @@ def test_what_would_be_clipped_is_scaled_as_a_whole(explain, keeper, recording):
     assert close(kept / result.gain / 10, load_wav(recording, 16000))
 
 
-@pytest.mark.parametrize("n", [1, 5])
-def test_a_fade_between_equal_sounds_changes_nothing(n):
-    wav = torch.rand(20)
-    final, tail = cross_fade(wav[:n].clone(), wav, 12)
-    assert torch.equal(torch.cat((final, tail)), wav)
-    assert len(final) == 12
-
-
-def test_the_weights_of_a_fade_add_up_to_one():
-    n = 1000
-    rising, _ = cross_fade(torch.zeros(n), torch.ones(n), n)
-    falling, _ = cross_fade(torch.ones(n), torch.zeros(n), n)
-    assert torch.allclose(rising + falling, torch.ones(n))
-    assert (rising.diff() > 0).all()
-    assert torch.allclose(rising, falling.flip(0), atol=1e-6)
+@pytest.mark.parametrize("overlap", [0.2, 0.5])
+def test_the_weights_of_a_fade_add_up_to_one(
+    explain, classifier, spectrogram, tmp_path, overlap
+):
+    path = write_wav(tmp_path / "a.wav", torch.full((6000,), 0.5), 16000)
+    weights = []
+    for parity in (0, 1):  # windows 0, 2, ..., then windows 1, 3, ...
+        keeper = Keeper(classifier, spectrogram)
+        keeper.skips = parity
+        result = explain(keeper, overlap, 1, path=path)
+        weights.append(load_wav(result.kept) / 0.5)
+    falling, rising = weights
+    assert close(falling + rising, torch.ones(6000))
+    fade = slice(round(4000 * (1 - overlap)), 4000)
+    assert (rising[fade].diff() > -1e-5).all()
+    assert close(rising[fade], falling[fade].flip(0), atol=1e-4)
+    assert close(rising[fade].square().mean(), torch.tensor(0.375), atol=1e-3)
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 4])
@@ -265,24 +267,38 @@ def test_what_was_stopped_goes_on_and_ends_the_same(
     keeper.n_batches, keeper.fails_at = 0, None
     assert read(explain(keeper, batch_size=3)) == whole
     assert keeper.n_batches == n_batches - (fails_at - 1)
-    assert not [*(tmp_path / "out").glob("*.part")]
+    assert not [*(tmp_path / "out").glob("*.unfinished")]
 
 
-@pytest.mark.parametrize("step", ["_write_state", "iter_wav", "remove"])
-def test_a_stop_between_two_writes_is_as_good(
-    explain, keeper, monkeypatch, step
+@pytest.mark.parametrize("n_bytes", [-1, -16_001, -40_000, 1, 16_024])
+def test_a_batch_that_is_half_on_the_disk_is_done_again(
+    explain, keeper, tmp_path, n_bytes
 ):
     whole = read(explain(keeper, batch_size=3, out="whole"))
+    n_batches = keeper.n_batches
+    keeper.fails_at = keeper.n_batches + 3
+    with pytest.raises(KeyboardInterrupt):
+        explain(keeper, batch_size=3)
+    (unfinished,) = (tmp_path / "out").iterdir()
+    with unfinished.open("r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) + n_bytes)
+    keeper.n_batches, keeper.fails_at = 0, None
+    assert read(explain(keeper, batch_size=3)) == whole
+    assert keeper.n_batches == n_batches - (1 if n_bytes < 0 else 2)
+
+
+@pytest.mark.parametrize("n_renames", [0, 1, 2])
+def test_a_stop_between_two_results_is_as_good(
+    explain, keeper, monkeypatch, n_renames
+):
+    whole = read(explain(keeper, batch_size=3, out="whole"))
+    rename, left = os.replace, iter(range(n_renames))
     with monkeypatch.context() as patch:
-        calls = iter(range(100))
-        own = getattr(stream_parts.StreamParts, step)
-
-        def stop(*args):
-            if step != "_write_state" or next(calls) == 2:
-                raise KeyboardInterrupt
-            return own(*args)
-
-        patch.setattr(stream_parts.StreamParts, step, stop)
+        patch.setattr(
+            os, "replace",
+            lambda *args: rename(*args) if next(left, None) is not None
+            else interrupt(),
+        )  # fmt: skip
         with pytest.raises(KeyboardInterrupt):
             explain(keeper, batch_size=3)
     assert read(explain(keeper, batch_size=3)) == whole
@@ -296,22 +312,16 @@ from test_streaming import LABELS, SECONDS, Keeper
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
-from focalaudio.inference import stream_parts
 from focalaudio.inference.streaming import explain_stream
 from focalaudio.spectrogram import Spectrogram
 
 classifier = SoundClassifier(build_encoder("focalnet_test"), 5)
 classifier.load_state_dict(torch.load(sys.argv[2]))
-write, calls = stream_parts.StreamParts._write_state, iter(range(100))
-
-def kill(*args):
-    if next(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    write(*args)
-
-stream_parts.StreamParts._write_state = kill
+keeper = Keeper(classifier.eval(), Spectrogram())
+keeper.fails_at = 3
+keeper.fail = lambda: os.kill(os.getpid(), signal.SIGKILL)
 explain_stream(
-    Keeper(classifier.eval(), Spectrogram()), ClipReader(16000, SECONDS),
+    keeper, ClipReader(16000, SECONDS),
     LABELS, sys.argv[3], sys.argv[4], batch_size=2, progress=False,
 )
 """
