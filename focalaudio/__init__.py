@@ -4,6 +4,7 @@ The package follows one line, `file -> waveform -> STFT -> log-magnitude ->
 encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
 -> wav + picture + metrics -> report`; to find code, find its arrow:
 
+arguments     objects that remember how they were made
 audio         file <-> waveform
 sniffing      the bytes of a file -> what it is, whether all of it is there
 waveforms     waveform -> waveform: channels, rate, length, level

@@ -14,6 +14,7 @@ import focalaudio
 PACKAGE = Path(focalaudio.__file__).parent
 LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.version": 0,
+    "focalaudio.arguments": 0,
     "focalaudio.errors": 0,
     "focalaudio.files": 0,
     "focalaudio.audio": 1,
@@ -66,7 +67,7 @@ ALSO = {
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
     # what captum draws from that torch does not restore
-    "focalaudio.interpreters.attributions": {"numpy"},
+    "focalaudio.interpreters.captum": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed

@@ -123,7 +123,7 @@ class PaperDecoder(nn.Module):
         kernel, stride = layers[-1]
         last = nn.ConvTranspose2d(n_features, 1, kernel, stride, 1)
         self.decoder = nn.Sequential(*steps, last)
-        self.apply(init_convolution)
+        self.apply(_init_convolution)
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
         """Decode `[batch, n_features, rows, cols]` for classes `[batch]`."""
@@ -141,21 +141,8 @@ class PaperDecoder(nn.Module):
         return Decoded(grid[:, 0], latents, quantized)
 
 
-def init_convolution(module: nn.Module) -> None:
-    """Initialize a convolution as published: Xavier weights, zero bias.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Changed in place when it is a convolution.
-
-    Example
-    -------
-    >>> layer = nn.Conv2d(2, 2, 1)
-    >>> init_convolution(layer)
-    >>> layer.bias.abs().max().item()
-    0.0
-    """
+def _init_convolution(module: nn.Module) -> None:
+    """Initialize a convolution as published: Xavier weights, zero bias."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -204,10 +191,10 @@ class LightDecoder(nn.Module):
             nn.Conv2d(n_features, width, 1), ResidualBlock(width)
         )
         self.down = nn.Conv2d(width, width, 4, 2, 1)
-        self.up = nn.Sequential(Enlarge(width, width))
+        self.up = nn.Sequential(_Enlarge(width, width))
         for _ in range(n_doublings):
             narrower = max(width // 2, 8)
-            self.up.append(Enlarge(width, narrower))
+            self.up.append(_Enlarge(width, narrower))
             width = narrower
         self.to_mask = nn.Conv2d(width, 1, 3, padding=1)
 
@@ -224,20 +211,8 @@ class LightDecoder(nn.Module):
         return Decoded(mask_logits, latents, quantized)
 
 
-class Enlarge(nn.Sequential):
-    """Double a map and refine it.
-
-    Arguments
-    ---------
-    in_channels, out_channels : int
-        Channels before and after.
-
-    Example
-    -------
-    >>> import torch
-    >>> Enlarge(4, 2)(torch.ones(2, 4, 3, 3)).shape
-    torch.Size([2, 2, 6, 6])
-    """
+class _Enlarge(nn.Sequential):
+    """Double a map and refine it."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(

@@ -42,32 +42,8 @@ class Quantized:
     indices: Tensor
 
 
-def assign_classes(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
-    """Say which class each code belongs to; the last codes are shared.
-
-    `round(linspace(-0.5, n_classes - 0.51, n_codes - n_shared))`, as in the
-    published weights.
-
-    Arguments
-    ---------
-    n_codes, n_classes, n_shared : int
-        Sizes; `n_codes - n_shared` is at least `n_classes`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[n_codes]`, int64; `SHARED` for shared codes.
-
-    Raises
-    ------
-    ValueError
-        If a class would have no code of its own.
-
-    Example
-    -------
-    >>> assign_classes(7, 3, n_shared=1)
-    tensor([ 0,  0,  1,  1,  2,  2, -1])
-    """
+def _assign_classes(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
+    """Say which class each code belongs to; the last codes are shared."""
     own = n_codes - n_shared
     if n_shared < 0 or own < n_classes:
         raise ValueError(
@@ -81,6 +57,10 @@ def assign_classes(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
 class Quantizer(nn.Module):
     """A codebook that is partitioned by class.
 
+    Code k belongs to class `round(linspace(-0.5, n_classes - 0.51,
+    n_codes - n_shared))[k]`, as in the published weights; the last ones are
+    shared.
+
     Arguments
     ---------
     n_codes : int
@@ -91,6 +71,11 @@ class Quantizer(nn.Module):
         Classes that share out the codes.
     n_shared : int
         Codes that every class may use.
+
+    Raises
+    ------
+    ValueError
+        If a class would have no code of its own.
 
     Example
     -------
@@ -110,7 +95,7 @@ class Quantizer(nn.Module):
         )
         self.register_buffer(
             "code_classes",
-            assign_classes(n_codes, n_classes, n_shared),
+            _assign_classes(n_codes, n_classes, n_shared),
             persistent=False,
         )
 

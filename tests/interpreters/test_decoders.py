@@ -10,10 +10,10 @@ from torchvision.transforms.functional import resize
 from focalaudio.interpreters.decoder_weights import load_decoder_weights
 from focalaudio.interpreters.decoders import (
     DECODERS,
-    Enlarge,
     LightDecoder,
     PaperDecoder,
-    init_convolution,
+    _Enlarge,
+    _init_convolution,
 )
 
 DIM, N_CODES, N_CLASSES = 8, 64, 5
@@ -131,12 +131,12 @@ def test_an_unknown_layout_is_answered_with_those_that_are_known():
 
 def test_convolutions_start_without_bias_and_with_the_right_variance():
     layer = nn.ConvTranspose2d(64, 64, 3)
-    init_convolution(layer)
+    _init_convolution(layer)
     assert (layer.bias == 0).all()
     variance = 2 / (2 * 64 * 9)
     assert layer.weight.var().item() == pytest.approx(variance, rel=0.05)
     norm = nn.BatchNorm2d(4)
-    init_convolution(norm)
+    _init_convolution(norm)
     assert (norm.weight == 1).all()
 
 
@@ -224,7 +224,7 @@ def test_light_is_far_smaller_than_paper():
 
 
 def test_enlarging_repeats_cells():
-    enlarge = Enlarge(1, 1).eval()
+    enlarge = _Enlarge(1, 1).eval()
     nn.init.dirac_(enlarge[1].weight)
     grid = torch.rand(1, 1, 3, 2)
     expected = grid.repeat_interleave(2, 2).repeat_interleave(2, 3)

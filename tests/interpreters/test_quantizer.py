@@ -9,7 +9,7 @@ from speechbrain.lobes.models.PIQ import VQEmbedding, get_irrelevant_regions
 from focalaudio.interpreters.quantizer import (
     SHARED,
     Quantizer,
-    assign_classes,
+    _assign_classes,
 )
 
 SIZES = st.tuples(  # classes, codes per class beyond the first, shared codes
@@ -44,7 +44,7 @@ def nearest_by_brute_force(quantizer, features, class_ids):
 def test_codes_are_shared_out_as_in_the_published_weights(sizes):
     n_classes, more, n_shared = sizes
     n_codes = n_classes + more + n_shared
-    classes = assign_classes(n_codes, n_classes, n_shared)
+    classes = _assign_classes(n_codes, n_classes, n_shared)
     forbidden = get_irrelevant_regions(
         torch.arange(n_classes), n_codes, n_classes, n_shared, stage="VALID"
     )
@@ -58,7 +58,7 @@ def test_codes_are_shared_out_as_in_the_published_weights(sizes):
 @settings(max_examples=200, deadline=None)
 def test_every_class_has_codes_of_its_own(sizes):
     n_classes, more, n_shared = sizes
-    classes = assign_classes(n_classes + more + n_shared, n_classes, n_shared)
+    classes = _assign_classes(n_classes + more + n_shared, n_classes, n_shared)
     own = classes[classes != SHARED].bincount(minlength=n_classes)
     assert len(own) == n_classes
     assert own.min() >= 1
@@ -70,7 +70,7 @@ def test_every_class_has_codes_of_its_own(sizes):
 def test_a_class_without_codes_is_refused(n_codes, n_shared):
     match = f"n_codes={n_codes} less n_shared={n_shared}"
     with pytest.raises(ValueError, match=match):
-        assign_classes(n_codes, 5, n_shared)
+        _assign_classes(n_codes, 5, n_shared)
 
 
 @given(
