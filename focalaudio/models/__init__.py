@@ -22,11 +22,12 @@ from focalaudio.models.load import (
     load_interpreter,
     load_model,
 )
-from focalaudio.models.model import Explanation, SoundModel
+from focalaudio.models.model import Explanation, SoundModel, choose_explanation
 
 __all__ = [
     "Explanation",
     "SoundModel",
+    "choose_explanation",
     "fetch_bundle",
     "load_compared",
     "load_interpreter",

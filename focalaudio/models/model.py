@@ -51,6 +51,38 @@ class Explanation:
     quantile: float = QUANTILE
 
 
+def choose_explanation(
+    maps: Sequence[str] | str | None = None,
+    mask: str = "binary",
+    quantile: float = QUANTILE,
+    evidence_weight: float = 0.0,
+) -> Explanation:
+    """Say how the model of a training run is explained by default.
+
+    Arguments
+    ---------
+    maps, mask, quantile
+        See `Explanation`.
+    evidence_weight : float
+        Of the loss on each cell. If it is above 0, what cells say of a class
+        was trained, and is the default map.
+
+    Returns
+    -------
+    Explanation
+        By design.
+
+    Example
+    -------
+    >>> choose_explanation(evidence_weight=3.0).maps
+    ('class_probability',)
+    """
+    if maps is None and evidence_weight > 0:
+        maps = ("class_probability",)
+    chosen = (maps,) if isinstance(maps, str) else maps
+    return Explanation("by_design", chosen, mask, quantile)
+
+
 @dataclass(frozen=True)
 class SoundModel:
     """A trained classifier with everything that belongs to it.

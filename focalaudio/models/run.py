@@ -94,9 +94,10 @@ def load_run(source: str | Path) -> SoundModel:
         If files are damaged, or do not fit each other.
     """
     folder = Path(source)
-    weights = best_checkpoint(folder, "min_key") / "classifier.ckpt"
+    best = best_checkpoint(folder, "min_key")
     labels = read_labels(folder / LABELS)
-    parts = _read_trained(folder / MODEL, "classifier", weights)
+    _check_described(folder / MODEL)
+    parts = _read_part(folder / MODEL, "classifier", best / "classifier.ckpt")
     classifier = parts["classifier"].eval()
     return SoundModel(
         classifier,
@@ -130,10 +131,11 @@ def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
         If files are damaged, or the decoder is another classifier's.
     """
     folder = Path(source)
+    _check_described(folder / DECODER)
     best = best_checkpoint(folder, "max_key")
     _check_classifier(best / SETTINGS, classifier)
-    weights = best / "decoder.ckpt"
-    decoder = _read_trained(folder / DECODER, "decoder", weights)["decoder"]
+    decoder = _read_part(folder / DECODER, "decoder", best / "decoder.ckpt")
+    decoder = decoder["decoder"]
     return decoder.requires_grad_(False).eval()
 
 
@@ -172,14 +174,18 @@ def _check_classifier(path: Path, classifier: SoundClassifier) -> None:
         )
 
 
-def _read_trained(path: Path, key: str, weights: Path) -> dict[str, Any]:
-    """Make what a file describes, with the weights of one part filled in."""
-    if not path.exists():
+def _check_described(path: Path) -> None:
+    """Say what to do about a run that has no description."""
+    if existing(path.parent.parent) and not path.exists():
         raise ModelError(
-            f"{path.absolute()} is missing: version 0.1 made this run. Give "
-            "the command that trained it once more: it trains nothing anew, "
-            "and writes what is missing."
+            f"{path.absolute()} is missing: version 0.1 made this run, or it "
+            "trained something else. Give the command that trained it once "
+            "more: it trains nothing anew, and writes what is missing."
         )
+
+
+def _read_part(path: Path, key: str, weights: Path) -> dict[str, Any]:
+    """Make what a file describes, with the weights of one part filled in."""
     state = read_state_dict(existing(weights))
     parts = read_parts(path, {key: weights})
     try:

@@ -9,6 +9,7 @@ import sys
 
 from focalaudio.brains import ClassifierBrain
 from focalaudio.experiment import start_experiment
+from focalaudio.models.run import save_model
 from focalaudio.report.training import write_training_report
 
 
@@ -17,6 +18,7 @@ def main(argv: list[str]) -> None:
     experiment = start_experiment(argv)
     hparams, data = experiment.hparams, experiment.hparams["data"]
     data.save_labels(hparams["save_folder"])
+    save_model(hparams["model"], experiment.folder)
     brain = experiment.brain(ClassifierBrain)
     brain.fit(
         hparams["epoch_counter"],

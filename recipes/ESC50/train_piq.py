@@ -10,6 +10,7 @@ import sys
 
 from focalaudio.brains import PIQBrain
 from focalaudio.experiment import start_experiment
+from focalaudio.models.run import save_decoder
 from focalaudio.report.evaluation import write_evaluation
 from focalaudio.report.tables import write_csv
 
@@ -18,6 +19,7 @@ def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
     experiment = start_experiment(argv)
     hparams, data = experiment.hparams, experiment.hparams["data"]
+    save_decoder(hparams["decoder"], experiment.folder)
     brain = experiment.brain(PIQBrain)
     brain.fit(
         hparams["epoch_counter"],

@@ -69,7 +69,7 @@ def test_interpreting_with_a_run_gives_what_the_run_tested(
 def test_a_run_of_the_wrong_kind_is_refused(
     recipe, dataset, classifier, tmp_path
 ):
-    with pytest.raises(Exception, match="decoder_name"):
+    with pytest.raises(Exception, match="decoder.yaml is missing"):
         recipe(
             "interpret",
             tmp_path,
