@@ -11,9 +11,9 @@ from focalaudio.reproduction import launch
 
 
 def test_what_the_package_ships_is_found():
-    assert (launch.shipped("recipes") / "ESC50" / "interpret.py").exists()
+    assert (launch._shipped("recipes") / "ESC50" / "interpret.py").exists()
     with pytest.raises(FocalAudioError, match="nowhere/ is neither"):
-        launch.shipped("nowhere")
+        launch._shipped("nowhere")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_the_package_ships_is_found():
     ],
 )
 def test_values_are_read_back_as_yaml(value):
-    text = f"key: {launch.format_value(value)}"
+    text = f"key: {launch._format_value(value)}"
     assert yaml.safe_load(text) == {"key": value}
     assert "\n" not in text
 
