@@ -55,7 +55,7 @@ from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.functional import (
-    correct,
+    accuracy,
     faithfulness_of_kept,
     fidelity,
     predicted_probability,
@@ -140,7 +140,7 @@ class LastStats:
 class SameMetricsBrain(InterpreterBrain):
     """Ours with the recipe's three metrics: no removed part is classified."""
 
-    def judge(
+    def columns(
         self, interpretation: Interpretation, targets: Tensor
     ) -> dict[str, Tensor]:
         """Classify the kept parts only."""
@@ -149,7 +149,7 @@ class SameMetricsBrain(InterpreterBrain):
         whole = predicted_probability(logits, logits)
         part = predicted_probability(kept, logits)
         return {
-            "accuracy": correct(logits, targets),
+            "accuracy": accuracy(logits, targets),
             "fidelity": fidelity(logits, kept),
             "faithfulness_of_kept": faithfulness_of_kept(whole, part),
         }
@@ -246,10 +246,7 @@ def build_ours(
     )
     hparams = {
         "interpreter": interpreter,
-        "compared": [],
-        "curve_steps": 0,
         "labels": [str(index) for index in range(N_CLASSES)],
-        "exporter": None,
     }
     brain = watch(brain_class, find_mask)(
         {"interpreter": interpreter}, hparams=hparams, run_opts=RUN_OPTS

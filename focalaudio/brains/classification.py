@@ -18,7 +18,7 @@ from focalaudio.classifier import (
     SoundClassifier,
 )
 from focalaudio.evidence import evidence_loss, is_dominant
-from focalaudio.metrics.functional import correct, predicted_probability
+from focalaudio.metrics.functional import accuracy, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
 
 
@@ -117,7 +117,7 @@ class ClassifierBrain(ResumableBrain):
             weight = self.hparams.evidence_weight
             return loss + weight * self.evidence_loss(predictions, batch)
         losses = F.cross_entropy(logits, batch.targets, reduction="none")
-        self.tracker.update(batch.id, self.judge(logits, batch, losses))
+        self.tracker.update(batch.id, self.columns(logits, batch, losses))
         return losses.mean()
 
     def evidence_loss(
@@ -141,7 +141,7 @@ class ClassifierBrain(ResumableBrain):
             self.hparams.evidence_floor,
         )
 
-    def judge(
+    def columns(
         self, logits: Tensor, batch: PaddedBatch, losses: Tensor
     ) -> dict[str, Any]:
         """Return the columns that a clip has in `clips.csv`."""
@@ -151,7 +151,7 @@ class ClassifierBrain(ResumableBrain):
             "label": batch.label,
             "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
             "probability": predicted_probability(logits, logits),
-            "correct": correct(logits, targets),
+            "accuracy": accuracy(logits, targets),
             "loss": losses,
         }
 
@@ -169,7 +169,7 @@ class ClassifierBrain(ResumableBrain):
             self.train_loss = float(stage_loss)
             return
         loss = self.tracker.mean("loss")
-        error = 1 - self.tracker.mean("correct")
+        error = 1 - self.tracker.mean("accuracy")
         stats = {"loss": loss, "error": error}
         if stage == sb.Stage.TEST:
             self.hparams.train_logger.log_stats(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import speechbrain as sb
@@ -12,12 +13,13 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.interpreters.base import Interpretation, Interpreter
-from focalaudio.metrics.curves import judge_curves
-from focalaudio.metrics.table import (
+from focalaudio.metrics.columns import (
+    Columns,
     Sources,
-    ceiling_interpretations,
-    judge_interpretation,
-    judge_sources,
+    curve_columns,
+    interpretation_columns,
+    oracle_interpretations,
+    source_columns,
 )
 from focalaudio.metrics.tracker import ClipTracker
 
@@ -36,35 +38,46 @@ class InterpreterBrain(sb.Brain):
     modules : dict
         `interpreter`, so that it is on the right device.
     opt_class, hparams, run_opts, checkpointer
-        As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
-        `interpreter` comes first, `compared` are others of the same
-        classifier; `exporter` is called with each batch's record of the
-        first, or is None; `curve_steps` above 0 adds insertion and deletion
-        curves of so many steps, the only metrics that cost further passes.
+        As in SpeechBrain. Of `hparams` it needs `interpreter` and `labels`.
+        It may have `compared`, other interpreters of the same classifier;
+        `curve_steps`, which above 0 adds insertion and deletion curves of so
+        many steps, the only metrics that cost further passes; and `exporter`,
+        called with each batch's record of the first interpreter, its clips'
+        ids and labels, and their `Sources` or None.
 
     Example
     -------
-    >>> InterpreterBrain.HPARAMS_NEEDED[:2]
-    ('interpreter', 'compared')
+    >>> InterpreterBrain.HPARAMS_NEEDED
+    ('interpreter', 'labels')
     """
 
-    HPARAMS_NEEDED: tuple[str, ...] = (
-        "interpreter",
-        "compared",
-        "curve_steps",
-        "labels",
-        "exporter",
-    )
+    HPARAMS_NEEDED: tuple[str, ...] = ("interpreter", "labels")
+    HPARAMS_OPTIONAL: Mapping[str, Any] = {
+        "compared": (),
+        "curve_steps": 0,
+        "exporter": None,
+    }
     MODULES_NEEDED: tuple[str, ...] = ("interpreter",)
 
     trackers: dict[str, ClipTracker]
+
+    def __init__(
+        self,
+        modules: Mapping[str, Any],
+        opt_class: Any = None,
+        hparams: Mapping[str, Any] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        hparams = {**self.HPARAMS_OPTIONAL, **(hparams or {})}
+        super().__init__(modules, opt_class, hparams, *args, **kwargs)
 
     @property
     def interpreter(self) -> Interpreter:
         """The interpreter itself, never wrapped for several devices."""
         return self.hparams.interpreter
 
-    @property
+    @cached_property
     def interpreters(self) -> dict[str, Interpreter]:
         """All interpreters by name, the first one first."""
         listed = [self.interpreter, *self.hparams.compared]
@@ -99,38 +112,34 @@ class InterpreterBrain(sb.Brain):
         batch: PaddedBatch,
         stage: sb.Stage,
     ) -> Tensor:
-        """Judge every interpretation; return the classifier's loss."""
+        """Remember every interpretation's row; return the classifier's loss."""
         targets = torch.as_tensor(batch.target, device=self.device)
         sources = self.find_sources(batch)
-        for name, interpretation in predictions.items():
-            columns = self.judge(interpretation, targets)
-            if sources is not None:
-                columns |= judge_sources(interpretation, sources)
-            self.record(name, batch, interpretation.logits, columns)
         first = predictions[self.interpreter.name]
+        for name, interpretation in predictions.items():
+            columns = self.columns(interpretation, targets)
+            if sources is not None:
+                columns |= source_columns(interpretation, sources)
+            self.record(name, batch, interpretation.logits, columns)
         if sources is not None:
-            ceilings = ceiling_interpretations(first, sources)
-            for name, interpretation in ceilings.items():
-                columns = judge_sources(interpretation, sources)
-                columns["kept_fraction"] = interpretation.kept_fraction
-                self.record(name, batch, interpretation.logits, columns)
+            for name, ideal in oracle_interpretations(first, sources).items():
+                columns = source_columns(ideal, sources)
+                columns["kept_fraction"] = ideal.kept_fraction
+                self.record(name, batch, ideal.logits, columns)
         if self.hparams.exporter is not None:
-            self.hparams.exporter(first, batch.id, batch.label)
+            self.hparams.exporter(first, batch.id, batch.label, sources)
         return F.cross_entropy(first.logits.float(), targets)
 
-    def judge(
+    def columns(
         self, interpretation: Interpretation, targets: Tensor
-    ) -> dict[str, Tensor]:
+    ) -> Columns:
         """Classify the parts; return the columns that need no source."""
         parts = self.interpreter.classify_parts(interpretation)
-        columns = judge_interpretation(interpretation, parts, targets)
+        columns = interpretation_columns(interpretation, parts, targets)
         if self.hparams.curve_steps:
-            columns |= judge_curves(
-                interpretation.saliency,
-                interpretation.log_magnitude,
-                interpretation.spectrum.n_frames,
+            columns |= curve_columns(
+                interpretation,
                 lambda *parts: self.interpreter.classifier(*parts).logits,
-                interpretation.class_ids,
                 self.hparams.curve_steps,
             )
         return columns
@@ -161,8 +170,12 @@ class InterpreterBrain(sb.Brain):
         labels: Sequence[str] = self.hparams.labels
         said = [labels[i] for i in logits.argmax(-1).tolist()]
         row: dict[str, Any] = {"label": batch.label, "predicted": said}
+        row |= columns
+        if hasattr(batch, "other_target"):
+            others = torch.as_tensor(batch.other_target).tolist()
+            row["other_label"] = [labels[i] if i >= 0 else "" for i in others]
         tracker = self.trackers.setdefault(name, ClipTracker())
-        tracker.update(batch.id, row | dict(columns))
+        tracker.update(batch.id, row)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting."""

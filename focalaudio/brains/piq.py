@@ -19,7 +19,7 @@ from focalaudio.classifier import ClassifierOutput
 from focalaudio.interpreters.decoders import Decoded
 from focalaudio.interpreters.piq import PIQInterpreter, PIQLoss
 from focalaudio.masks import keep_and_remove
-from focalaudio.metrics.functional import judge_parts
+from focalaudio.metrics.columns import part_columns
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum
 
@@ -207,7 +207,7 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
         judged = self.modules.classifier(parts, spectrum.n_frames.repeat(2))
         targets = torch.as_tensor(batch.target, device=self.device)
         kept, removed = judged.logits.chunk(2)
-        columns = judge_parts(logits, kept, removed, targets)
+        columns = part_columns(logits, kept, removed, targets)
         self.record(self.interpreter.name, batch, logits, columns)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:

@@ -1,8 +1,8 @@
 """`focalaudio demo`: the whole line on sounds that the package synthesizes.
 
-Runs the recipes as a user would, then checks the masks against the stems,
-which only a synthetic data set has: how much of the event does a mask keep,
-and how much does a random mask of the same size?
+Runs the recipes as a user would, under the condition `stems`, which only a
+synthetic data set has: how much of the event does a mask keep, and how much
+does a random mask of the same size?
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from focalaudio.audio import load_wav
 from focalaudio.data.synthetic import write_dataset
-from focalaudio.metrics.functional import energy_share
-from focalaudio.models import load_model
+from focalaudio.report.tables import read_csv
 from focalaudio.reproduction.launch import run_recipe
 
 SECONDS = 2.5  # of a clip
@@ -85,43 +81,6 @@ class DemoResult:
         )
 
 
-def compare_with_stems(run: Path, dataset: Path) -> tuple[float, float]:
-    """Measure how much of the events the masks of the held-out fold keep.
-
-    Arguments
-    ---------
-    run : pathlib.Path
-        A finished training run.
-    dataset : pathlib.Path
-        Written by `focalaudio.data.synthetic`.
-
-    Returns
-    -------
-    tuple of float
-        Mean share of the events' energy that is kept, by the interpreter's
-        masks and by random masks of the same size, 0 to 1.
-    """
-    model = load_model(run)
-    interpreter = model.interpreter()
-    generator = torch.Generator().manual_seed(0)
-    shares = []
-    for path in sorted((dataset / "audio").glob("5-*.wav")):
-        clip = load_wav(path, model.reader.sample_rate)
-        stem = load_wav(dataset / "stems" / path.name, model.reader.sample_rate)
-        with torch.no_grad():
-            mask = interpreter(model.reader.prepare(clip)[None]).mask
-            event = interpreter.spectrogram(
-                torch.nn.functional.pad(stem, (0, len(clip) - len(stem)))[None]
-            )
-        chance = torch.rand(mask.shape, generator=generator)
-        shuffled = chance < mask.float().mean()
-        shares.append(
-            torch.cat([energy_share(m, event.stft) for m in (mask, shuffled)])
-        )
-    kept, at_random = torch.stack(shares).mean(0).tolist()
-    return kept, at_random
-
-
 def run_demo(folder: str | Path) -> DemoResult:
     """Synthesize a data set, train on it, interpret it, check the masks.
 
@@ -142,10 +101,20 @@ def run_demo(folder: str | Path) -> DemoResult:
     run, out = folder / "classifier", folder / "interpretation"
     run_recipe("train_classifier", run, (), data_folder=dataset, **TRAINING)
     run_recipe(
-        "interpret", out, data_folder=dataset, classifier=run, max_clips=20
+        "interpret",
+        out,
+        data_folder=dataset,
+        classifier=run,
+        condition="stems",
+        compare=[{"method": "random"}],
+        max_clips=20,
     )
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    kept, at_random = compare_with_stems(run, dataset)
+    _, at_random, *_ = read_csv(out / "comparison.csv")
     return DemoResult(
-        metrics["accuracy"], metrics["fidelity"], kept, at_random, folder
+        metrics["accuracy"],
+        metrics["fidelity"],
+        metrics["source_kept"],
+        at_random["source_kept"],
+        folder,
     )

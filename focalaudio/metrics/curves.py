@@ -15,56 +15,16 @@ from torch import Tensor
 Classify = Callable[[Tensor, Tensor], Tensor]
 
 
-def rank_cells(saliency: Tensor) -> Tensor:
-    """Return the place of each cell in falling order of saliency.
-
-    Arguments
-    ---------
-    saliency : torch.Tensor
-        Any shape.
-
-    Returns
-    -------
-    torch.Tensor
-        Same shape, int64, 0 for the most salient; ties in order of position.
-
-    Example
-    -------
-    >>> rank_cells(torch.tensor([[1.0, 3.0], [3.0, 2.0]]))
-    tensor([[3, 0],
-            [1, 2]])
-    """
+def _rank_cells(saliency: Tensor) -> Tensor:
+    """Return each cell's place in falling order; ties in order of position."""
     order = saliency.flatten().sort(descending=True, stable=True).indices
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(len(order), device=order.device)
     return ranks.view(saliency.shape)
 
 
-def step_sizes(n_cells: int, n_steps: int) -> list[int]:
-    """Return how many cells have come after each step, from none to all.
-
-    Arguments
-    ---------
-    n_cells : int
-        Of a clip.
-    n_steps : int
-        Equal fractions of them, rounded to whole cells.
-
-    Returns
-    -------
-    list of int
-        `n_steps + 1` numbers.
-
-    Raises
-    ------
-    ValueError
-        If `n_steps` is below 1.
-
-    Example
-    -------
-    >>> step_sizes(10, 4)
-    [0, 3, 5, 8, 10]
-    """
+def _step_sizes(n_cells: int, n_steps: int) -> list[int]:
+    """Return how many cells have come after each step, from none to all."""
     if n_steps < 1:
         raise ValueError(f"n_steps={n_steps} must be at least 1.")
     return [
@@ -136,12 +96,12 @@ def insertion_and_deletion(
     curves = log_magnitude.new_empty(2, len(saliency), n_steps + 1).float()
     for row, frames in enumerate(n_frames.tolist()):
         clip = log_magnitude[row, :frames]
-        ranks = rank_cells(saliency[row, :frames])
-        sizes = step_sizes(clip.numel(), n_steps)
+        ranks = _rank_cells(saliency[row, :frames])
+        sizes = _step_sizes(clip.numel(), n_steps)
         # the ends of the deletion are those of the insertion
         parts = [(0, size) for size in sizes]
         parts += [(size, clip.numel()) for size in sizes[1:-1]]
-        values = classify_parts(
+        values = _classify_parts(
             clip, ranks, parts, classify, class_ids[row], batch_size
         )
         curves[0, row] = values[: n_steps + 1]
@@ -152,7 +112,7 @@ def insertion_and_deletion(
 
 
 @torch.no_grad()
-def classify_parts(
+def _classify_parts(
     clip: Tensor,
     ranks: Tensor,
     parts: Sequence[tuple[int, int]],
@@ -160,29 +120,7 @@ def classify_parts(
     class_id: Tensor,
     batch_size: int,
 ) -> Tensor:
-    """Return the probability of a class in parts of a clip, the rest silent.
-
-    Arguments
-    ---------
-    clip : torch.Tensor
-        `[frames, freq]`, log-magnitude.
-    ranks : torch.Tensor
-        `[frames, freq]`, int64.
-    parts : sequence of tuple of int
-        Which ranks are there: from the first number up to the second,
-        excluded.
-    classify : callable
-        As in `insertion_and_deletion`.
-    class_id : torch.Tensor
-        A scalar, int64.
-    batch_size : int
-        How many parts are classified at once.
-
-    Returns
-    -------
-    torch.Tensor
-        `[len(parts)]`, 0 to 1.
-    """
+    """Return a class's probability where only some ranks, from..to, sound."""
     low, high = torch.tensor(parts, device=ranks.device).T[:, :, None, None]
     probabilities = []
     for some in torch.arange(len(parts), device=ranks.device).split(batch_size):
@@ -214,49 +152,3 @@ def area(curve: Tensor) -> Tensor:
     tensor([0.5000, 0.2500])
     """
     return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1))
-
-
-def judge_curves(
-    saliency: Tensor,
-    log_magnitude: Tensor,
-    n_frames: Tensor,
-    classify: Classify,
-    class_ids: Tensor,
-    n_steps: int = 20,
-    batch_size: int = 16,
-) -> dict[str, Tensor]:
-    """Return the columns of both curves; see `insertion_and_deletion`.
-
-    Arguments
-    ---------
-    saliency, log_magnitude, n_frames, classify, class_ids, n_steps, batch_size
-        As in `insertion_and_deletion`.
-
-    Returns
-    -------
-    dict
-        `insertion` (higher is better) and `deletion` (lower is better), the
-        areas under the curves, `[batch]`, 0 to 1.
-
-    Example
-    -------
-    >>> def classify(clips, n_frames):
-    ...     share = clips.sum((1, 2))
-    ...     return torch.stack((share, 1 - share), 1).log()
-    >>> clip = torch.tensor([[[0.25, 0.75]]])
-    >>> judge_curves(
-    ...     clip, clip, torch.tensor([1]), classify, torch.tensor([0]), 2
-    ... )
-    {'insertion': tensor([0.6250]), 'deletion': tensor([0.3750])}
-    """
-    curves = insertion_and_deletion(
-        saliency,
-        log_magnitude,
-        n_frames,
-        classify,
-        class_ids,
-        n_steps,
-        batch_size,
-    )
-    names = ("insertion", "deletion")
-    return {k: area(v) for k, v in zip(names, curves, strict=True)}

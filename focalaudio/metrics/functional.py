@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-def correct(logits: Tensor, targets: Tensor) -> Tensor:
+def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     """Say which clips are classified right: `1[argmax f(X) = target]`.
 
     Arguments
@@ -28,7 +28,7 @@ def correct(logits: Tensor, targets: Tensor) -> Tensor:
 
     Example
     -------
-    >>> correct(torch.eye(2), torch.tensor([0, 0]))
+    >>> accuracy(torch.eye(2), torch.tensor([0, 0]))
     tensor([1., 0.])
     """
     return (logits.argmax(-1) == targets).float()
@@ -54,7 +54,7 @@ def fidelity(logits: Tensor, kept_logits: Tensor) -> Tensor:
     >>> fidelity(torch.eye(2), torch.tensor([[2.0, 1.0], [2.0, 1.0]]))
     tensor([1., 0.])
     """
-    return correct(kept_logits, logits.argmax(-1))
+    return accuracy(kept_logits, logits.argmax(-1))
 
 
 def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
@@ -126,75 +126,6 @@ def faithfulness_of_kept(
     tensor([0.2500])
     """
     return probability - kept_probability
-
-
-def energy_share(mask: Tensor, stft: Tensor) -> Tensor:
-    """Return how much of a sound's energy a mask keeps: `|mask * S|^2 / |S|^2`.
-
-    Arguments
-    ---------
-    mask : torch.Tensor
-        `[batch, time, freq]`, bool or 0 to 1.
-    stft : torch.Tensor
-        `[batch, time, freq, 2]`, of a sound that is known apart.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch]`, 0 to 1; `nan` for silence. A random mask keeps its own size.
-
-    Example
-    -------
-    >>> mask = torch.tensor([[[True, False, False, False]]])
-    >>> energy_share(mask, torch.ones(1, 1, 4, 2))
-    tensor([0.2500])
-    """
-    energy = stft.square().sum(-1)
-    kept = energy * mask.to(energy.dtype) ** 2
-    return kept.sum((1, 2)) / energy.sum((1, 2))
-
-
-def judge_parts(
-    logits: Tensor, kept_logits: Tensor, removed_logits: Tensor, targets: Tensor
-) -> dict[str, Tensor]:
-    """Return every column that follows from the three classifications.
-
-    Arguments
-    ---------
-    logits, kept_logits, removed_logits : torch.Tensor
-        `[batch, n_classes]`, of the whole clips and their parts.
-    targets : torch.Tensor
-        `[batch]`, int64, the true classes.
-
-    Returns
-    -------
-    dict
-        From a column's name to `[batch]`.
-
-    Example
-    -------
-    >>> columns = judge_parts(*[torch.zeros(1, 2)] * 3, torch.tensor([0]))
-    >>> columns["faithfulness"], columns["fidelity"]
-    (tensor([0.]), tensor([1.]))
-    """
-    probability, kept_probability, removed_probability = (
-        predicted_probability(part, logits)
-        for part in (logits, kept_logits, removed_logits)
-    )
-    return {
-        "probability": probability,
-        "kept_probability": kept_probability,
-        "removed_probability": removed_probability,
-        "accuracy": correct(logits, targets),
-        "fidelity": fidelity(logits, kept_logits),
-        "faithfulness": faithfulness(probability, removed_probability),
-        "faithfulness_of_kept": faithfulness_of_kept(
-            probability, kept_probability
-        ),
-        "average_increase": average_increase(probability, kept_probability),
-        "average_drop": average_drop(probability, kept_probability),
-        "average_gain": average_gain(probability, kept_probability),
-    }
 
 
 def average_increase(probability: Tensor, kept_probability: Tensor) -> Tensor:

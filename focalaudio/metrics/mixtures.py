@@ -2,7 +2,7 @@
 
 `saliency, mask, sources -> one value per clip`. The source of interest is that
 of the predicted class; the rest of the mixture is the other. Every number has
-a ceiling here, the same for the best masks of the same size, and a floor in
+a ceiling here, what an oracle's masks of the same size get, and a floor in
 `focalaudio.interpreters.floors`.
 """
 
@@ -43,6 +43,32 @@ def source_share(mask: Tensor, source: Tensor, other: Tensor) -> Tensor:
     weight = mask.to(source.dtype) ** 2
     own, rest = ((weight * part).sum((1, 2)) for part in (source, other))
     return own / (own + rest)
+
+
+def source_kept(mask: Tensor, source: Tensor) -> Tensor:
+    """Return how much of the source's energy is kept: `|m S|^2 / |S|^2`.
+
+    Arguments
+    ---------
+    mask : torch.Tensor
+        `[batch, time, freq]`, bool or 0 to 1.
+    source : torch.Tensor
+        `[batch, time, freq]`, energy.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1; `nan` where the source is silent. A random mask
+        keeps its own size. Higher is better.
+
+    Example
+    -------
+    >>> mask = torch.tensor([[[True, False, False, False]]])
+    >>> source_kept(mask, torch.ones(1, 1, 4))
+    tensor([0.2500])
+    """
+    kept = source * mask.to(source.dtype) ** 2
+    return kept.sum((1, 2)) / source.sum((1, 2))
 
 
 def ideal_binary_mask(source: Tensor, other: Tensor) -> Tensor:
@@ -126,29 +152,13 @@ def saliency_auc(saliency: Tensor, source: Tensor, other: Tensor) -> Tensor:
         truth = ideal[row][cells]
         if truth.any() and not truth.all():
             # scaled to 0..1: what looks like logits would be squashed
-            scores = rescale(saliency[row][cells])
+            scores = _rescale(saliency[row][cells])
             areas[row] = binary_auroc(scores, truth.long(), validate_args=False)
     return areas
 
 
-def rescale(values: Tensor) -> Tensor:
-    """Bring values linearly to 0 .. 1, in their order.
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        Any shape, at least one value.
-
-    Returns
-    -------
-    torch.Tensor
-        The same shape; zeros if all are equal.
-
-    Example
-    -------
-    >>> rescale(torch.tensor([-1.0, 0.0, 3.0]))
-    tensor([0.0000, 0.2500, 1.0000], dtype=torch.float64)
-    """
+def _rescale(values: Tensor) -> Tensor:
+    """Bring values linearly to 0 .. 1; zeros if all are equal."""
     low, high = values.double().aminmax()
     return (values.double() - low) / torch.where(high > low, high - low, 1)
 
@@ -213,12 +223,12 @@ def keep_best(
     return mask
 
 
-def ceiling_scores(source: Tensor, other: Tensor) -> dict[str, Tensor]:
-    """Return what the best possible masks rank cells by.
+def oracle_scores(source: Tensor, other: Tensor) -> dict[str, Tensor]:
+    """Return what an oracle, which knows the sources, ranks cells by.
 
-    `cleanest`, the highest share of the source, gives the ceiling of
-    `source_share`; `ideal`, the largest excess over the rest, comes close to
-    that of the SI-SDR.
+    `cleanest`, the highest share of the source, gives the most that
+    `source_share` can be; `ideal`, the largest excess over the rest, comes
+    close to the most that the SI-SDR can be.
 
     Arguments
     ---------
@@ -232,7 +242,7 @@ def ceiling_scores(source: Tensor, other: Tensor) -> dict[str, Tensor]:
 
     Example
     -------
-    >>> ceiling_scores(torch.tensor([3.0]), torch.tensor([1.0]))
+    >>> oracle_scores(torch.tensor([3.0]), torch.tensor([1.0]))
     {'cleanest': tensor([0.7500]), 'ideal': tensor([2.])}
     """
     return {

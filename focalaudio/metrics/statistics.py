@@ -47,7 +47,7 @@ def describe(values: Sequence[float]) -> Statistics:
     column = torch.tensor(list(values), dtype=torch.double)
     column = column[~column.isnan()].sort().values  # the same in any order
     n = len(column)
-    low, high = bootstrap_interval(column)
+    low, high = _bootstrap_interval(column)
     nothing = math.nan
     return {
         # summed exactly, so that no order of the clips shows
@@ -61,25 +61,8 @@ def describe(values: Sequence[float]) -> Statistics:
     }
 
 
-def bootstrap_interval(values: Tensor) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of a mean.
-
-    Arguments
-    ---------
-    values : torch.Tensor
-        `[clips]`, without `nan`.
-
-    Returns
-    -------
-    tuple of float
-        Its two ends, from 2000 resamples that are the same every time; `nan`
-        if there are no clips.
-
-    Example
-    -------
-    >>> bootstrap_interval(torch.ones(5))
-    (1.0, 1.0)
-    """
+def _bootstrap_interval(values: Tensor) -> tuple[float, float]:
+    """Return the ends of the interval of a mean, the same every time."""
     if not len(values):
         return math.nan, math.nan
     generator = torch.Generator().manual_seed(0)
@@ -167,7 +150,7 @@ def summarize_folds(
 
 
 def calibration_error(
-    probability: Sequence[float], correct: Sequence[float]
+    probability: Sequence[float], accuracy: Sequence[float]
 ) -> float:
     """Return the expected calibration error of the predicted classes.
 
@@ -178,7 +161,7 @@ def calibration_error(
     ---------
     probability : sequence of float
         Of the predicted class, 0 to 1, one per clip.
-    correct : sequence of float
+    accuracy : sequence of float
         1 where the prediction is right, else 0.
 
     Returns
@@ -193,7 +176,7 @@ def calibration_error(
     """
     error = binary_calibration_error(
         torch.tensor(list(probability)),
-        torch.tensor(list(correct)).long(),
+        torch.tensor(list(accuracy)).long(),
         n_bins=N_BINS,
         norm="l1",
     )

@@ -1,244 +1,235 @@
-"""`Interpretation -> columns`: every metric of a batch, one value per clip."""
+"""What each metric is, stated once: its words, its formula, the better way.
+
+`f(.)` is the probability of the class predicted on the whole clip `X`, `S`
+and `O` are the magnitudes of a known source and of the rest, `m` is the mask.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
+from typing import Literal
 
-import torch
-from torch import Tensor
-
-from focalaudio.interpreters.base import Interpretation
-from focalaudio.metrics.functional import complexity, judge_parts, sparseness
-from focalaudio.metrics.mixtures import (
-    ceiling_scores,
-    ideal_binary_mask,
-    keep_best,
-    mask_iou,
-    saliency_auc,
-    si_sdr,
-    source_share,
+# what every row of an interpretation's `clips.csv` begins with
+CLIP_COLUMNS = (
+    "clip_id",
+    "label",
+    "predicted",
+    "probability",
+    "kept_probability",
+    "removed_probability",
 )
-from focalaudio.spectrogram import Spectrum, group_by_length
-
-Columns = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Sources:
-    """The two known sources of a batch of mixtures.
+class Metric:
+    """A column of `clips.csv`, and of every table that sums it up.
 
     Arguments
     ---------
-    first, second : torch.Tensor
-        `[batch, samples]`.
-    first_energy, second_energy : torch.Tensor
-        `[batch, time, freq]`, of their short-time spectra.
-    targets, other_targets : torch.Tensor
-        `[batch]`, int64, classes of the first and of the second; -1 for none.
+    name : str
+        Of the column.
+    words : str
+        For people.
+    formula : str
+        One line, or where it is from.
+    needs : str
+        What it is computed of: the `whole` clip's class, the kept and removed
+        `parts`, the `saliency`, the `curves` of insertion and deletion, the
+        `mask`, or the known `sources`.
+    direction : str
+        Which way is better: `up`, `down`, or nothing.
+    low, high : float
+        The ends of its range.
+    unit : str
+        Of the range.
 
     Example
     -------
-    >>> wavs, energy = torch.ones(2, 9), torch.ones(2, 3, 4)
-    >>> targets = torch.tensor([0, 1]), torch.tensor([2, 2])
-    >>> sources = Sources(wavs, 2 * wavs, energy, 2 * energy, *targets)
-    >>> chosen, found = sources.choose(torch.tensor([0, 2]))
-    >>> chosen.first[:, 0], found
-    (tensor([1., 2.]), tensor([True, True]))
+    >>> drop = METRICS["average_drop"]
+    >>> drop.header, drop.span
+    ('average_drop (down)', '0..100 %')
     """
 
-    first: Tensor
-    second: Tensor
-    first_energy: Tensor
-    second_energy: Tensor
-    targets: Tensor
-    other_targets: Tensor
+    name: str
+    words: str
+    formula: str
+    needs: Literal["whole", "parts", "saliency", "curves", "mask", "sources"]
+    direction: Literal["up", "down", ""] = "up"
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
 
-    def choose(self, class_ids: Tensor) -> tuple[Sources, Tensor]:
-        """Put the source of each clip's class first.
-
-        Arguments
-        ---------
-        class_ids : torch.Tensor
-            `[batch]`, int64, the classes that are explained.
-
-        Returns
-        -------
-        tuple
-            The sources, swapped where the class is that of the second, and
-            `[batch]`, bool: whether either has that class.
-        """
-        swap = (class_ids == self.other_targets) & (class_ids != self.targets)
-        found = swap | (class_ids == self.targets)
-
-        def pick(one: Tensor, other: Tensor) -> Tensor:
-            shape = (-1,) + (1,) * (one.dim() - 1)
-            return torch.where(swap.view(shape), other, one)
-
-        pairs = (
-            (self.first, self.second),
-            (self.first_energy, self.second_energy),
-            (self.targets, self.other_targets),
+    @property
+    def header(self) -> str:
+        """The name with the better way, as tables have it."""
+        return (
+            f"{self.name} ({self.direction})" if self.direction else self.name
         )
-        chosen = [
-            pick(*order) for pair in pairs for order in (pair, pair[::-1])
-        ]
-        return Sources(*chosen), found
 
-
-def judge_saliency(saliency: Tensor, spectrum: Spectrum) -> Columns:
-    """Measure how concentrated each clip's saliency is, over its own frames.
-
-    Arguments
-    ---------
-    saliency : torch.Tensor
-        `[batch, time, freq]`, non-negative.
-    spectrum : Spectrum
-        Of the clips.
-
-    Returns
-    -------
-    dict
-        `sparseness` and `complexity`, `[batch]`; `nan` for a map of zeros.
-
-    Example
-    -------
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> spectrum = Spectrogram()(torch.rand(2, 1000))
-    >>> flat = torch.ones_like(spectrum.log_magnitude)
-    >>> judge_saliency(flat, spectrum)["sparseness"]
-    tensor([0., 0.])
-    """
-    columns = {
-        name: saliency.new_empty(len(saliency))
-        for name in ("sparseness", "complexity")
-    }
-    for frames, rows in group_by_length(spectrum.n_frames):
-        own = saliency[rows, :frames]
-        columns["sparseness"][rows] = sparseness(own).to(own)
-        columns["complexity"][rows] = complexity(own).to(own)
-    return columns
-
-
-def judge_interpretation(
-    interpretation: Interpretation,
-    parts: tuple[Tensor, Tensor],
-    targets: Tensor,
-) -> Columns:
-    """Return every column that needs no known source.
-
-    Arguments
-    ---------
-    interpretation : Interpretation
-        Of a batch.
-    parts : tuple of torch.Tensor
-        Logits of the kept and of the removed parts, `[batch, n_classes]`.
-    targets : torch.Tensor
-        `[batch]`, int64, the true classes.
-
-    Returns
-    -------
-    dict
-        From a column's name to `[batch]`.
-
-    Example
-    -------
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> spectrogram = Spectrogram()
-    >>> spectrum = spectrogram(torch.rand(1, 1000))
-    >>> logits, whole = torch.eye(2)[:1], torch.ones(1, 6, 513)
-    >>> record = Interpretation(
-    ...     logits, torch.tensor([0]), whole, whole, spectrum, spectrogram
-    ... )
-    >>> parts, targets = (logits, logits), torch.tensor([0])
-    >>> columns = judge_interpretation(record, parts, targets)
-    >>> columns["fidelity"], columns["kept_fraction"]
-    (tensor([1.]), tensor([1.]))
-    """
-    return {
-        **judge_parts(interpretation.logits, *parts, targets),
-        **judge_saliency(interpretation.saliency, interpretation.spectrum),
-        "kept_fraction": interpretation.kept_fraction,
-    }
-
-
-def judge_sources(interpretation: Interpretation, sources: Sources) -> Columns:
-    """Return every column that compares with the known sources.
-
-    Arguments
-    ---------
-    interpretation : Interpretation
-        Of a batch of mixtures.
-    sources : Sources
-        Of the same.
-
-    Returns
-    -------
-    dict
-        `source_found` (whether the explained class is that of a source), and
-        `nan` where it is not: `source_share`, `iou`, `auc`, `si_sdr` (dB) and
-        `si_sdr_improvement` (dB over the mixture's own).
-
-    Example
-    -------
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> spectrogram = Spectrogram()
-    >>> wavs = torch.rand(1, 1000), torch.rand(1, 1000)
-    >>> spectrum = spectrogram(sum(wavs))
-    >>> energies = [spectrogram(wav).stft.square().sum(-1) for wav in wavs]
-    >>> targets = torch.tensor([0]), torch.tensor([1])
-    >>> sources = Sources(*wavs, *energies, *targets)
-    >>> whole = torch.ones(1, 6, 513)
-    >>> record = Interpretation(
-    ...     torch.eye(2)[:1], targets[0], whole, whole, spectrum, spectrogram
-    ... )
-    >>> columns = judge_sources(record, sources)
-    >>> bool(columns["si_sdr_improvement"].abs() < 0.01)
-    True
-    """
-    chosen, found = sources.choose(interpretation.class_ids)
-    source, other = chosen.first_energy, chosen.second_energy
-    ratio = si_sdr(interpretation.wavs, chosen.first)
-    mixture = si_sdr(chosen.first + chosen.second, chosen.first)
-    columns = {
-        "source_share": source_share(interpretation.mask, source, other),
-        "iou": mask_iou(interpretation.mask, ideal_binary_mask(source, other)),
-        "auc": saliency_auc(interpretation.saliency, source, other),
-        "si_sdr": ratio,
-        "si_sdr_improvement": ratio - mixture,
-    }
-    return {"source_found": found.float()} | {
-        name: column.masked_fill(~found, torch.nan)
-        for name, column in columns.items()
-    }
-
-
-def ceiling_interpretations(
-    interpretation: Interpretation, sources: Sources
-) -> dict[str, Interpretation]:
-    """Make the best masks of the same size as an interpretation's.
-
-    Arguments
-    ---------
-    interpretation : Interpretation
-        Of a batch of mixtures.
-    sources : Sources
-        Of the same.
-
-    Returns
-    -------
-    dict
-        From a name of `ceiling_scores` to an interpretation whose saliency is
-        those scores and whose mask keeps as many cells.
-    """
-    chosen, _ = sources.choose(interpretation.class_ids)
-    scores = ceiling_scores(chosen.first_energy, chosen.second_energy)
-    n_frames = interpretation.spectrum.n_frames
-    sizes = interpretation.mask.float().sum((1, 2))
-    return {
-        name: replace(
-            interpretation,
-            saliency=ranking,
-            mask=keep_best(ranking, sizes, n_frames),
+    @property
+    def span(self) -> str:
+        """Both ends with their unit; an end that is infinite is left out."""
+        ends = "..".join(
+            f"{end:g}" if math.isfinite(end) else ""
+            for end in (self.low, self.high)
         )
-        for name, ranking in scores.items()
-    }
+        return f"{ends} {self.unit}".removeprefix("..").strip()
+
+    def to_row(self) -> str:
+        """Return its row in docs/metrics.md."""
+        cells = f"`{self.name}`", self.words, self.formula
+        return f"| {' | '.join((*cells, self.direction, self.span))} |"
+
+
+# in the order of tables
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "accuracy",
+            "Accuracy (share of clips classified right)",
+            "1[argmax f(X) = label]",
+            "whole",
+        ),
+        Metric(
+            "loss",
+            "Cross-entropy (of training runs)",
+            "-ln f(X) of the label",
+            "whole",
+            "down",
+            high=math.inf,
+            unit="nats",
+        ),
+        Metric(
+            "fidelity",
+            "Fidelity (kept part gets the same class)",
+            "1[argmax f(kept) = argmax f(X)]",
+            "parts",
+        ),
+        Metric(
+            "faithfulness",
+            "Faithfulness (probability lost when the kept part is removed)",
+            "f(X) - f(removed)",
+            "parts",
+            low=-1.0,
+        ),
+        Metric(
+            "faithfulness_of_kept",
+            "Probability lost when only the kept part is left "
+            '(what the reference logs as "faithfulness")',
+            "f(X) - f(kept)",
+            "parts",
+            "down",
+            low=-1.0,
+        ),
+        Metric(
+            "average_increase",
+            "Average increase (share of clips whose kept part is surer)",
+            "100 * 1[f(kept) > f(X)]",
+            "parts",
+            high=100.0,
+            unit="%",
+        ),
+        Metric(
+            "average_drop",
+            "Average drop (share of the probability that is lost)",
+            "100 * max(0, f(X) - f(kept)) / f(X)",
+            "parts",
+            "down",
+            high=100.0,
+            unit="%",
+        ),
+        Metric(
+            "average_gain",
+            "Average gain (share of what is missing that is won)",
+            "100 * max(0, f(kept) - f(X)) / (1 - f(X))",
+            "parts",
+            high=100.0,
+            unit="%",
+        ),
+        Metric(
+            "sparseness",
+            "Sparseness (how few cells hold the saliency)",
+            "Gini index of the saliency",
+            "saliency",
+        ),
+        Metric(
+            "complexity",
+            "Complexity (over how many cells the saliency spreads)",
+            "entropy of the saliency's shares, up to ln n",
+            "saliency",
+            "down",
+            high=math.inf,
+            unit="nats",
+        ),
+        Metric(
+            "insertion",
+            "Insertion (how soon the class appears; with `--curve_steps N`)",
+            "area under f while cells come by falling saliency",
+            "curves",
+        ),
+        Metric(
+            "deletion",
+            "Deletion (how long the class lasts; with `--curve_steps N`)",
+            "area under f while cells go by falling saliency",
+            "curves",
+            "down",
+        ),
+        Metric(
+            "kept_fraction",
+            "Share of the cells that is kept",
+            "sum of m / n",
+            "mask",
+            "",
+        ),
+        Metric(
+            "source_found",
+            "Share of clips whose predicted class is that of a source",
+            "1[argmax f(X) = class of a source]",
+            "sources",
+        ),
+        Metric(
+            "source_kept",
+            "Share of the source's energy that is kept",
+            "sum (m S)^2 / sum S^2; of the label's source if none is found",
+            "sources",
+        ),
+        Metric(
+            "source_share",
+            "Share of the kept energy that belongs to the source",
+            "sum (m S)^2 / (sum (m S)^2 + sum (m O)^2)",
+            "sources",
+        ),
+        Metric(
+            "iou",
+            "Overlap of the mask with the cells in which the source is louder",
+            "intersection over union with the ideal binary mask",
+            "sources",
+        ),
+        Metric(
+            "auc",
+            "How well the saliency ranks these cells above the others",
+            "area under the ROC curve, over all cells that sound; chance .5",
+            "sources",
+        ),
+        Metric(
+            "si_sdr",
+            "SI-SDR of the interpretation against the source",
+            "arXiv 1811.02508",
+            "sources",
+            low=-math.inf,
+            high=math.inf,
+            unit="dB",
+        ),
+        Metric(
+            "si_sdr_improvement",
+            "The same, less the SI-SDR of the mixture",
+            "SI-SDR(interpretation) - SI-SDR(mixture)",
+            "sources",
+            low=-math.inf,
+            high=math.inf,
+            unit="dB",
+        ),
+    )
+}

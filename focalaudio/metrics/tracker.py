@@ -6,6 +6,7 @@ processes; averages of batches of unequal size never occur.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,26 +78,6 @@ class ClipTracker:
         return [gathered[clip_id] for clip_id in sorted(gathered)]
 
     def mean(self, name: str) -> float:
-        """Return the mean of a column over clips."""
-        return average([row[name] for row in self.rows()])
-
-
-def average(values: Sequence[float]) -> float:
-    """Return the mean of numbers, `nan` if there are none.
-
-    Arguments
-    ---------
-    values : sequence of float
-        Any length.
-
-    Returns
-    -------
-    float
-        Their mean.
-
-    Example
-    -------
-    >>> average([1.0, 2.0])
-    1.5
-    """
-    return sum(values) / len(values) if values else float("nan")
+        """Return the mean of a column over clips, `nan` if there are none."""
+        values = [row[name] for row in self.rows()]
+        return sum(values) / len(values) if values else math.nan

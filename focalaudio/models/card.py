@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from focalaudio.metrics.statistics import describe
+from focalaudio.metrics.table import METRICS
 from focalaudio.report.tables import read_csv
 
-COLUMNS = {  # a key of metrics.json -> its column in clips.csv and its words
-    "accuracy": ("correct", "Accuracy (share of clips classified right)"),
-    "fidelity": ("fidelity", "Fidelity (kept part gets the same class)"),
-    "faithfulness": (
-        "faithfulness",
-        "Faithfulness (probability lost when the kept part is removed)",
-    ),
-    "kept_fraction": ("kept_fraction", "Share of the cells that is kept"),
-}
+SHOWN = ("accuracy", "fidelity", "faithfulness", "kept_fraction")
 CITATION = """\
 ```bibtex
 @article{dellalibera2024focal,
@@ -184,20 +177,20 @@ def read_measurements(run: Path) -> list[Measurement]:
     paths = run / "metrics.json", run / "clips.csv"
     if not all(path.exists() for path in paths):
         return []
-    metrics: Mapping[str, float | None] = json.loads(
-        paths[0].read_text("utf-8")
-    )
+    metrics = json.loads(paths[0].read_text("utf-8"))
     clips = read_csv(paths[1])
     shown = [
-        (
-            float(metrics[key] or 0.0),
-            words,
-            describe([clip[column] for clip in clips]),
-        )
-        for key, (column, words) in COLUMNS.items()
-        if metrics.get(key) is not None and clips and column in clips[0]
+        (METRICS[name], describe([clip[name] for clip in clips]))
+        for name in SHOWN
+        if metrics.get(name) is not None and clips and name in clips[0]
     ]
     return [
-        Measurement(words, value, found["low"], found["high"], int(found["n"]))
-        for value, words, found in shown
+        Measurement(
+            metric.words,
+            float(metrics[metric.name]),
+            found["low"],
+            found["high"],
+            int(found["n"]),
+        )
+        for metric, found in shown
     ]

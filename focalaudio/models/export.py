@@ -195,7 +195,7 @@ def _choose_example(
     try:
         tested = read_csv(run / "clips.csv")
         # the first that is classified right, or else the first
-        first = max(tested, key=lambda row: row["correct"])["clip_id"]
+        first = max(tested, key=lambda row: row["accuracy"])["clip_id"]
         clips = read_metadata(str(values.get("data_folder")))
         clip = clips.set_index("clip_id").loc[first]
         wav = load_wav(clip["path"], model.reader.sample_rate)

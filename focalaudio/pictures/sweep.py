@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from focalaudio.masks import check_quantile
+from focalaudio.metrics.table import METRICS
 from focalaudio.pictures.canvas import (
     TITLE_LETTERS,
     WIDTH,
@@ -46,11 +47,7 @@ LETTERS = 111  # that fit across a figure, of titles of panels
 KEY, KEY_LETTER, KEY_LINE = 0.7, 0.085, 0.25  # inches, of the legend
 
 
-def draw_sweep(
-    rows: Sequence[Row],
-    metrics: Sequence[str],
-    directions: Mapping[str, str] | None = None,
-) -> Figure:
+def draw_sweep(rows: Sequence[Row], metrics: Sequence[str]) -> Figure:
     """Draw each metric against the quantile, one line per interpreter.
 
     Arguments
@@ -61,9 +58,8 @@ def draw_sweep(
         as `<metric>_low` and `<metric>_high`. What is absent, None or not
         finite is a gap.
     metrics : sequence of str
-        What to draw, one panel each.
-    directions : mapping, optional
-        From a metric to the way that is better: `up`, `down`, or nothing.
+        What to draw, one panel each; those of `METRICS` say which way is
+        better.
 
     Returns
     -------
@@ -73,8 +69,8 @@ def draw_sweep(
     Raises
     ------
     ValueError
-        If there is no row or no metric, a metric that no row has, a direction
-        that is none, a quantile outside 0 to 1, or two rows for one point.
+        If there is no row or no metric, a metric that no row has, a quantile
+        outside 0 to 1, or two rows for one point.
 
     Example
     -------
@@ -82,12 +78,11 @@ def draw_sweep(
     ...     {"interpreter": "random", "quantile": 0.5, "fidelity": 0.4},
     ...     {"interpreter": "random", "quantile": 0.9, "fidelity": 0.1},
     ... ]
-    >>> figure = draw_sweep(rows, ["fidelity"], {"fidelity": "up"})
+    >>> figure = draw_sweep(rows, ["fidelity"])
     >>> figure.axes[0].get_title()
     'fidelity, higher is better'
     """
-    directions = directions or {}
-    _check_metrics(rows, metrics, directions)
+    _check_metrics(rows, metrics)
     series = _split(rows)
     names = [wrap(name, TITLE_LETTERS) for name in series]
     n_columns = _legend_columns(names)
@@ -98,7 +93,7 @@ def draw_sweep(
     for panel, metric in zip(axes, metrics, strict=True):
         for index, points in enumerate(series.values()):
             _draw_series(panel, points, metric, _style(index))
-        title = _title(metric, directions.get(metric, ""), letters)
+        title = _title(metric, letters)
         panel.set_title(title, parse_math=False, fontsize=11)
         panel.grid(alpha=0.3)
     legend = figure.legend(
@@ -109,9 +104,7 @@ def draw_sweep(
     return figure
 
 
-def _check_metrics(
-    rows: Sequence[Row], metrics: Sequence[str], directions: Mapping[str, str]
-) -> None:
+def _check_metrics(rows: Sequence[Row], metrics: Sequence[str]) -> None:
     if not rows:
         raise ValueError("rows=[] must hold at least one mean.")
     if not metrics:
@@ -121,11 +114,6 @@ def _check_metrics(
         if metric not in known:
             raise ValueError(
                 f"metric={metric!r} is in no row; they have {', '.join(known)}."
-            )
-        if directions.get(metric, "") not in WAYS:
-            raise ValueError(
-                f"directions[{metric!r}]={directions[metric]!r} must be 'up', "
-                "'down' or ''."
             )
 
 
@@ -179,10 +167,10 @@ def _style(index: int) -> Style:
     }
 
 
-def _title(metric: str, direction: str, letters: int) -> str:
+def _title(metric: str, letters: int) -> str:
     """Name a metric and the better way, in two lines if one is too short."""
     name = wrap(metric.replace("_", " "), letters, max_lines=1)
-    way = WAYS[direction]
+    way = WAYS[METRICS[metric].direction if metric in METRICS else ""]
     if not way:
         return name
     fits = len(name) + len(way) + 2 <= letters

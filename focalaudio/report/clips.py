@@ -9,6 +9,7 @@ from speechbrain.utils.distributed import if_main_process
 
 from focalaudio.audio import write_wav
 from focalaudio.interpreters.base import Interpretation
+from focalaudio.metrics.columns import Sources
 from focalaudio.pictures import draw_interpretation, save_picture
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import common_gain
@@ -18,7 +19,8 @@ class InterpretationExporter:
     """Write what can be heard and seen of each interpreted clip.
 
     `<clip_id>_input.wav`, `_kept.wav` and `_removed.wav` share one gain, so
-    that they add up and compare; `<clip_id>.png` shows them.
+    that they add up and compare, as do `_source_1.wav` and `_source_2.wav` of a
+    mixture whose sources are known; `<clip_id>.png` shows the first three.
 
     Arguments
     ---------
@@ -65,6 +67,7 @@ class InterpretationExporter:
         interpretation: Interpretation,
         clip_ids: Sequence[str],
         clip_labels: Sequence[str | None],
+        sources: Sources | None = None,
     ) -> None:
         """Write a batch.
 
@@ -76,27 +79,35 @@ class InterpretationExporter:
             One per clip.
         clip_labels : sequence of str
             The true label of each; None where it is not known.
+        sources : Sources
+            Of the batch, if they are known.
         """
         if not if_main_process():
             return
         for row, clip_id in enumerate(clip_ids):
             if self.max_clips is None or len(self.written) < self.max_clips:
-                self.write_sound(interpretation, row, clip_id)
-                self.write_picture(
+                self._write_sound(interpretation, row, clip_id, sources)
+                self._write_picture(
                     interpretation, row, clip_id, clip_labels[row]
                 )
                 self.written.append(clip_id)
 
-    def write_sound(
-        self, interpretation: Interpretation, row: int, clip_id: str
+    def _write_sound(
+        self,
+        interpretation: Interpretation,
+        row: int,
+        clip_id: str,
+        sources: Sources | None,
     ) -> None:
-        """Write the three wavs of one clip."""
-        length = int(interpretation.spectrum.n_samples[row])
-        kept = interpretation.wavs[row, :length].cpu()
-        removed = interpretation.removed_wavs[row, :length].cpu()
+        """Write the wavs of one clip."""
+        kept, removed = interpretation.wavs, interpretation.removed_wavs
         wavs = {"input": kept + removed, "kept": kept, "removed": removed}
-        gain = common_gain(*wavs.values())
-        for name, wav in wavs.items():
+        if sources is not None:
+            wavs |= {"source_1": sources.first, "source_2": sources.second}
+        length = int(interpretation.spectrum.n_samples[row])
+        own = {name: wav[row, :length].cpu() for name, wav in wavs.items()}
+        gain = common_gain(*own.values())
+        for name, wav in own.items():
             write_wav(
                 self.folder / f"{clip_id}_{name}.wav",
                 wav,
@@ -104,7 +115,7 @@ class InterpretationExporter:
                 gain=gain,
             )
 
-    def write_picture(
+    def _write_picture(
         self,
         interpretation: Interpretation,
         row: int,

@@ -1,4 +1,4 @@
-"""`rows of an interpreted fold -> metrics.json, clips.csv, comparison.*`."""
+"""`rows of a tested fold -> metrics.json, clips.csv, comparison.*`."""
 
 from __future__ import annotations
 
@@ -14,36 +14,14 @@ from focalaudio.metrics.statistics import (
     calibration_error,
     summarize,
 )
+from focalaudio.metrics.table import METRICS
 from focalaudio.report.tables import write_csv, write_json, write_markdown
 
-# in the order of tables; which way is better
-DIRECTIONS = {
-    "accuracy": "up",
-    "fidelity": "up",
-    "faithfulness": "up",
-    "faithfulness_of_kept": "down",
-    "average_increase": "up",
-    "average_drop": "down",
-    "average_gain": "up",
-    "sparseness": "up",
-    "complexity": "down",
-    "insertion": "up",
-    "deletion": "down",
-    "kept_fraction": "",
-    "source_found": "up",
-    "source_share": "up",
-    "iou": "up",
-    "auc": "up",
-    "si_sdr": "up",
-    "si_sdr_improvement": "up",
-}
 Rows = Sequence[Mapping[str, Any]]
 
 
 def write_evaluation(
-    folder: Path,
-    rows: Rows,
-    settings: Mapping[str, Any],
+    folder: Path, rows: Rows, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Write one row per clip and what they amount to.
 
@@ -52,9 +30,9 @@ def write_evaluation(
     folder : pathlib.Path
         Gets `clips.csv` and `metrics.json`.
     rows : sequence of mapping
-        As `InterpreterBrain` collects them, at least one.
+        As a Brain collects them, at least one.
     settings : mapping
-        What the interpreter was asked for; stands first in `metrics.json`.
+        What an interpreter was asked for; stands first in `metrics.json`.
 
     Returns
     -------
@@ -65,16 +43,15 @@ def write_evaluation(
 
     Example
     -------
-    >>> row = {"clip_id": "a"} | dict.fromkeys(DIRECTIONS, 0.5)
-    >>> row |= {"probability": 0.5}
+    >>> row = {"clip_id": "a", "accuracy": 1.0, "probability": 0.75}
     >>> folder = getfixture("tmp_path")
     >>> metrics = write_evaluation(folder, [row], {"quantile": 0.9})
-    >>> metrics["fidelity"], metrics["statistics"]["fidelity"]["n"]
-    (0.5, 1)
+    >>> metrics["accuracy"], metrics["calibration_error"]
+    (1.0, 0.25)
     """
-    statistics = summarize(rows, tuple(DIRECTIONS))
+    statistics = summarize(rows, tuple(METRICS))
     metrics = {
-        **settings,
+        **(settings or {}),
         "n_clips": len(rows),
         **{name: each["mean"] for name, each in statistics.items()},
         "calibration_error": calibration_error(
@@ -122,31 +99,27 @@ def write_comparison(
     <BLANKLINE>
     """
     if if_main_process():
+        of_name = settings or {}
         quantiles = {
-            name: (settings or {}).get(name, {}).get("quantile")
+            name: {"quantile": of_name.get(name, {}).get("quantile")}
             for name in rows
         }
+        counts = {name: len(clips) for name, clips in rows.items()}
         statistics = {
-            name: summarize(clips, tuple(DIRECTIONS))
+            name: summarize(clips, tuple(METRICS))
             for name, clips in rows.items()
         }
-        write_csv(
-            [
-                {"quantile": quantiles[name]}
-                | flatten(name, len(rows[name]), columns)
-                for name, columns in statistics.items()
-            ],
-            folder / "comparison.csv",
-        )
-        write_csv(
-            [
-                {"interpreter": name, "quantile": quantiles[name], **clip}
-                for name, clips in rows.items()
-                for clip in clips
-            ],
-            folder / "comparison_clips.csv",
-        )
-        counts = {name: len(clips) for name, clips in rows.items()}
+        table = [
+            quantiles[name] | flatten(name, counts[name], columns)
+            for name, columns in statistics.items()
+        ]
+        listed = [
+            {"interpreter": name, **quantiles[name], **clip}
+            for name, clips in rows.items()
+            for clip in clips
+        ]
+        write_csv(table, folder / "comparison.csv")
+        write_csv(listed, folder / "comparison_clips.csv")
         write_markdown(tabulate(counts, statistics), folder / "comparison.md")
     ddp_barrier()
 
@@ -209,42 +182,21 @@ def tabulate(
     '0.500 (3 undefined)'
     """
     shown = [
-        column
-        for column in DIRECTIONS
-        if any(column in columns for columns in statistics.values())
+        metric
+        for metric in METRICS.values()
+        if any(metric.name in columns for columns in statistics.values())
     ]
     return [
         {"interpreter": name, "n_clips": str(n_clips[name])}
-        | {
-            f"{column} ({DIRECTIONS[column]})".replace(" ()", ""): format_mean(
-                columns.get(column, {})
-            )
-            for column in shown
-        }
+        | {each.header: _format_mean(columns.get(each.name)) for each in shown}
         for name, columns in statistics.items()
     ]
 
 
-def format_mean(statistics: Mapping[str, float]) -> str:
-    """Format a mean, with the number of clips on which it is not defined.
-
-    Arguments
-    ---------
-    statistics : mapping
-        Of a column, or nothing.
-
-    Returns
-    -------
-    str
-        `-` where there is nothing to show.
-
-    Example
-    -------
-    >>> format_mean({"mean": 12.25, "undefined": 0}), format_mean({})
-    ('12.250', '-')
-    """
-    mean = statistics.get("mean", math.nan)
-    if math.isnan(mean):
+def _format_mean(statistics: Mapping[str, float] | None) -> str:
+    """Format a mean, with the number of clips on which it is not defined."""
+    if not statistics or math.isnan(statistics["mean"]):
         return "-"
     undefined = statistics.get("undefined", 0)
-    return f"{mean:.3f}" + (f" ({undefined} undefined)" if undefined else "")
+    text = f"{statistics['mean']:.3f}"
+    return f"{text} ({undefined} undefined)" if undefined else text

@@ -12,6 +12,8 @@ import pandas as pd
 
 from focalaudio.files import replace_file
 
+RENAMED = {"correct": "accuracy"}  # columns that older versions wrote
+
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     """Write one line per row, with a header.
@@ -40,7 +42,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
 
 
 def read_csv(path: str | Path) -> list[dict[str, Any]]:
-    """Read what `write_csv` wrote.
+    """Read what `write_csv` wrote, in this version or an older one.
 
     Arguments
     ---------
@@ -58,9 +60,30 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
     >>> read_csv(path)
     [{'a': 1.5}]
     """
+    return rows_of(pd.read_csv(path).rename(columns=RENAMED))
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as one mapping per row.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        Any.
+
+    Returns
+    -------
+    list of dict
+        From a column's name to its value.
+
+    Example
+    -------
+    >>> rows_of(pd.DataFrame({"clip_id": ["a", "b"]}))
+    [{'clip_id': 'a'}, {'clip_id': 'b'}]
+    """
     return [
         {str(key): value for key, value in row.items()}
-        for row in pd.read_csv(path).to_dict("records")
+        for row in table.to_dict("records")
     ]
 
 
@@ -87,34 +110,18 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> Path:
     """
     with replace_file(path) as temporary:
         text = json.dumps(
-            without_nan(values), indent=2, ensure_ascii=False, allow_nan=False
+            _without_nan(values), indent=2, ensure_ascii=False, allow_nan=False
         )
         temporary.write_text(text + "\n", encoding="utf-8")
     return Path(path)
 
 
-def without_nan(values: Any) -> Any:
-    """Replace `nan` and infinity by None, at any depth.
-
-    Arguments
-    ---------
-    values : object
-        Mappings, lists, tuples, and what is in them.
-
-    Returns
-    -------
-    object
-        The same, with dicts and lists.
-
-    Example
-    -------
-    >>> without_nan({"a": (math.nan, 1.0)})
-    {'a': [None, 1.0]}
-    """
+def _without_nan(values: Any) -> Any:
+    """Replace `nan` and infinity by None, at any depth."""
     if isinstance(values, Mapping):
-        return {key: without_nan(value) for key, value in values.items()}
+        return {key: _without_nan(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
-        return [without_nan(value) for value in values]
+        return [_without_nan(value) for value in values]
     if isinstance(values, float) and not math.isfinite(values):
         return None
     return values

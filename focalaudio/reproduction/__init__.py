@@ -6,6 +6,6 @@ tables   comparisons of several folds and systems -> tables
 figures  what the steps left -> figures
 """
 
-from focalaudio.reproduction.plan import Plan, choose, find_folds, reproduce
+from focalaudio.reproduction.plan import Plan, reproduce
 
-__all__ = ["Plan", "choose", "find_folds", "reproduce"]
+__all__ = ["Plan", "reproduce"]

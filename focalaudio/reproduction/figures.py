@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from focalaudio.audio import write_wav
-from focalaudio.data.conditions import build_condition
-from focalaudio.data.pipelines import open_esc50
+from focalaudio.audio import load_wav
 from focalaudio.errors import DataError
-from focalaudio.models import load_interpreter, load_model
+from focalaudio.metrics.table import METRICS
+from focalaudio.models import load_model
 from focalaudio.pictures import draw_spectrograms, draw_sweep, save_picture
-from focalaudio.report.evaluation import DIRECTIONS
-from focalaudio.report.tables import write_csv
+from focalaudio.report.tables import rows_of, write_csv
 from focalaudio.reproduction.tables import Place, read_clips, read_sweep
-from focalaudio.waveforms import common_gain
+from focalaudio.spectrogram import Spectrogram
 
 logger = logging.getLogger(__name__)
-
-SWEPT = (  # the panels of Figure 3
-    "fidelity",
-    "faithfulness",
-    "faithfulness_of_kept",
-    "average_increase",
-    "average_drop",
-    "average_gain",
-)
-# keys of interpret.yaml that are arguments
-INTERPRETER = ("method", "quantile", "maps", "mask", "piq", "options")
-CONDITION = ("condition", "snr", "n_partners")
 
 
 def write_sweep_figure(places: Sequence[Place], folder: Path) -> Path:
@@ -64,15 +49,16 @@ def write_sweep_figure(places: Sequence[Place], folder: Path) -> Path:
             "condition quantiles, such as [0.5, 0.7, 0.9]."
         )
     write_csv(rows, folder / "figure_3.csv")
-    metrics = [name for name in SWEPT if name in rows[0]]
-    figure = draw_sweep(rows, metrics, DIRECTIONS)
+    of_parts = [each.name for each in METRICS.values() if each.needs == "parts"]
+    figure = draw_sweep(rows, [name for name in of_parts if name in rows[0]])
     return save_picture(figure, folder / "figure_3.png")
 
 
 def write_mixture_figures(places: Sequence[Place], folder: Path) -> list[Path]:
     """Draw sources, mixture and interpretation (Figure 2), sounds beside it.
 
-    For each system the first mixture in which it hears the class of a source.
+    For each system the first mixture in which it hears the class of a source,
+    of those whose sounds were written.
 
     Arguments
     ---------
@@ -90,53 +76,46 @@ def write_mixture_figures(places: Sequence[Place], folder: Path) -> list[Path]:
     figures = []
     for place in places:
         _, system, made = place
-        options = json.loads((made / "options.json").read_text("utf-8"))
-        clips = read_clips([place], "clips.csv")
-        heard = clips[clips["source_found"] == 1]
-        if heard.empty:
-            logger.warning("%s hears no source of any mixture.", system)
+        sounds = made / "interpretations"
+        heard = [
+            row
+            for row in rows_of(read_clips([place], "clips.csv"))
+            if row["source_found"] == 1
+            and (sounds / f"{row['clip_id']}_source_1.wav").exists()
+        ]
+        if not heard:
+            logger.warning(
+                "%s hears no source of the mixtures in %s; give the condition "
+                "a larger max_clips.",
+                system,
+                sounds,
+            )
             continue
+        options = json.loads((made / "options.json").read_text("utf-8"))
+        spectrogram = load_model(options["classifier"]).spectrogram
         out = folder / f"figure_2_{system}"
-        figures.append(draw_mixture(options, heard.iloc[0]["clip_id"], out))
+        figures.append(_draw_mixture(heard[0], sounds, spectrogram, out))
     return figures
 
 
-def draw_mixture(options: Mapping[str, Any], clip_id: str, out: Path) -> Path:
-    """Draw one mixture as one system hears it; write what is heard."""
-    model = load_model(options["classifier"])
-    interpreter = load_interpreter(
-        model, **{key: options[key] for key in INTERPRETER if key in options}
-    )
-    data = open_esc50(
-        options["data_folder"],
-        options["train_folds"],
-        options["valid_folds"],
-        options["test_folds"],
-        reader=model.reader,
-        labels=model.labels,
-    )
-    chosen = {key: options[key] for key in CONDITION if key in options}
-    mixed = build_condition(
-        data.test, model.reader, data.label_encoder, **chosen
-    )
-    clip = mixed[mixed.data_ids.index(clip_id)]
-    with torch.no_grad():
-        interpretation = interpreter(clip["sig"][None])
-    said = model.labels[interpretation.class_ids[0]]
-    other = clip["other_target"]
-    sounds = {
-        f"source: {clip['label']}": clip["first"],
-        f"source: {model.labels[other] if other >= 0 else 'added'}": (
-            clip["second"]
-        ),
-        "mixture": clip["sig"],
-        f"interpretation: {said}": interpretation.wavs[0],
+def _draw_mixture(
+    row: Mapping[str, Any], sounds: Path, spectrogram: Spectrogram, out: Path
+) -> Path:
+    """Draw one mixture as one system hears it; copy what is heard."""
+    other = row["other_label"]  # nan where it is none of the classes
+    titles = {
+        "source_1": f"source: {row['label']}",
+        "source_2": f"source: {other if isinstance(other, str) else 'added'}",
+        "input": "mixture",
+        "kept": f"interpretation: {row['predicted']}",
     }
-    gain = common_gain(*sounds.values())
-    for number, (title, wav) in enumerate(sounds.items(), 1):
-        name = f"{number}_{title.replace(': ', '_')}.wav"
-        write_wav(out / name, wav, model.reader.sample_rate, gain=gain)
-    spectra = (model.spectrogram(wav[None]) for wav in sounds.values())
-    panels = zip(sounds, (s.log_magnitude[0] for s in spectra), strict=True)
-    figure = draw_spectrograms(list(panels), model.spectrogram)
-    return save_picture(figure, out.with_suffix(".png"))
+    out.mkdir(parents=True, exist_ok=True)
+    panels = []
+    for number, (part, title) in enumerate(titles.items(), 1):
+        path = sounds / f"{row['clip_id']}_{part}.wav"
+        shutil.copy(path, out / f"{number}_{title.replace(': ', '_')}.wav")
+        wav = load_wav(path, spectrogram.sample_rate)
+        panels.append((title, spectrogram(wav[None]).log_magnitude[0]))
+    return save_picture(
+        draw_spectrograms(panels, spectrogram), out.with_suffix(".png")
+    )

@@ -13,29 +13,8 @@ from focalaudio.errors import FocalAudioError
 PACKAGE = Path(__file__).parents[1]
 
 
-def shipped(name: str) -> Path:
-    """Return a folder that comes with the package: `recipes` or `hparams`.
-
-    Arguments
-    ---------
-    name : str
-        Its name.
-
-    Returns
-    -------
-    pathlib.Path
-        Inside the installed package, or beside it in a clone.
-
-    Raises
-    ------
-    FocalAudioError
-        If it is in neither place.
-
-    Example
-    -------
-    >>> (shipped("hparams") / "interpret.yaml").exists()
-    True
-    """
+def _shipped(name: str) -> Path:
+    """Return `recipes` or `hparams`, in the installed package or a clone."""
     for folder in (PACKAGE / name, PACKAGE.parent / name):
         if folder.is_dir():
             return folder
@@ -68,37 +47,19 @@ def run_recipe(
     """
     command = [
         sys.executable,
-        str(shipped("recipes") / "ESC50" / f"{name}.py"),
-        str(shipped("hparams") / f"{name}.yaml"),
+        str(_shipped("recipes") / "ESC50" / f"{name}.py"),
+        str(_shipped("hparams") / f"{name}.yaml"),
         "--output_folder",
         str(folder),
         *flags,
     ]
     for key, value in options.items():
-        command += [f"--{key}", format_value(value)]
+        command += [f"--{key}", _format_value(value)]
     subprocess.run(command, check=True)
 
 
-def format_value(value: object) -> str:
-    """Write a value as it stands in YAML, on one line.
-
-    Arguments
-    ---------
-    value : object
-        Plain values, lists and mappings of them.
-
-    Returns
-    -------
-    str
-        For a command line.
-
-    Example
-    -------
-    >>> format_value({"method": "random", "maps": ["stage_1"], "piq": None})
-    '{"method": "random", "maps": ["stage_1"], "piq": null}'
-    >>> format_value("focalnet_nano"), format_value(0.9), format_value(None)
-    ('focalnet_nano', '0.9', 'null')
-    """
+def _format_value(value: object) -> str:
+    """Write a value as it stands in YAML, on one line."""
     if isinstance(value, (str, Path)):
         return str(value)
     return json.dumps(value, default=str)  # JSON is YAML

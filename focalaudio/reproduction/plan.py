@@ -22,6 +22,7 @@ from focalaudio.reproduction.figures import (
 )
 from focalaudio.reproduction.launch import run_recipe
 from focalaudio.reproduction.tables import (
+    Place,
     read_clips,
     write_classifiers,
     write_condition,
@@ -56,6 +57,10 @@ class Plan:
         stands for that of all systems.
     training, piq, interpret, compare
         The same for all systems; a system's own come first.
+    quantile : float
+        Of the tables.
+    figure_3, figure_2 : str
+        The conditions that the figures show; None for no figure.
     flags : tuple of str
         SpeechBrain's options for every step.
 
@@ -76,7 +81,33 @@ class Plan:
     piq: Options = field(default_factory=dict)
     interpret: Options = field(default_factory=dict)
     compare: Sequence[Options] = ()
+    quantile: float = 0.9
+    figure_3: str | None = None
+    figure_2: str | None = None
     flags: tuple[str, ...] = ()
+
+    @classmethod
+    def from_hparams(cls, hparams: Options, run_opts: Options) -> Plan:
+        """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
+        small = hparams["when_debugging"] if run_opts["debug"] else {}
+        return cls(
+            data_folder=hparams["data_folder"],
+            folder=Path(hparams["output_folder"]),
+            folds=find_folds(hparams["folds"]),
+            seed=hparams["seed"],
+            systems=choose(hparams["systems"], hparams["wanted_systems"]),
+            conditions=choose(
+                hparams["conditions"], hparams["wanted_conditions"]
+            ),
+            training={**hparams["training"], **small.get("training", {})},
+            piq={**hparams["piq"], **small.get("piq", {})},
+            interpret=hparams["interpret"],
+            compare=hparams["compare"],
+            quantile=hparams["quantile"],
+            figure_3=hparams["figure_3"],
+            figure_2=hparams["figure_2"],
+            flags=("--device", run_opts["device"], "--noprogressbar"),
+        )
 
     def split(self, fold: int) -> dict[str, list[int]]:
         """Return the folds that go with a test fold."""
@@ -92,6 +123,14 @@ class Plan:
         """Return the folder of a step."""
         return self.folder / f"fold_{fold}" / system / step
 
+    def places(self, step: str) -> list[Place]:
+        """Return where every fold and system left a step's results."""
+        return [
+            (fold, system, self.place(fold, system, step))
+            for fold in self.folds
+            for system in self.systems
+        ]
+
     def steps(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
         """Yield each step's recipe, folder and options, in their order."""
         for fold in self.folds:
@@ -101,9 +140,9 @@ class Plan:
                 **self.split(fold),
             }
             for system, options in self.systems.items():
-                yield from self.system_steps(fold, system, options, shared)
+                yield from self._system_steps(fold, system, options, shared)
 
-    def system_steps(
+    def _system_steps(
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
         """Yield the steps of one system: train, train PIQ, interpret."""
@@ -243,7 +282,7 @@ def take_step(
 
 
 def take_steps(plan: Plan) -> int:
-    """Take every step of a plan that was not finished before.
+    """Take every step that was not finished before; return how many.
 
     Arguments
     ---------
@@ -261,70 +300,23 @@ def take_steps(plan: Plan) -> int:
     )
 
 
-def places_of(plan: Plan, step: str) -> list[tuple[int, str, Path]]:
-    """Return where a step of every fold and system left its results.
-
-    Arguments
-    ---------
-    plan : Plan
-        Whose steps were taken.
-    step : str
-        `classifier`, or the name of a condition.
-
-    Returns
-    -------
-    list of tuple
-        Test fold, system and folder.
-
-    Example
-    -------
-    >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
-    >>> places_of(plan, "clean")[0][2].as_posix()
-    'out/fold_5/focalnet/clean'
-    """
-    return [
-        (fold, system, plan.place(fold, system, step))
-        for fold in plan.folds
-        for system in plan.systems
-    ]
-
-
-def write_tables(plan: Plan, quantile: float) -> None:
-    """Write the table of every condition, and that of the classifiers.
-
-    Arguments
-    ---------
-    plan : Plan
-        Whose steps were taken.
-    quantile : float
-        Of the tables.
-    """
-    trained = read_clips(places_of(plan, "classifier"), "clips.csv")
-    write_classifiers(trained, plan.folder)
-    for name in plan.conditions:
-        clips = read_clips(places_of(plan, name), "comparison_clips.csv")
-        write_condition(clips, quantile, plan.folder, name)
-
-
-def reproduce(
-    plan: Plan, quantile: float, swept: str | None, mixed: str | None
-) -> None:
+def reproduce(plan: Plan) -> None:
     """Take the steps that are missing, then write tables and figures.
 
     Arguments
     ---------
     plan : Plan
         All of it.
-    quantile : float
-        Of the tables.
-    swept, mixed : str
-        The conditions of Figure 3 and of Figure 2; None for no figure.
     """
     taken = take_steps(plan)
     logger.info("%d steps were missing; now the tables and figures.", taken)
-    write_tables(plan, quantile)
-    if swept is not None:
-        write_sweep_figure(places_of(plan, swept), plan.folder)
-    if mixed is not None:
+    trained = read_clips(plan.places("classifier"), "clips.csv")
+    write_classifiers(trained, plan.folder)
+    for name in plan.conditions:
+        clips = read_clips(plan.places(name), "comparison_clips.csv")
+        write_condition(clips, plan.quantile, plan.folder, name)
+    if plan.figure_3 is not None:
+        write_sweep_figure(plan.places(plan.figure_3), plan.folder)
+    if plan.figure_2 is not None:
         first = replace(plan, folds=plan.folds[:1])
-        write_mixture_figures(places_of(first, mixed), plan.folder)
+        write_mixture_figures(first.places(plan.figure_2), plan.folder)

@@ -14,11 +14,18 @@ from focalaudio.metrics.statistics import (
     summarize,
     summarize_folds,
 )
-from focalaudio.report.evaluation import DIRECTIONS, flatten, tabulate
-from focalaudio.report.tables import write_csv, write_json, write_markdown
+from focalaudio.metrics.table import METRICS
+from focalaudio.report.evaluation import flatten, tabulate
+from focalaudio.report.tables import (
+    read_csv,
+    rows_of,
+    write_csv,
+    write_json,
+    write_markdown,
+)
 
 Place = tuple[int, str, Path]  # test fold, system, folder
-COLUMNS = tuple(DIRECTIONS)
+COLUMNS = tuple(METRICS)
 
 
 def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
@@ -44,52 +51,14 @@ def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
     [{'clip_id': 'a', 'fold': 5, 'system': 'vit'}]
     """
     parts = [
-        pd.read_csv(folder / name).assign(fold=fold, system=system)
+        pd.DataFrame(read_csv(folder / name)).assign(fold=fold, system=system)
         for fold, system, folder in places
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def rows_of(clips: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table.
-
-    Arguments
-    ---------
-    clips : pandas.DataFrame
-        Any.
-
-    Returns
-    -------
-    list of dict
-        One per row.
-
-    Example
-    -------
-    >>> rows_of(pd.DataFrame({"clip_id": ["a", "b"]}))
-    [{'clip_id': 'a'}, {'clip_id': 'b'}]
-    """
-    records = clips.to_dict("records")
-    return [{str(key): each[key] for key in each} for each in records]
-
-
-def strip_quantile(name: str) -> str:
-    """Return the name of an interpreter without its quantile.
-
-    Arguments
-    ---------
-    name : str
-        See `focalaudio.interpreters.base.name_settings`.
-
-    Returns
-    -------
-    str
-        What is the same in a sweep.
-
-    Example
-    -------
-    >>> strip_quantile("smoothgrad, quantile 0.9, seed 0")
-    'smoothgrad, seed 0'
-    """
+def _strip_quantile(name: str) -> str:
+    """Return an interpreter's name without its quantile."""
     parts = name.split(", ")
     return ", ".join(part for part in parts if not part.startswith("quantile "))
 
@@ -148,13 +117,13 @@ def write_condition(
     shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
     pooled = pool(shown)
     counts = shown.groupby(["system", "interpreter"]).size()
-    titles = {key: f"{key[0]}: {strip_quantile(key[1])}" for key in pooled}
+    titles = {key: f"{key[0]}: {_strip_quantile(key[1])}" for key in pooled}
     n_clips = {titles[key]: int(counts[key]) for key in pooled}
     statistics = {titles[key]: found["clips"] for key, found in pooled.items()}
     write_csv(
         [
             {"system": key[0]}
-            | flatten(strip_quantile(key[1]), int(counts[key]), found["clips"])
+            | flatten(_strip_quantile(key[1]), int(counts[key]), found["clips"])
             for key, found in pooled.items()
         ],
         folder / f"{name}.csv",
@@ -189,7 +158,7 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
     []
     """
     swept = clips[clips["quantile"].notna()]
-    swept = swept.assign(series=swept["interpreter"].map(strip_quantile))
+    swept = swept.assign(series=swept["interpreter"].map(_strip_quantile))
     rows = []
     for (system, series), group in swept.groupby(["system", "series"]):
         if group["quantile"].nunique() < 2:
@@ -211,24 +180,23 @@ def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
     folder : pathlib.Path
         Gets `classifiers.csv`, `classifiers.md` and `classifiers.json`.
     """
+    wanted = ["accuracy"]
     results: dict[str, dict[str, Any]] = {}
     for system, rows in clips.groupby("system", sort=False):
         listed = rows_of(rows)
         results[str(system)] = {
             "n_clips": len(rows),
-            "accuracy": summarize(listed, ["correct"])["correct"],
-            "accuracy_of_folds": summarize_folds(listed, ["correct"])[
-                "correct"
-            ],
+            "accuracy": summarize(listed, wanted)["accuracy"],
+            "accuracy_of_folds": summarize_folds(listed, wanted)["accuracy"],
             "calibration_error": calibration_error(
-                rows["probability"].tolist(), rows["correct"].tolist()
+                rows["probability"].tolist(), rows["accuracy"].tolist()
             ),
         }
     table = [
         {
             "system": system,
             "n_clips": str(found["n_clips"]),
-            "accuracy (up)": format_interval(found["accuracy"]),
+            "accuracy (up)": _format_interval(found["accuracy"]),
             "calibration error (down)": f"{found['calibration_error']:.3f}",
         }
         for system, found in results.items()
@@ -238,23 +206,7 @@ def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
     write_json(results, folder / "classifiers.json")
 
 
-def format_interval(statistics: Mapping[str, float]) -> str:
-    """Format a mean with its 95 % interval.
-
-    Arguments
-    ---------
-    statistics : mapping
-        With `mean`, `low` and `high`.
-
-    Returns
-    -------
-    str
-        `mean [low, high]`.
-
-    Example
-    -------
-    >>> format_interval({"mean": 0.85, "low": 0.775, "high": 0.925})
-    '0.850 [0.775, 0.925]'
-    """
+def _format_interval(statistics: Mapping[str, float]) -> str:
+    """Format a mean with its 95 % interval."""
     low, high = statistics["low"], statistics["high"]
     return f"{statistics['mean']:.3f} [{low:.3f}, {high:.3f}]"

@@ -71,10 +71,7 @@ def test_fewer_metrics_are_the_same_metrics(
     interpreter = ThresholdInterpreter(classifier, spectrogram)
     hparams = {
         "interpreter": interpreter,
-        "compared": [],
-        "curve_steps": 0,
         "labels": LABELS,
-        "exporter": None,
     }
     clips = [
         {"id": name, "sig": torch.rand(4000) - 0.5, "label": name, "target": 0}

@@ -178,7 +178,7 @@ def test_rows_say_what_the_classifier_said():
         logits = brain.modules.classifier(spectrum.log_magnitude).logits[0]
         truth, said = number % 3, int(logits.argmax())
         assert (row["label"], row["predicted"]) == (LABELS[truth], LABELS[said])
-        assert row["correct"] == (truth == said)
+        assert row["accuracy"] == (truth == said)
         probabilities = logits.softmax(-1)
         assert row["probability"] == pytest.approx(probabilities.max().item())
         loss = -probabilities[truth].log().item()

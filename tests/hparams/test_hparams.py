@@ -111,12 +111,19 @@ def brain_of(name):
     raise AssertionError(f"{name}.py builds no Brain")
 
 
+def optional_of(kind):
+    return set(getattr(kind, "HPARAMS_OPTIONAL", ()))
+
+
 def keys_read_by(name):
     package = Path(importlib.import_module("focalaudio").__file__).parent
     read = subscripts_of(tree_of(script_of(name).read_text()))
     read |= subscripts_of(tree_of((package / "experiment.py").read_text()))
     if name in BRAIN_FILES:
         read |= set(brain_of(name).HPARAMS_NEEDED)
+    else:
+        plan = package / "reproduction" / "plan.py"
+        read |= subscripts_of(tree_of(plan.read_text()))
     return read
 
 
@@ -207,6 +214,8 @@ def test_every_key_is_used(name):
     options = set(RunOptions().as_dict())
     hidden = {key for key in keys_of(name) if key.startswith("__")}
     used = referenced_in(name) | keys_read_by(name) | options | hidden
+    if name in BRAIN_FILES:
+        used |= optional_of(brain_of(name))
     assert keys_of(name) - used == set()
 
 
@@ -254,7 +263,8 @@ def test_modules_of_the_yaml_are_those_of_the_brain(name):
 @pytest.mark.parametrize("kind", BRAINS)
 def test_brains_name_the_hparams_they_read(kind):
     assert issubclass(kind, sb.Brain)
-    assert attributes_of(kind, "hparams") == set(kind.HPARAMS_NEEDED)
+    named = set(kind.HPARAMS_NEEDED) | optional_of(kind)
+    assert attributes_of(kind, "hparams") == named
     assert attributes_of(kind, "modules") <= set(kind.MODULES_NEEDED)
 
 

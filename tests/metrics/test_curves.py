@@ -4,14 +4,20 @@ import pytest
 import torch
 
 from focalaudio.metrics.curves import (
+    _rank_cells,
+    _step_sizes,
     area,
     insertion_and_deletion,
-    judge_curves,
-    rank_cells,
-    step_sizes,
 )
 
 FREQ = 6
+
+
+def areas(*args, **kwargs):
+    """The areas under both curves."""
+    return [area(curve) for curve in insertion_and_deletion(*args, **kwargs)]
+
+
 N_FRAMES = torch.tensor([10, 7, 1])
 
 
@@ -114,26 +120,26 @@ def test_areas_under_a_linear_probability_by_hand():
     def classify(clips, n_frames):
         return share(clips, n_frames, 1.0)
 
-    def judge(saliency):
-        columns = judge_curves(
+    def both(saliency):
+        found = areas(
             saliency, clip, torch.tensor([2]), classify, torch.tensor([0]), 4
         )
-        return columns["insertion"].item(), columns["deletion"].item()
+        return tuple(each.item() for each in found)
 
     # 0, .4, .7, .9, 1 and 1, .6, .3, .1, 0
-    assert judge(clip) == pytest.approx((0.625, 0.375))
+    assert both(clip) == pytest.approx((0.625, 0.375))
     # 0, .1, .3, .6, 1: the worst order
-    assert judge(-clip) == pytest.approx((0.375, 0.625))
+    assert both(-clip) == pytest.approx((0.375, 0.625))
     # in order of position: 0, .4, .5, .7, 1
-    assert judge(torch.zeros_like(clip)) == pytest.approx((0.525, 0.475))
+    assert both(torch.zeros_like(clip)) == pytest.approx((0.525, 0.475))
 
 
 def test_the_loudest_first_is_the_best_order_of_a_linear_probability(clips):
     saliency, log_magnitude, n_frames = clips
     whole = log_magnitude[0].sum()
 
-    def judge(order):
-        return judge_curves(
+    def both(order):
+        return areas(
             order[:1],
             log_magnitude[:1],
             n_frames[:1],
@@ -142,17 +148,16 @@ def test_the_loudest_first_is_the_best_order_of_a_linear_probability(clips):
             60,
         )
 
-    best, other = judge(log_magnitude), judge(saliency)
-    assert best["insertion"] > other["insertion"] + 0.05
-    assert best["deletion"] < other["deletion"] - 0.05
-    for columns in (best, other):  # what is not kept is removed
-        total = columns["insertion"] + columns["deletion"]
-        assert total.item() == pytest.approx(1, abs=1e-5)
+    best, other = both(log_magnitude), both(saliency)
+    assert best[0] > other[0] + 0.05
+    assert best[1] < other[1] - 0.05
+    for inserted, deleted in (best, other):  # what is not kept is removed
+        assert (inserted + deleted).item() == pytest.approx(1, abs=1e-5)
 
 
 def test_a_linear_probability_of_a_flat_clip_has_half_the_area():
     clip, n_frames = torch.ones(2, 10, FREQ), torch.tensor([10, 10])
-    columns = judge_curves(
+    found = areas(
         torch.rand(2, 10, FREQ),
         clip,
         n_frames,
@@ -160,17 +165,17 @@ def test_a_linear_probability_of_a_flat_clip_has_half_the_area():
         torch.tensor([0, 1]),
         n_steps=6,
     )
-    for values in columns.values():
+    for values in found:
         torch.testing.assert_close(values, torch.full((2,), 0.5))
 
 
-def test_a_clip_is_judged_alike_in_any_batch_and_padding(clips):
+def test_a_clip_has_the_same_areas_in_any_batch_and_padding(clips):
     saliency, log_magnitude, n_frames = clips
     class_ids = torch.tensor([1, 0, 2])
-    batch = judge_curves(*clips, mixing, class_ids, n_steps=5)
+    batch = areas(*clips, mixing, class_ids, n_steps=5)
     for row, frames in enumerate(n_frames.tolist()):
         one = slice(row, row + 1)
-        alone = judge_curves(
+        alone = areas(
             saliency[one, :frames],
             log_magnitude[one, :frames],
             n_frames[one],
@@ -178,8 +183,8 @@ def test_a_clip_is_judged_alike_in_any_batch_and_padding(clips):
             class_ids[one],
             n_steps=5,
         )
-        for name, values in batch.items():
-            assert torch.equal(values[one], alone[name])
+        for values, own in zip(batch, alone, strict=True):
+            assert torch.equal(values[one], own)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16, 1000])
@@ -193,13 +198,12 @@ def test_passes_are_bounded_and_no_input_is_classified_twice(clips, batch_size):
 
     class_ids = torch.tensor([1, 0, 2])
     args = [values[:1] for values in clips]
-    found = judge_curves(*args, classify, class_ids, 5, batch_size)
+    found = areas(*args, classify, class_ids, 5, batch_size)
     assert max(sizes) <= batch_size
     assert len(seen) == 2 * 5
     assert len({tuple(part.flatten().tolist()) for part in seen}) == 2 * 5
-    expected = judge_curves(*args, mixing, class_ids, 5)
-    for name, values in expected.items():
-        torch.testing.assert_close(found[name], values)
+    expected = areas(*args, mixing, class_ids, 5)
+    torch.testing.assert_close(found, expected)
 
 
 def test_only_the_order_of_the_saliency_matters(clips):
@@ -246,7 +250,7 @@ def test_a_real_classifier_is_followed(classifier, spectrogram, uneven):
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 20])
 @pytest.mark.parametrize("n_cells", [1, 513, 1000])
 def test_steps_are_equal_to_a_cell(n_cells, n_steps):
-    sizes = step_sizes(n_cells, n_steps)
+    sizes = _step_sizes(n_cells, n_steps)
     assert len(sizes) == n_steps + 1
     assert (sizes[0], sizes[-1]) == (0, n_cells)
     for step, size in enumerate(sizes):
@@ -255,14 +259,14 @@ def test_steps_are_equal_to_a_cell(n_cells, n_steps):
 
 def test_ranks_invert_the_order():
     saliency = torch.rand(5, 7)
-    ranks = rank_cells(saliency).flatten()
+    ranks = _rank_cells(saliency).flatten()
     assert ranks.sort().values.tolist() == list(range(35))
     falling = saliency.flatten()[ranks.argsort()]
     assert (falling.diff() <= 0).all()
-    assert rank_cells(torch.ones(300)).tolist() == list(range(300))
+    assert _rank_cells(torch.ones(300)).tolist() == list(range(300))
 
 
 @pytest.mark.parametrize("name", ["n_steps", "batch_size"])
 def test_counts_below_one_are_refused(clips, name):
     with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
-        judge_curves(*clips, mixing, torch.tensor([0, 0, 0]), **{name: 0})
+        areas(*clips, mixing, torch.tensor([0, 0, 0]), **{name: 0})

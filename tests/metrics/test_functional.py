@@ -6,16 +6,14 @@ import pytest
 import torch
 
 from focalaudio.metrics.functional import (
+    accuracy,
     average_drop,
     average_gain,
     average_increase,
     complexity,
-    correct,
-    energy_share,
     faithfulness,
     faithfulness_of_kept,
     fidelity,
-    judge_parts,
     predicted_probability,
     sparseness,
 )
@@ -39,7 +37,7 @@ def test_values_by_hand():
     close = {"atol": 1e-6, "rtol": 0}
     whole, kept, removed = judge(WHOLE), judge(KEPT), judge(REMOVED)
     for values, expected in (
-        (correct(WHOLE, torch.tensor([0, 2, 2])), [1, 0, 1]),
+        (accuracy(WHOLE, torch.tensor([0, 2, 2])), [1, 0, 1]),
         (fidelity(WHOLE, KEPT), [1, 0, 1]),
         (whole, [0.7, 0.6, 0.6]),
         (kept, [0.8, 0.4, 0.7]),
@@ -50,24 +48,6 @@ def test_values_by_hand():
         torch.testing.assert_close(
             values, torch.tensor(expected, dtype=torch.float), **close
         )
-
-
-def test_judgement_of_the_parts_is_every_formula_under_its_name():
-    targets = torch.tensor([0, 2, 2])
-    columns = judge_parts(WHOLE, KEPT, REMOVED, targets)
-    whole, kept, removed = judge(WHOLE), judge(KEPT), judge(REMOVED)
-    expected = {
-        "probability": whole,
-        "kept_probability": kept,
-        "removed_probability": removed,
-        "accuracy": correct(WHOLE, targets),
-        "fidelity": fidelity(WHOLE, KEPT),
-        "faithfulness": whole - removed,
-        "faithfulness_of_kept": whole - kept,
-    }
-    assert columns.keys() >= expected.keys()
-    for name, values in expected.items():
-        torch.testing.assert_close(columns[name], values)
 
 
 def test_identity_mask_is_faithful():
@@ -111,32 +91,6 @@ def test_clips_are_judged_independently_of_their_order():
     torch.testing.assert_close(
         predicted_probability(KEPT[order], WHOLE[order]), judge(KEPT)[order]
     )
-
-
-def test_energy_share_of_all_nothing_and_complement():
-    stft, mask = torch.randn(3, 5, 4, 2), torch.rand(3, 5, 4) > 0.5
-    torch.testing.assert_close(
-        energy_share(torch.ones(3, 5, 4), stft), torch.ones(3)
-    )
-    assert energy_share(torch.zeros(3, 5, 4), stft).tolist() == [0, 0, 0]
-    torch.testing.assert_close(
-        energy_share(mask, stft) + energy_share(~mask, stft), torch.ones(3)
-    )
-
-
-def test_energy_share_of_a_soft_mask_is_of_the_masked_sound():
-    stft, mask = torch.randn(3, 5, 4, 2), torch.rand(3, 5, 4)
-    masked = (mask[..., None] * stft).flatten(1).norm(dim=1) ** 2
-    whole = stft.flatten(1).norm(dim=1) ** 2
-    torch.testing.assert_close(energy_share(mask, stft), masked / whole)
-
-
-def test_energy_share_ignores_the_level_and_is_unknown_for_silence():
-    stft, mask = torch.randn(2, 5, 4, 2), torch.rand(2, 5, 4) > 0.5
-    torch.testing.assert_close(
-        energy_share(mask, 1e-3 * stft), energy_share(mask, stft)
-    )
-    assert energy_share(mask, torch.zeros(2, 5, 4, 2)).isnan().all()
 
 
 def test_drop_gain_and_increase_of_hand_made_clips():

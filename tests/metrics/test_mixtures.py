@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from focalaudio.metrics.mixtures import (
-    ceiling_scores,
     ideal_binary_mask,
     keep_best,
     mask_iou,
+    oracle_scores,
     saliency_auc,
     si_sdr,
+    source_kept,
     source_share,
 )
 
@@ -48,6 +49,32 @@ def test_nothing_kept_is_undefined(energies):
     source, other = energies
     nothing = torch.zeros(3, 6, 7, dtype=torch.bool)
     assert source_share(nothing, source, other).isnan().all()
+
+
+def test_what_a_mask_and_its_complement_keep_is_the_whole_source(energies):
+    source, _ = energies
+    mask = torch.rand(3, 6, 7) > 0.5
+    torch.testing.assert_close(
+        source_kept(mask, source) + source_kept(~mask, source), torch.ones(3)
+    )
+    assert source_kept(torch.zeros(3, 6, 7), source).tolist() == [0, 0, 0]
+
+
+def test_what_a_soft_mask_keeps_is_the_energy_of_the_masked_sound():
+    stft, mask = torch.randn(3, 5, 4, 2), torch.rand(3, 5, 4)
+    masked = (mask[..., None] * stft).flatten(1).norm(dim=1) ** 2
+    whole = stft.flatten(1).norm(dim=1) ** 2
+    kept = source_kept(mask, stft.square().sum(-1))
+    torch.testing.assert_close(kept, masked / whole)
+
+
+def test_what_is_kept_ignores_the_level_and_is_unknown_for_silence(energies):
+    source, _ = energies
+    mask = torch.rand(3, 6, 7) > 0.5
+    torch.testing.assert_close(
+        source_kept(mask, 1e-3 * source), source_kept(mask, source)
+    )
+    assert source_kept(mask, 0 * source).isnan().all()
 
 
 def slow_auc(scores, truth):
@@ -132,10 +159,10 @@ def test_the_best_cells_are_kept_exactly_so_many():
     assert mask[1].flatten().nonzero().flatten().tolist() == [17, 18, 19]
 
 
-def test_no_mask_of_the_same_size_beats_the_ceilings(energies):
+def test_no_mask_of_the_same_size_beats_the_oracle(energies):
     source, other = energies
     sizes = torch.full((3,), 5)
-    scores = ceiling_scores(source, other)
+    scores = oracle_scores(source, other)
     cleanest = keep_best(scores["cleanest"], sizes)
     best = source_share(cleanest, source, other)
     excess = (keep_best(scores["ideal"], sizes) * (source - other)).sum((1, 2))

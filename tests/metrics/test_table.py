@@ -1,137 +1,32 @@
-"""Laws of a batch's columns: which source counts, and what is undefined."""
+"""The one table of metrics, and the page that shows it to people."""
 
-import pytest
-import torch
+from pathlib import Path
 
-from focalaudio.interpreters.base import Interpretation
-from focalaudio.metrics.functional import complexity, sparseness
-from focalaudio.metrics.table import (
-    Sources,
-    ceiling_interpretations,
-    judge_interpretation,
-    judge_saliency,
-    judge_sources,
-)
-from focalaudio.spectrogram import Spectrogram
+from focalaudio.metrics.table import METRICS
 
-SPECTROGRAM = Spectrogram()
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def make_sources(first, second, targets, other_targets):
-    energies = (
-        SPECTROGRAM(wavs).stft.square().sum(-1) for wavs in (first, second)
-    )
-    ids = (torch.tensor(classes) for classes in (targets, other_targets))
-    return Sources(first, second, *energies, *ids)
+def test_the_page_is_the_table():
+    """Each metric has its row there, in the table's order, and no other."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.count("|") == 6]
+    shown = [row for row in rows if row.startswith("| `")]
+    of_sources = [m for m in METRICS.values() if m.needs == "sources"]
+    others = [m for m in METRICS.values() if m.needs != "sources"]
+    assert shown == [metric.to_row() for metric in (*others, *of_sources)]
 
 
-def interpret(wavs, class_ids, mask=None):
-    spectrum = SPECTROGRAM(wavs)
-    mask = torch.ones_like(spectrum.log_magnitude) if mask is None else mask
-    class_ids = torch.tensor(class_ids)
-    logits = torch.nn.functional.one_hot(class_ids, 4).float()
-    return Interpretation(logits, class_ids, mask, mask, spectrum, SPECTROGRAM)
+def test_a_header_says_which_way_is_better():
+    headers = [metric.header for metric in METRICS.values()]
+    assert "faithfulness (up)" in headers
+    assert "faithfulness_of_kept (down)" in headers
+    assert "kept_fraction" in headers
 
 
-@pytest.fixture
-def tones():
-    seconds = torch.arange(8000) / 16000
-    return (
-        torch.sin(2 * torch.pi * frequency * seconds).expand(3, -1)
-        for frequency in (500.0, 4000.0)
-    )
-
-
-@pytest.fixture
-def sources(tones):
-    return make_sources(*tones, [0, 0, 0], [1, 1, 1])
-
-
-@pytest.fixture
-def low_half(sources):
-    mask = torch.zeros_like(sources.first_energy)
-    mask[:, :, :100] = 1  # below 1.6 kHz
-    return mask
-
-
-def test_the_source_of_the_explained_class_counts(sources, low_half):
-    mixture = sources.first + sources.second
-    columns = judge_sources(interpret(mixture, [0, 1, 2], low_half), sources)
-    assert columns["source_found"].tolist() == [1, 1, 0]
-    share = columns["source_share"]
-    assert share[0] > 0.999
-    assert share[1] < 0.001
-    for name, column in columns.items():
-        assert name == "source_found" or column[2].isnan()
-
-
-def test_a_mask_that_splits_the_sources_improves_the_ratio(sources, low_half):
-    mixture = sources.first + sources.second
-    columns = judge_sources(interpret(mixture, [0, 1, 0], low_half), sources)
-    improvement = columns["si_sdr_improvement"]
-    assert improvement[0] > 20
-    assert improvement[1] < -20
-
-
-def test_keeping_everything_improves_nothing(sources):
-    mixture = sources.first + sources.second
-    columns = judge_sources(interpret(mixture, [0, 1, 0]), sources)
-    assert columns["si_sdr_improvement"].abs().max() < 1e-3
-    assert columns["source_share"].sub(0.5).abs().max() < 1e-2
-    assert (columns["auc"] == 0.5).all()  # a flat saliency ranks nothing
-
-
-def test_two_sources_of_one_class_are_the_first(tones):
-    sources = make_sources(*tones, [2, 2, 2], [2, 2, 2])
-    chosen, found = sources.choose(torch.tensor([2, 2, 2]))
-    assert found.all()
-    assert torch.equal(chosen.first, sources.first)
-
-
-def test_choosing_the_other_source_swaps_all_of_it(sources):
-    chosen, _ = sources.choose(torch.tensor([1, 1, 1]))
-    assert torch.equal(chosen.first, sources.second)
-    assert torch.equal(chosen.second_energy, sources.first_energy)
-    assert torch.equal(chosen.targets, sources.other_targets)
-
-
-def test_ceilings_keep_as_many_cells_and_more_of_the_source(sources):
-    generator = torch.manual_seed(0)
-    mask = torch.rand(sources.first_energy.shape, generator=generator) < 0.1
-    mixture = sources.first + sources.second
-    interpretation = interpret(mixture, [0, 1, 0], mask)
-    own = judge_sources(interpretation, sources)["source_share"]
-    ceilings = ceiling_interpretations(interpretation, sources)
-    assert list(ceilings) == ["cleanest", "ideal"]
-    for ceiling in ceilings.values():
-        assert torch.equal(ceiling.mask.sum((1, 2)), mask.sum((1, 2)))
-        assert (judge_sources(ceiling, sources)["source_share"] > own).all()
-
-
-def test_padding_does_not_count_as_sparseness():
-    wavs = torch.zeros(2, 4000)
-    lens = torch.tensor([0.5, 1.0])
-    spectrum = SPECTROGRAM(wavs, lens)
-    saliency = torch.rand(spectrum.log_magnitude.shape)
-    frames = int(spectrum.n_frames[0])
-    saliency[0, frames:] = 0
-    columns = judge_saliency(saliency, spectrum)
-    for name, formula in (
-        ("sparseness", sparseness),
-        ("complexity", complexity),
-    ):
-        alone = formula(saliency[:1, :frames])
-        torch.testing.assert_close(columns[name][:1], alone)
-
-
-def test_nothing_is_lost_when_everything_is_kept():
-    interpretation = interpret(torch.rand(2, 4000), [0, 3])
-    logits = interpretation.logits
-    columns = judge_interpretation(
-        interpretation, (logits, torch.zeros(2, 4)), torch.tensor([0, 0])
-    )
-    assert columns["accuracy"].tolist() == [1, 0]
-    assert (columns["fidelity"] == 1).all()
-    assert (columns["average_drop"] == 0).all()
-    assert (columns["faithfulness_of_kept"] == 0).all()
-    assert (columns["kept_fraction"] == 1).all()
+def test_a_span_has_both_ends_and_the_unit():
+    spans = {name: metric.span for name, metric in METRICS.items()}
+    assert spans["faithfulness"] == "-1..1"
+    assert spans["average_gain"] == "0..100 %"
+    assert spans["complexity"] == "0.. nats"
+    assert spans["si_sdr"] == "dB"

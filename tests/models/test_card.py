@@ -51,8 +51,9 @@ def test_piq_is_named_only_where_it_is():
     assert "PIQ" in Card("x", ["a"], "s", "o", "e", has_piq=True).to_markdown()
 
 
-def test_measurements_are_the_runs_own(tmp_path):
-    rows = [{"clip_id": str(i), "correct": float(i < 3)} for i in range(4)]
+@pytest.mark.parametrize("column", ["accuracy", "correct"])
+def test_measurements_are_the_runs_own_old_or_new(tmp_path, column):
+    rows = [{"clip_id": str(i), column: float(i < 3)} for i in range(4)]
     write_csv(rows, tmp_path / "clips.csv")
     write_json({"accuracy": 0.75, "loss": 1.0}, tmp_path / "metrics.json")
     (measured,) = read_measurements(tmp_path)
@@ -66,5 +67,5 @@ def test_what_an_interpretation_measured_is_there_too(tmp_path):
     write_csv(rows, tmp_path / "clips.csv")
     (tmp_path / "metrics.json").write_text(json.dumps(rows[0]))
     measured = read_measurements(tmp_path)
-    assert [one.value for one in measured] == [0.5] * 3  # no column "correct"
+    assert [one.value for one in measured] == [0.5] * 4
     assert {one.low for one in measured} == {0.5}

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
+from focalaudio.metrics import table
 from focalaudio.pictures import draw_sweep, save_picture
 from focalaudio.pictures.canvas import WIDTH
-from focalaudio.report.evaluation import DIRECTIONS
 
 QUANTILES = [0.5, 0.7, 0.9, 0.95]
 NAMES = ["focalnet: stage_1*stage_3", "vit: random", "vit: saliency"]
@@ -127,17 +127,14 @@ def test_series_may_have_quantiles_of_their_own():
 def test_titles_name_metrics_and_the_better_way():
     metrics = ["fidelity", "faithfulness_of_kept", "kept_fraction"]
     rows = make_rows(metrics=metrics)
-    titles = [
-        panel.get_title()
-        for panel in draw_sweep(rows, metrics, DIRECTIONS).axes
-    ]
+    titles = [panel.get_title() for panel in draw_sweep(rows, metrics).axes]
     assert titles == [
         "fidelity, higher is better",
         "faithfulness of kept, lower is better",
         "kept fraction",
     ]
-    (panel,) = draw_sweep(rows, metrics[:1]).axes
-    assert panel.get_title() == "fidelity"
+    (panel,) = draw_sweep(make_rows(metrics=["other"]), ["other"]).axes
+    assert panel.get_title() == "other"
 
 
 def test_quantiles_are_named_below_and_shared():
@@ -180,7 +177,7 @@ LONG = (
 FIGURES = {
     "one": (["a"], ["fidelity"]),
     "two": (NAMES, METRICS),
-    "all": ([f"{name} {n}" for n in range(3) for name in NAMES], DIRECTIONS),
+    "all": ([f"{name} {n}" for n in range(3) for name in NAMES], table.METRICS),
     "long": ([f"{n} {LONG}" for n in range(5)], ["a_long_metric_" * 5] * 4),
     "many": ([f"vit: random {n}" for n in range(25)], list("abcdef")),
 }
@@ -189,7 +186,7 @@ FIGURES = {
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_word_is_cut_or_covered(name, check_words):
     names, metrics = FIGURES[name]
-    figure = draw_sweep(make_rows(names, metrics), list(metrics), DIRECTIONS)
+    figure = draw_sweep(make_rows(names, metrics), list(metrics))
     check_words(figure)
     assert figure.get_figwidth() == WIDTH
     heights = [panel.get_window_extent().height for panel in figure.axes]
@@ -198,7 +195,7 @@ def test_no_word_is_cut_or_covered(name, check_words):
 
 def test_names_are_never_read_as_formulas(tmp_path):
     name = r"$\frac{$ a_b"  # cannot be set as the formula it looks like
-    figure = draw_sweep(make_rows([name], [name]), [name], {name: "up"})
+    figure = draw_sweep(make_rows([name], [name]), [name])
     save_picture(figure, tmp_path / "a.png", dpi=50)
     assert figure.legends[0].get_texts()[0].get_text() == name
 
@@ -207,17 +204,16 @@ ROWS = make_rows(["a"], ["auc"])
 
 
 @pytest.mark.parametrize(
-    ("rows", "metrics", "directions", "message"),
+    ("rows", "metrics", "message"),
     [
-        ([], ["auc"], None, r"rows=\[\] must hold"),
-        (ROWS, [], None, r"metrics=\[\] must name"),
-        (ROWS, ["auc", "acu"], None, "metric='acu' .* quantile, auc"),
-        (ROWS, ["auc"], {"auc": "better"}, r"\['auc'\]='better' .* 'up'"),
-        ([ROWS[0] | {"quantile": 1.5}], ["auc"], None, "quantile=1.5"),
-        ([ROWS[0] | {"quantile": math.nan}], ["auc"], None, "quantile=nan"),
-        ([*ROWS, ROWS[1]], ["auc"], None, "two at quantile=0.7 for 'a'"),
+        ([], ["auc"], r"rows=\[\] must hold"),
+        (ROWS, [], r"metrics=\[\] must name"),
+        (ROWS, ["auc", "acu"], "metric='acu' .* quantile, auc"),
+        ([ROWS[0] | {"quantile": 1.5}], ["auc"], "quantile=1.5"),
+        ([ROWS[0] | {"quantile": math.nan}], ["auc"], "quantile=nan"),
+        ([*ROWS, ROWS[1]], ["auc"], "two at quantile=0.7 for 'a'"),
     ],
 )
-def test_errors_quote_the_value(rows, metrics, directions, message):
+def test_errors_quote_the_value(rows, metrics, message):
     with pytest.raises(ValueError, match=message):
-        draw_sweep(rows, metrics, directions)
+        draw_sweep(rows, metrics)

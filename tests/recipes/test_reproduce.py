@@ -6,15 +6,23 @@ import pandas as pd
 import pytest
 import soundfile
 
+from focalaudio.reproduction.figures import write_mixture_figures
+
 SYSTEMS = {
     "tiny": {
         "training": {"encoder_name": "focalnet_test_pyramid"},
-        "interpret": {"stages": ["class_evidence"]},
+        "interpret": {"maps": ["class_evidence"]},
         "piq": {},
-        "compare": [{"stages": ["top_down"]}, {"method": "gradcam"}],
+        "compare": [{"maps": ["top_down"]}, {"method": "gradcam"}],
     }
 }
-CONDITIONS = {"overlap": {"condition": "overlap", "quantiles": [0.5, 0.9]}}
+CONDITIONS = {
+    "overlap": {
+        "condition": "overlap",
+        "quantiles": [0.5, 0.9],
+        "max_clips": 6,
+    }
+}
 OPTIONS = {
     "systems": json.dumps(SYSTEMS),
     "wanted_systems": "[tiny]",
@@ -45,7 +53,7 @@ def test_every_table_and_figure_is_there(reproduced):
     assert abs(parts[0] + parts[1] - parts[2]).max() < 1e-3
 
 
-def test_the_table_has_every_interpreter_floor_and_ceiling(reproduced):
+def test_the_table_has_every_interpreter_floor_and_oracle(reproduced):
     table = pd.read_csv(reproduced / "overlap.csv").set_index("interpreter")
     assert list(table.index) == [
         "class_evidence",
@@ -59,8 +67,8 @@ def test_the_table_has_every_interpreter_floor_and_ceiling(reproduced):
     assert (table["n_clips"] == 6).all()
     share = table["source_share"]
     assert share["cleanest"] >= share.drop("cleanest").max()
-    judged = table.drop(["cleanest", "ideal"])
-    assert judged["fidelity"].between(0, 1).all()
+    others = table.drop(["cleanest", "ideal"])
+    assert others["fidelity"].between(0, 1).all()
     assert table.loc[["cleanest", "ideal"], "fidelity"].isna().all()
     text = (reproduced / "overlap.md").read_text()
     assert "| tiny: gradcam | 6 |" in text
@@ -86,3 +94,26 @@ def test_a_second_run_repeats_no_step_and_changes_nothing(
         "reproduce", reproduced, ("--debug",), data_folder=dataset, **OPTIONS
     )
     assert (reproduced / "overlap.json").read_bytes() == before
+
+
+def test_sounds_of_a_folder_are_drawn_as_the_second_source(
+    recipe, dataset, trained, tmp_path
+):
+    place = tmp_path / "fold_5" / "tiny" / "speech"
+    recipe(
+        "interpret",
+        place,
+        data_folder=dataset,
+        classifier=trained,
+        condition="folder",
+        added_folder=dataset / "stems",
+        snr=30,
+    )
+    options = {"classifier": str(trained)}
+    (place / "options.json").write_text(json.dumps(options))
+    (figure,) = write_mixture_figures([(5, "tiny", place)], tmp_path)
+    assert figure.exists()
+    names = [path.name for path in figure.with_suffix("").iterdir()]
+    assert "2_source_added.wav" in names
+    clips = pd.read_csv(place / "clips.csv")
+    assert clips["other_label"].isna().all()

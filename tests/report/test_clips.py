@@ -5,6 +5,7 @@ from focalaudio.audio import audio_info, load_wav
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import ThresholdInterpreter
+from focalaudio.metrics.columns import Sources
 from focalaudio.report import clips
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.spectrogram import Spectrogram
@@ -75,6 +76,21 @@ def test_one_gain_for_all_three(exported, interpretation):
     ):
         torch.testing.assert_close(part, gain * wav, atol=2 * STEP, rtol=0)
     assert all(part.abs().max() <= 1 for part in (kept, removed))
+
+
+def test_sources_add_up_to_the_input_at_one_gain(interpretation, tmp_path):
+    first = 3 * torch.randn(3, 4000)  # louder than the mixture
+    wavs = interpretation.wavs + interpretation.removed_wavs
+    ids, energy = torch.zeros(3, dtype=torch.long), torch.ones(3, 1, 1)
+    sources = Sources(first, wavs - first, energy, energy, ids, ids)
+    exporter = make_exporter(tmp_path, max_clips=1)
+    exporter(interpretation, ["a"], ["dog"], sources)
+    parts = ("source_1", "source_2", "input")
+    one, two, both = (
+        load_wav(tmp_path / f"a_{part}.wav", 16000) for part in parts
+    )
+    torch.testing.assert_close(one + two, both, atol=2 * STEP, rtol=0)
+    assert one.abs().max() > 0.9 > both.abs().max()
 
 
 def test_nothing_is_made_before_the_first_clip(tmp_path):

@@ -4,16 +4,13 @@ import pandas as pd
 import pytest
 
 from focalaudio.metrics.statistics import describe
+from focalaudio.metrics.table import METRICS
 from focalaudio.report import evaluation
-from focalaudio.report.evaluation import (
-    DIRECTIONS,
-    write_comparison,
-    write_evaluation,
-)
+from focalaudio.report.evaluation import write_comparison, write_evaluation
 
 ROWS = [
     {"clip_id": clip_id, "label": "dog", "probability": value}
-    | dict.fromkeys(DIRECTIONS, value)
+    | dict.fromkeys(METRICS, value)
     for clip_id, value in (("a", 0.0), ("b", 0.25), ("c", 1.0))
 ]
 
@@ -22,7 +19,7 @@ def test_metrics_are_settings_then_means_over_clips(tmp_path):
     metrics = write_evaluation(tmp_path, ROWS, {"quantile": 0.9})
     assert list(metrics)[:2] == ["quantile", "n_clips"]
     assert metrics["n_clips"] == 3
-    for name in DIRECTIONS:
+    for name in METRICS:
         assert metrics[name] == pytest.approx(1.25 / 3)
         assert metrics["statistics"][name] == describe([0.0, 0.25, 1.0])
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics

@@ -4,8 +4,8 @@ import random
 import pandas as pd
 import pytest
 
-from focalaudio.report import training
-from focalaudio.report.training import count_confusions, write_training_report
+from focalaudio.report import evaluation, training
+from focalaudio.report.training import _count_confusions, write_training_report
 
 LABELS = ["dog", "rain", "wind"]
 HISTORY = [
@@ -24,7 +24,7 @@ def make_rows(n=20):
             "label": label,
             "predicted": predicted,
             "probability": draw.random(),
-            "correct": float(label == predicted),
+            "accuracy": float(label == predicted),
             "loss": draw.random(),
         }
         for number, (label, predicted) in enumerate(pairs)
@@ -43,9 +43,9 @@ def pictures(monkeypatch):
 
 def test_confusions_count_every_clip_where_it_belongs():
     rows = make_rows()
-    counts = count_confusions(rows, LABELS)
+    counts = _count_confusions(rows, LABELS)
     assert counts.sum() == len(rows)
-    assert counts.trace() == sum(row["correct"] for row in rows)
+    assert counts.trace() == sum(row["accuracy"] for row in rows)
     assert counts.sum(1).tolist() == [
         sum(row["label"] == label for row in rows) for label in LABELS
     ]
@@ -56,14 +56,14 @@ def test_confusions_count_every_clip_where_it_belongs():
 
 def test_confusions_follow_the_order_of_the_labels():
     rows = make_rows()
-    turned = count_confusions(rows, LABELS[::-1])
-    assert turned.flip(0, 1).equal(count_confusions(rows, LABELS))
+    turned = _count_confusions(rows, LABELS[::-1])
+    assert turned.flip(0, 1).equal(_count_confusions(rows, LABELS))
 
 
 def test_report_is_the_means_and_the_rows(tmp_path, pictures):
     rows = make_rows()
     metrics = write_training_report(tmp_path, rows, HISTORY, LABELS)
-    accuracy = sum(row["correct"] for row in rows) / len(rows)
+    accuracy = sum(row["accuracy"] for row in rows) / len(rows)
     assert metrics["accuracy"] == pytest.approx(accuracy)
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     for name, wanted in (("clips", rows), ("history", HISTORY)):
@@ -79,7 +79,8 @@ def test_without_history_there_is_no_curve(tmp_path, pictures):
 
 
 def test_only_the_main_process_writes(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(training, "if_main_process", lambda: False)
+    for report in (evaluation, training):
+        monkeypatch.setattr(report, "if_main_process", lambda: False)
     metrics = write_training_report(tmp_path, make_rows(), HISTORY, LABELS)
     assert metrics["n_clips"] == 20
     assert (list(tmp_path.iterdir()), pictures) == ([], [])

@@ -3,14 +3,22 @@
 import json
 
 import pytest
+import torch
 
+from focalaudio.audio import load_wav, write_wav
 from focalaudio.errors import DataError
 from focalaudio.report.tables import write_csv
-from focalaudio.reproduction import figures
 from focalaudio.reproduction.figures import (
     write_mixture_figures,
     write_sweep_figure,
 )
+
+PARTS = ("source_1", "source_2", "input", "kept")
+
+
+def level(number, part):
+    """A sound that tells which clip's it is, and which part."""
+    return torch.full((4000,), number / 8 + part / 64)
 
 
 def test_a_sweep_of_one_quantile_is_no_figure(tmp_path):
@@ -21,25 +29,58 @@ def test_a_sweep_of_one_quantile_is_no_figure(tmp_path):
     assert not (tmp_path / "figure_3.png").exists()
 
 
-def test_the_first_mixture_whose_source_is_heard_is_drawn(
-    tmp_path, monkeypatch, caplog
-):
-    drawn = []
-    monkeypatch.setattr(
-        figures,
-        "draw_mixture",
-        lambda options, clip_id, out: drawn.append((options, clip_id, out)),
-    )
-    places = []
-    for system, found in (("one", [0, 1, 1]), ("deaf", [0, 0, 0])):
+@pytest.fixture
+def interpret(tmp_path, finished):
+    """`interpret(system, heard, written)`: what interpret.py leaves."""
+
+    def leave(system, heard, written):
         folder = tmp_path / system
         rows = [
-            {"clip_id": f"{system}{number}", "source_found": heard}
-            for number, heard in enumerate(found)
+            {
+                "clip_id": f"clip{number}",
+                "label": "dog",
+                "predicted": "rain",
+                "other_label": "rain" if system == "one" else "",
+                "source_found": found,
+            }
+            for number, found in enumerate(heard)
         ]
         write_csv(rows, folder / "clips.csv")
-        (folder / "options.json").write_text(json.dumps({"of": system}))
-        places.append((5, system, folder))
-    write_mixture_figures(places, tmp_path)
-    assert drawn == [({"of": "one"}, "one1", tmp_path / "figure_2_one")]
+        options = {"classifier": str(finished)}
+        (folder / "options.json").write_text(json.dumps(options))
+        for number in written:
+            for pitch, part in enumerate(PARTS, 1):
+                path = folder / "interpretations" / f"clip{number}_{part}.wav"
+                write_wav(path, level(number, pitch), 16000)
+        return 5, system, folder
+
+    return leave
+
+
+def test_the_first_mixture_that_is_heard_and_written_is_drawn(
+    interpret, tmp_path, caplog
+):
+    places = [
+        interpret("one", heard=[0, 1, 1, 1], written=[0, 2, 3]),
+        interpret("noise", heard=[1], written=[0]),
+        interpret("deaf", heard=[0, 0, 1], written=[0, 1]),
+    ]
+    figures = write_mixture_figures(places, tmp_path / "out")
+    names = ["figure_2_one", "figure_2_noise"]
+    assert figures == [tmp_path / "out" / f"{name}.png" for name in names]
+    assert all(f.read_bytes().startswith(b"\x89PNG") for f in figures)
+    first, second = (
+        sorted(path.name for path in (tmp_path / "out" / name).iterdir())
+        for name in names
+    )
+    assert first == [
+        "1_source_dog.wav",
+        "2_source_rain.wav",
+        "3_mixture.wav",
+        "4_interpretation_rain.wav",
+    ]
+    assert second[1] == "2_source_added.wav"
+    wav = load_wav(tmp_path / "out" / names[0] / first[2], 16000)
+    assert (wav - level(2, 3)).abs().max() < 1e-4
     assert "deaf hears no source" in caplog.text
+    assert "max_clips" in caplog.text

@@ -11,9 +11,9 @@ from focalaudio.reproduction import launch
 
 
 def test_what_the_package_ships_is_found():
-    assert (launch.shipped("recipes") / "ESC50" / "interpret.py").exists()
+    assert (launch._shipped("recipes") / "ESC50" / "interpret.py").exists()
     with pytest.raises(FocalAudioError, match="nowhere/ is neither"):
-        launch.shipped("nowhere")
+        launch._shipped("nowhere")
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ def test_what_the_package_ships_is_found():
         True,
         0.9,
         [0.5, 0.9],
-        {"method": "random", "stages": [-1, "stage_1"], "piq": None},
+        {"method": "random", "maps": ["stage_2", "stage_1"], "piq": None},
         "focalnet_nano",
     ],
 )
 def test_values_are_read_back_as_yaml(value):
-    text = f"key: {launch.format_value(value)}"
+    text = f"key: {launch._format_value(value)}"
     assert yaml.safe_load(text) == {"key": value}
     assert "\n" not in text
 
@@ -38,7 +38,9 @@ def test_a_recipe_gets_its_folder_flags_and_options(tmp_path, monkeypatch):
     monkeypatch.setattr(
         subprocess, "run", lambda command, check: calls.append(command)
     )
-    launch.run_recipe("interpret", tmp_path, ("--device", "cpu"), stages=[-1])
+    launch.run_recipe(
+        "interpret", tmp_path, ("--device", "cpu"), maps=["stage_1"]
+    )
     (command,) = calls
     assert command[0] == sys.executable
     assert command[1].endswith("interpret.py")
@@ -46,5 +48,5 @@ def test_a_recipe_gets_its_folder_flags_and_options(tmp_path, monkeypatch):
     assert command[3:] == [
         *("--output_folder", str(tmp_path)),
         *("--device", "cpu"),
-        *("--stages", "[-1]"),
+        *("--maps", '["stage_1"]'),
     ]

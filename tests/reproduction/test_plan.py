@@ -16,7 +16,7 @@ from focalaudio.reproduction.plan import (
 
 SYSTEMS = {
     "plain": {"training": {"lr": 0.1}},
-    "rich": {"piq": {}, "compare": [{"stages": [0]}]},
+    "rich": {"piq": {}, "compare": [{"maps": ["stage_1"]}]},
 }
 
 
@@ -76,12 +76,12 @@ def test_what_a_system_says_goes_before_what_all_say(plan, runs):
 def test_piq_stands_beside_the_others_where_it_was_trained(plan, runs):
     take_steps(plan)
     methods = [
-        [other.get("method", "stages") for other in options["compare"]]
+        [other.get("method", "maps") for other in options["compare"]]
         for recipe, _, options in runs
         if recipe == "interpret"
     ]
     assert methods[0] == ["random"]
-    assert methods[2] == ["piq", "stages", "random"]
+    assert methods[2] == ["piq", "maps", "random"]
 
 
 @pytest.mark.parametrize("fold", range(1, 6))

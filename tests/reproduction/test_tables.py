@@ -89,7 +89,7 @@ def test_a_sweep_has_every_quantile_of_what_was_swept(clips):
 
 def test_classifiers_are_right_as_often_as_their_clips(tmp_path):
     rows = [
-        {"fold": 1, "system": "one", "correct": c, "probability": 0.75}
+        {"fold": 1, "system": "one", "accuracy": c, "probability": 0.75}
         for c in (1.0, 1.0, 1.0, 0.0)
     ]
     write_classifiers(pd.DataFrame(rows), tmp_path)

@@ -1,0 +1,182 @@
+"""Laws of a batch's columns: which source counts, and what is undefined."""
+
+import pytest
+import torch
+
+from focalaudio.interpreters.base import Interpretation
+from focalaudio.metrics import functional as formulas
+from focalaudio.metrics.columns import (
+    Sources,
+    curve_columns,
+    interpretation_columns,
+    oracle_interpretations,
+    part_columns,
+    source_columns,
+)
+from focalaudio.metrics.table import METRICS
+from focalaudio.spectrogram import Spectrogram
+
+SPECTROGRAM = Spectrogram()
+
+
+def make_sources(first, second, targets, other_targets):
+    energies = (
+        SPECTROGRAM(wavs).stft.square().sum(-1) for wavs in (first, second)
+    )
+    ids = (torch.tensor(classes) for classes in (targets, other_targets))
+    return Sources(first, second, *energies, *ids)
+
+
+def interpret(wavs, class_ids, mask=None):
+    spectrum = SPECTROGRAM(wavs)
+    mask = torch.ones_like(spectrum.log_magnitude) if mask is None else mask
+    class_ids = torch.tensor(class_ids)
+    logits = torch.nn.functional.one_hot(class_ids, 4).float()
+    return Interpretation(logits, class_ids, mask, mask, spectrum, SPECTROGRAM)
+
+
+@pytest.fixture
+def tones():
+    seconds = torch.arange(8000) / 16000
+    return (
+        torch.sin(2 * torch.pi * frequency * seconds).expand(3, -1)
+        for frequency in (500.0, 4000.0)
+    )
+
+
+@pytest.fixture
+def sources(tones):
+    return make_sources(*tones, [0, 0, 0], [1, 1, 1])
+
+
+@pytest.fixture
+def low_half(sources):
+    mask = torch.zeros_like(sources.first_energy)
+    mask[:, :, :100] = 1  # below 1.6 kHz
+    return mask
+
+
+def test_the_source_of_the_explained_class_counts(sources, low_half):
+    mixture = sources.first + sources.second
+    columns = source_columns(interpret(mixture, [0, 1, 2], low_half), sources)
+    assert columns["source_found"].tolist() == [1, 1, 0]
+    share = columns["source_share"]
+    assert share[0] > 0.999
+    assert share[1] < 0.001
+    for name, column in columns.items():
+        known = name in ("source_found", "source_kept")
+        assert column[2].isnan() != known
+    assert columns["source_kept"][2] == columns["source_kept"][0] > 0.999
+
+
+def test_a_mask_that_splits_the_sources_improves_the_ratio(sources, low_half):
+    mixture = sources.first + sources.second
+    columns = source_columns(interpret(mixture, [0, 1, 0], low_half), sources)
+    improvement = columns["si_sdr_improvement"]
+    assert improvement[0] > 20
+    assert improvement[1] < -20
+
+
+def test_keeping_everything_improves_nothing(sources):
+    mixture = sources.first + sources.second
+    columns = source_columns(interpret(mixture, [0, 1, 0]), sources)
+    assert columns["si_sdr_improvement"].abs().max() < 1e-3
+    assert columns["source_share"].sub(0.5).abs().max() < 1e-2
+    assert (columns["auc"] == 0.5).all()  # a flat saliency ranks nothing
+
+
+def test_two_sources_of_one_class_are_the_first(tones):
+    sources = make_sources(*tones, [2, 2, 2], [2, 2, 2])
+    chosen, found = sources.choose(torch.tensor([2, 2, 2]))
+    assert found.all()
+    assert torch.equal(chosen.first, sources.first)
+
+
+def test_choosing_the_other_source_swaps_all_of_it(sources):
+    chosen, _ = sources.choose(torch.tensor([1, 1, 1]))
+    assert torch.equal(chosen.first, sources.second)
+    assert torch.equal(chosen.second_energy, sources.first_energy)
+    assert torch.equal(chosen.targets, sources.other_targets)
+
+
+def test_oracles_keep_as_many_cells_and_more_of_the_source(sources):
+    generator = torch.manual_seed(0)
+    mask = torch.rand(sources.first_energy.shape, generator=generator) < 0.1
+    mixture = sources.first + sources.second
+    interpretation = interpret(mixture, [0, 1, 0], mask)
+    own = source_columns(interpretation, sources)["source_share"]
+    oracles = oracle_interpretations(interpretation, sources)
+    assert list(oracles) == ["cleanest", "ideal"]
+    for oracle in oracles.values():
+        assert torch.equal(oracle.mask.sum((1, 2)), mask.sum((1, 2)))
+        assert (source_columns(oracle, sources)["source_share"] > own).all()
+
+
+def test_padding_does_not_count_as_sparseness():
+    spectrum = SPECTROGRAM(torch.zeros(2, 4000), torch.tensor([0.5, 1.0]))
+    saliency = torch.rand(spectrum.log_magnitude.shape)
+    frames = int(spectrum.n_frames[0])
+    saliency[0, frames:] = 0
+    logits, ids = torch.zeros(2, 4), torch.zeros(2, dtype=torch.long)
+    columns = interpretation_columns(
+        Interpretation(logits, ids, saliency, saliency, spectrum, SPECTROGRAM),
+        (logits, logits),
+        ids,
+    )
+    for name in ("sparseness", "complexity"):
+        alone = getattr(formulas, name)(saliency[:1, :frames])
+        torch.testing.assert_close(columns[name][:1], alone)
+
+
+def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
+    """But for the three probabilities that the metrics are made of."""
+    record = interpret(sources.first + sources.second, [0, 1, 2], low_half)
+    columns = interpretation_columns(
+        record, (record.logits, record.logits), torch.tensor([0, 0, 0])
+    )
+    columns |= curve_columns(record, lambda part, n: part.mean(1)[:, :4], 2)
+    columns |= source_columns(record, sources)
+    probabilities = {"probability", "kept_probability", "removed_probability"}
+    assert set(columns) == {*METRICS, *probabilities} - {"loss"}
+    for name, metric in METRICS.items():
+        if name != "loss":
+            defined = columns[name][~columns[name].isnan()]
+            assert len(defined)
+            assert ((metric.low <= defined) & (defined <= metric.high)).all()
+
+
+WHOLE, KEPT, REMOVED = torch.randn(3, 5, 4, generator=torch.manual_seed(1))
+
+
+def test_nothing_is_lost_when_everything_is_kept():
+    interpretation = interpret(torch.rand(2, 4000), [0, 3])
+    logits = interpretation.logits
+    columns = interpretation_columns(
+        interpretation, (logits, torch.zeros(2, 4)), torch.tensor([0, 0])
+    )
+    assert columns["accuracy"].tolist() == [1, 0]
+    assert (columns["fidelity"] == 1).all()
+    assert (columns["average_drop"] == 0).all()
+    assert (columns["faithfulness_of_kept"] == 0).all()
+    assert (columns["kept_fraction"] == 1).all()
+
+
+def test_columns_of_the_parts_are_every_formula_under_its_name():
+    targets = torch.tensor([0, 2, 2, 1, 0])
+    columns = part_columns(WHOLE, KEPT, REMOVED, targets)
+    whole, kept, removed = (
+        formulas.predicted_probability(logits, WHOLE)
+        for logits in (WHOLE, KEPT, REMOVED)
+    )
+    expected = {
+        "probability": whole,
+        "kept_probability": kept,
+        "removed_probability": removed,
+        "accuracy": formulas.accuracy(WHOLE, targets),
+        "fidelity": formulas.fidelity(WHOLE, KEPT),
+        "faithfulness": whole - removed,
+        "faithfulness_of_kept": whole - kept,
+    }
+    assert columns.keys() >= expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(columns[name], values)
