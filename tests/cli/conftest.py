@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from focalaudio.audio import write_wav
-from focalaudio.brains.recoverables import WholeCheckpointer
+from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.cli import main
 from focalaudio.data.pipelines import encode_labels
