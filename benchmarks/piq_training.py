@@ -237,7 +237,7 @@ class Folds:
     def __init__(self, dataset: DynamicItemDataset, model: SoundModel) -> None:
         self.dataset, self.model = dataset, model
         self.device = next(model.classifier.parameters()).device
-        self.cache = FeatureCache()
+        self.cache = FeatureCache(self._look)
         for batch in self.batches(16):
             self.look(batch)
 
@@ -253,17 +253,13 @@ class Folds:
         """Return the spectrum of a batch."""
         return self.model.spectrogram(*batch.to(self.device).sig)
 
-    @torch.no_grad()
     def look(self, batch: PaddedBatch) -> ClassifierOutput:
         """Return what the classifier says, computed at first sight."""
-        known = self.cache.find(batch.id)
-        if known is None:
-            spectrum = self.analyze(batch)
-            known = self.model.classifier(
-                spectrum.log_magnitude, spectrum.n_frames
-            )
-            self.cache.add(batch.id, known)
-        return known
+        return self.cache(batch.id, *batch.to(self.device).sig)
+
+    def _look(self, wavs: Tensor) -> ClassifierOutput:
+        spectrum = self.model.spectrogram(wavs)
+        return self.model.classifier(spectrum.log_magnitude, spectrum.n_frames)
 
     def compute_loss(
         self, interpreter: PIQInterpreter, batch: PaddedBatch

@@ -1,9 +1,9 @@
-"""`wavs + targets -> wavs + targets`: what training does to its clips.
+"""`wavs -> wavs`: what training does to its clips.
 
-Each step is a module `step(wavs [batch, samples], lens [batch], targets
-[batch, n_classes]) -> the same three`, does nothing in evaluation, and draws
-from torch's global generator. Spectrograms are masked by SpeechBrain's
-`SpectrogramDrop`.
+Each step is a module `step(wavs [batch, samples], lens [batch]) -> the same
+two`; `MixClips`, the last one, takes targets too and keeps the parts of its
+mixtures. None does anything in evaluation; all draw from torch's global
+generator. Spectrograms are masked by SpeechBrain's `SpectrogramDrop`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from focalaudio.mixtures import EPS_ENERGY, energy, scale_to_snr
 
-Augmented = tuple[Tensor, Tensor, Tensor]
+Augmented = tuple[Tensor, Tensor]
 
 
 class TimeShift(nn.Module):
@@ -31,7 +31,7 @@ class TimeShift(nn.Module):
     Example
     -------
     >>> wavs = torch.arange(6.0)[None]
-    >>> shifted, _, _ = TimeShift(1.0)(wavs, torch.ones(1), torch.ones(1, 2))
+    >>> shifted, _ = TimeShift(1.0)(wavs, torch.ones(1))
     >>> shifted.sum() == wavs.sum()
     tensor(True)
     """
@@ -45,10 +45,10 @@ class TimeShift(nn.Module):
         """Whether training changes anything."""
         return self.max_fraction > 0
 
-    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
         """See the module's docstring."""
         if not (self.training and self.is_active):
-            return wavs, lens, targets
+            return wavs, lens
         own = (lens * wavs.shape[1]).round().long().clamp(min=1)[:, None]
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         shift = (draw * self.max_fraction * own).long()
@@ -56,7 +56,7 @@ class TimeShift(nn.Module):
         source = torch.where(
             positions < own, (positions - shift) % own, positions
         )
-        return wavs.gather(1, source), lens, targets
+        return wavs.gather(1, source), lens
 
 
 class RandomGain(nn.Module):
@@ -70,7 +70,7 @@ class RandomGain(nn.Module):
     Example
     -------
     >>> gain = RandomGain(6.0)
-    >>> wavs, _, _ = gain(torch.ones(1, 2), torch.ones(1), torch.ones(1, 2))
+    >>> wavs, _ = gain(torch.ones(1, 2), torch.ones(1))
     >>> 0.5 < wavs[0, 0].item() < 2
     True
     """
@@ -84,13 +84,13 @@ class RandomGain(nn.Module):
         """Whether training changes anything."""
         return self.max_gain > 0
 
-    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
         """See the module's docstring."""
         if not (self.training and self.is_active):
-            return wavs, lens, targets
+            return wavs, lens
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         decibels = self.max_gain * draw
-        return wavs * 10 ** (decibels / 20), lens, targets
+        return wavs * 10 ** (decibels / 20), lens
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,7 @@ class MixClips(nn.Module):
     Example
     -------
     >>> mix = MixClips(1.0, 0.0)
-    >>> _, _, targets = mix(torch.ones(2, 8), torch.ones(2), torch.eye(2))
-    >>> targets.sum(1)
+    >>> mix(torch.ones(2, 8), torch.ones(2), torch.eye(2)).targets.sum(1)
     tensor([1., 1.])
     """
 
@@ -166,14 +165,26 @@ class MixClips(nn.Module):
         self.probability = probability
         self.max_ratio = max_ratio
 
-    @property
-    def is_active(self) -> bool:
-        """Whether training changes anything."""
-        return self.probability > 0
+    def forward(
+        self, wavs: Tensor, lens: Tensor, targets: Tensor
+    ) -> MixedClips:
+        """Mix a batch and keep the parts.
 
-    def mix(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> MixedClips:
-        """Mix a batch and keep the parts; arguments as in `forward`."""
-        if not (self.training and self.is_active):
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            `[batch, samples]`.
+        lens : torch.Tensor
+            `[batch]`, relative.
+        targets : torch.Tensor
+            `[batch, n_classes]`.
+
+        Returns
+        -------
+        MixedClips
+            In evaluation, clips to which nothing is added.
+        """
+        if not (self.training and self.probability > 0):
             return MixedClips(
                 wavs, torch.zeros_like(wavs), lens, targets, targets
             )
@@ -184,11 +195,6 @@ class MixClips(nn.Module):
         added = scale_to_snr(wavs, wavs[other], snr) * mixed[:, None]
         lens = torch.where(mixed, torch.maximum(lens, lens[other]), lens)
         return MixedClips(wavs, added, lens, targets, targets[other])
-
-    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
-        """See the module's docstring."""
-        mixed = self.mix(wavs, lens, targets)
-        return mixed.wavs, mixed.lens, mixed.targets
 
 
 class Augment(nn.Module):
@@ -202,8 +208,7 @@ class Augment(nn.Module):
     Example
     -------
     >>> augment = Augment([TimeShift(0.5), RandomGain(3.0)])
-    >>> wavs, lens, targets = torch.ones(2, 8), torch.ones(2), torch.eye(2)
-    >>> augment(wavs, lens, targets)[0].shape
+    >>> augment(torch.ones(2, 8), torch.ones(2))[0].shape
     torch.Size([2, 8])
     """
 
@@ -216,11 +221,11 @@ class Augment(nn.Module):
         """Whether training changes anything."""
         return any(step.is_active for step in self.steps)
 
-    def forward(self, wavs: Tensor, lens: Tensor, targets: Tensor) -> Augmented:
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
         """See the module's docstring."""
         for step in self.steps:
-            wavs, lens, targets = step(wavs, lens, targets)
-        return wavs, lens, targets
+            wavs, lens = step(wavs, lens)
+        return wavs, lens
 
 
 class MaskSpectrogram(nn.Module):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import logging
 import re
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import speechbrain as sb
 import torch.distributed
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
     FileTrainLogger,
@@ -22,6 +28,10 @@ from speechbrain.utils.train_logger import (
 
 from focalaudio.errors import FocalAudioError
 from focalaudio.files import replace_file
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,14 +51,14 @@ class Experiment:
 
     Example
     -------
-    >>> Experiment({"seed": 1}, {}, Path("results"), None).hparams["seed"]
+    >>> Experiment({"seed": 1}, {}, Path("results")).hparams["seed"]
     1
     """
 
     hparams: dict[str, Any]
     run_opts: Any
     folder: Path
-    lock: IO[str] | None
+    lock: IO[str] | None = None
 
     def brain(self, kind: type[sb.Brain]) -> sb.Brain:
         """Build a Brain from the YAML's objects, after checking its needs.
@@ -104,65 +114,72 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     Raises
     ------
     FocalAudioError
-        If another run is writing the same folder.
+        If another run is writing the same folder, or if the folder holds a
+        run with other settings. Nothing is written then.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
     ddp_init_group(run_opts)
-    atexit.register(leave_group)
-    with open(hparams_file, encoding="utf-8") as stream:
-        hparams = load_hyperpyyaml(stream, overrides)
+    atexit.register(_leave_group)
+    text = Path(hparams_file).read_text(encoding="utf-8")
+    hparams = load_hyperpyyaml(text, overrides)
+    resolved = resolve_references(text, overrides).read()
     folder = Path(hparams["output_folder"])
-    lock = lock_folder(folder) if if_main_process() else None
+    lock = _on_main(partial(_claim, folder, hparams, resolved, run_opts))
     sb.create_experiment_directory(
         experiment_directory=str(folder),
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
+    saved = (folder, hparams.get("checkpointer"))
+    command = shlex.join([sys.executable, sys.argv[0], *argv])
+    sys.excepthook = partial(_explain, sys.excepthook, *saved, command)
     return Experiment(hparams, run_opts, folder, lock)
 
 
-def leave_group() -> None:
+def _leave_group() -> None:
     """Leave the group of processes, if there is one.
 
     A process that ends without may be aborted by its own threads, and
     torchrun then kills the others, whatever they are writing.
-
-    Example
-    -------
-    >>> leave_group()
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def lock_folder(folder: Path) -> IO[str]:
-    """Claim a folder for this process; the claim ends with the process.
+def _on_main(work: Callable[[], T]) -> T | None:
+    """Let the main process work; what it refuses, all processes refuse."""
+    result, problem = None, None
+    if if_main_process():
+        try:
+            result = work()
+        except FocalAudioError as error:
+            problem = error
+    told = [problem]
+    if torch.distributed.is_initialized():
+        torch.distributed.broadcast_object_list(told, src=0)
+    if told[0] is not None:
+        raise told[0]
+    return result
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Made if it does not exist.
 
-    Returns
-    -------
-    file
-        Keep it open as long as the claim should last.
+def _claim(
+    folder: Path, hparams: dict[str, Any], resolved: str, run_opts: Any
+) -> IO[str]:
+    """Lock a folder, and make sure that it holds no other run."""
+    lock = _lock_folder(folder)
+    if "settings" in hparams:
+        settings, checkpointer = hparams["settings"], hparams["checkpointer"]
+        settings.complete(resolved, run_opts)
+        settings.refuse_others(
+            folder, checkpointer.list_checkpoints(), run_opts.test_only
+        )
+    return lock
 
-    Raises
-    ------
-    FocalAudioError
-        If another process holds the claim.
 
-    Example
-    -------
-    >>> lock = lock_folder(getfixture("tmp_path"))
-    >>> lock_folder(getfixture("tmp_path"))
-    Traceback (most recent call last):
-    focalaudio.errors.FocalAudioError: output_folder=... is being written by
-    another run; wait for it, or give another experiment_name or seed.
-    """
+def _lock_folder(folder: Path) -> IO[str]:
+    """Claim a folder for this process; the claim ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / ".lock", "w", encoding="utf-8")  # noqa: SIM115
+    lock = open(folder / ".lock", "a", encoding="utf-8")  # noqa: SIM115
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,6 +189,26 @@ def lock_folder(folder: Path) -> IO[str]:
             "for it, or give another experiment_name or seed."
         ) from None
     return lock
+
+
+def _explain(
+    otherwise: Callable[..., Any],
+    folder: Path,
+    checkpointer: Checkpointer | None,
+    command: str,
+    kind: type[BaseException],
+    *rest: Any,
+) -> None:
+    """Say in one line what Ctrl-C leaves; pass other exceptions on."""
+    if not issubclass(kind, KeyboardInterrupt):
+        otherwise(kind, *rest)
+    elif if_main_process():
+        last = checkpointer and checkpointer.find_checkpoint()
+        saved = "no epoch is saved, and this starts again"
+        if last:
+            epoch = last.meta.get("epoch")
+            saved = f"epoch {epoch} is saved in {folder}, and this goes on"
+        logger.warning("Interrupted; %s: %s", saved, command)
 
 
 class TrainLoggers(TrainLogger):
@@ -203,27 +240,11 @@ class TrainLoggers(TrainLogger):
         """Forget the lines of later epochs, which a resumed run does again."""
         for logger in self.loggers:
             if isinstance(logger, FileTrainLogger) and if_main_process():
-                forget_epochs(Path(logger.save_file), epoch)
+                _forget_epochs(Path(logger.save_file), epoch)
 
 
-def forget_epochs(path: Path, last: int) -> None:
-    r"""Take the lines of later epochs out of a `train_log.txt`.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        The log, if there is one yet.
-    last : int
-        The last epoch whose line stays.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "train_log.txt"
-    >>> _ = path.write_text("epoch: 9, lr: 1\nepoch: 10, lr: 1\n")
-    >>> forget_epochs(path, 9)
-    >>> path.read_text()
-    'epoch: 9, lr: 1\n'
-    """
+def _forget_epochs(path: Path, last: int) -> None:
+    """Take the lines of later epochs out of a `train_log.txt`."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -235,6 +256,21 @@ def forget_epochs(path: Path, last: int) -> None:
         ]
         with replace_file(path) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
+
+
+class _LateTensorboard(TrainLogger):
+    """SpeechBrain's, which opens its file at once, opened at first use."""
+
+    def __init__(self, folder: Path) -> None:
+        import_module("torch.utils.tensorboard")  # fail now if it is missing
+        self.folder = folder
+
+    @cached_property
+    def _logger(self) -> TrainLogger:
+        return TensorboardLogger(str(self.folder))
+
+    def log_stats(self, *args: Any, **kwargs: Any) -> None:
+        self._logger.log_stats(*args, **kwargs)
 
 
 def build_logger(
@@ -265,5 +301,5 @@ def build_logger(
         FileTrainLogger(str(folder / "train_log.txt"), precision=4)
     ]
     if use_tensorboard:
-        loggers.append(TensorboardLogger(str(folder / "tensorboard")))
+        loggers.append(_LateTensorboard(folder / "tensorboard"))
     return TrainLoggers(loggers)

@@ -11,7 +11,7 @@ import yaml
 from speechbrain.utils.importutils import LazyModule
 from torch import nn
 
-from focalaudio.brains.recoverables import WholeCheckpointer
+from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader, encode_labels
 from focalaudio.data.synthetic import write_dataset

@@ -1,6 +1,8 @@
 import logging
 import os
+import shlex
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -11,8 +13,6 @@ from focalaudio.experiment import (
     Experiment,
     TrainLoggers,
     build_logger,
-    forget_epochs,
-    lock_folder,
     start_experiment,
 )
 
@@ -84,24 +84,69 @@ def test_folder_is_free_when_the_run_is_over(argv):
     assert start_experiment(argv).hparams["number"] == 5
 
 
-def test_lock_ends_with_the_process_that_holds_it(tmp_path):
+def test_lock_ends_with_the_process_that_holds_it(argv, tmp_path):
     ready, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        _lock = lock_folder(tmp_path / "new")
+        _experiment = start_experiment(argv)
         os.write(tell, b"!")
         signal.pause()
     os.read(ready, 1)
-    with pytest.raises(FocalAudioError, match=f"output_folder={tmp_path}/new "):
-        lock_folder(tmp_path / "new")
+    where = tmp_path / "results"
+    with pytest.raises(FocalAudioError, match=f"output_folder={where} is"):
+        start_experiment(argv)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert not lock_folder(tmp_path / "new").closed
+    assert not start_experiment(argv).lock.closed
 
 
-def test_folders_are_locked_one_by_one(tmp_path):
-    locks = [lock_folder(tmp_path / name) for name in ("a", "b")]
-    assert not any(lock.closed for lock in locks)
+def test_folders_are_locked_one_by_one(argv, tmp_path):
+    first = start_experiment(argv)
+    argv[2] = str(tmp_path / "others")
+    assert not start_experiment(argv).lock.closed
+    assert not first.lock.closed
+
+
+INTERRUPTED = """
+import os, signal, sys
+from focalaudio.brains.checkpoints import WholeCheckpointer
+from focalaudio.experiment import start_experiment
+
+experiment = start_experiment(sys.argv[1:])
+experiment.hparams["checkpointer"].save_checkpoint({"epoch": 3})
+os.kill(os.getpid(), signal.SIGINT)
+"""
+CHECKPOINTER = """
+checkpointer: !new:focalaudio.brains.checkpoints.WholeCheckpointer
+    checkpoints_dir: !ref <output_folder>/save
+"""
+
+
+def test_ctrl_c_says_what_is_saved_in_one_line(argv, tmp_path):
+    (tmp_path / "a.yaml").write_text(YAML + CHECKPOINTER)
+    (tmp_path / "a recipe.py").write_text(INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, "a recipe.py", *argv],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == -signal.SIGINT  # 130 to a shell
+    assert "Traceback" not in done.stdout + done.stderr
+    last = (done.stdout + done.stderr).splitlines()[-1]
+    where = f"epoch 3 is saved in {tmp_path}/results, and this goes on: "
+    assert f"Interrupted; {where}" in last
+    assert last.endswith(shlex.join(["a recipe.py", *argv]))
+
+
+def test_ctrl_c_says_that_nothing_is_saved(argv, capsys):
+    start_experiment(argv)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (
+        "Interrupted; no epoch is saved, and this starts"
+        in capsys.readouterr().out
+    )
 
 
 def test_brain_is_built_of_the_yaml(tmp_path):
@@ -164,10 +209,18 @@ def test_log_keeps_the_epochs_up_to_the_resumed_one(tmp_path):
 
 
 def test_log_that_needs_no_change_is_not_touched(tmp_path):
-    path = tmp_path / "train_log.txt"
-    forget_epochs(path, 0)
+    path, logger = tmp_path / "train_log.txt", build_logger(str(tmp_path))
+    logger.rewind(0)
     assert not path.exists()
     path.write_text("epoch: 1, lr: 1\nepoch: 2, lr: 1")
     inode = path.stat().st_ino
-    forget_epochs(path, 2)
+    logger.rewind(2)
     assert path.stat().st_ino == inode
+
+
+def test_tensorboard_writes_nothing_before_the_first_epoch(tmp_path):
+    pytest.importorskip("torch.utils.tensorboard")
+    logger = build_logger(str(tmp_path), use_tensorboard=True)
+    assert not list(tmp_path.iterdir())
+    logger.log_stats({"epoch": 1}, train_stats={"loss": 2.0})
+    assert list((tmp_path / "tensorboard").iterdir())

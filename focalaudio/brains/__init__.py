@@ -1,10 +1,11 @@
 """`datasets -> trained or measured`: the Brains that recipes run.
 
 classification  ClassifierBrain: train and test a classifier
-interpretation  InterpreterBrain: measure an interpreter
 piq             PIQBrain: train the post-hoc interpreter
-resumable       what the Brains that train have in common
-recoverables    checkpoints, random state, history, rate of a resumable run
+interpretation  InterpreterBrain: measure any interpreter
+training        what the Brains that train have in common
+checkpoints     what a killed run needs to go on unchanged
+settings        what a run's result depends on; no folder for another's
 """
 
 from focalaudio.brains.classification import ClassifierBrain

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import speechbrain as sb
 import torch
 import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
-from focalaudio.brains.resumable import ResumableBrain
+from focalaudio.augment import MixedClips
+from focalaudio.brains.training import TrainingBrain
 from focalaudio.classifier import (
     ClassifierOutput,
     LinearHead,
@@ -20,9 +21,37 @@ from focalaudio.classifier import (
 from focalaudio.evidence import evidence_loss, is_dominant
 from focalaudio.metrics.functional import accuracy, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
+from focalaudio.spectrogram import Spectrum
 
 
-class ClassifierBrain(ResumableBrain):
+@dataclass(frozen=True)
+class ClassifierStep:
+    """One batch on its way through the classifier.
+
+    Arguments
+    ---------
+    mixed : MixedClips
+        The augmented clips and what was added to them.
+    targets : torch.Tensor
+        `[batch, n_classes]`, of the mixtures.
+    spectrum : Spectrum
+        Of the mixtures, before any stripe was masked.
+    output : ClassifierOutput
+        What the classifier said.
+
+    Example
+    -------
+    >>> list(ClassifierStep.__dataclass_fields__)
+    ['mixed', 'targets', 'spectrum', 'output']
+    """
+
+    mixed: MixedClips
+    targets: Tensor
+    spectrum: Spectrum
+    output: ClassifierOutput
+
+
+class ClassifierBrain(TrainingBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
     With `evidence_weight` above 0 the evidence in every cell is trained too,
@@ -43,14 +72,11 @@ class ClassifierBrain(ResumableBrain):
     """
 
     HPARAMS_NEEDED = (
+        *TrainingBrain.HPARAMS_NEEDED,
         "evidence_floor",
         "evidence_weight",
-        "history",
         "label_smoothing",
         "labels",
-        "schedule",
-        "select_by",
-        "train_logger",
     )
     MODULES_NEEDED = (
         "augment",
@@ -85,54 +111,48 @@ class ClassifierBrain(ResumableBrain):
 
     def compute_forward(
         self, batch: PaddedBatch, stage: sb.Stage
-    ) -> ClassifierOutput:
-        """Augment (in training), analyze, classify.
-
-        What the batch became is left in it: `batch.mixed` (a `MixedClips`),
-        `batch.targets` `[batch, n_classes]` and `batch.spectrum`.
-        """
-        batch = batch.to(self.device)
-        wavs, lens = batch.sig
-        n_classes = len(self.hparams.labels)
-        targets = F.one_hot(torch.as_tensor(batch.target), n_classes)
-        augmented = self.modules.augment(wavs, lens, targets.to(wavs))
-        batch.mixed = mixed = self.modules.mixer.mix(*augmented)
-        batch.targets = mixed.targets
-        batch.spectrum = spectrum = self.modules.spectrogram(
-            mixed.wavs, mixed.lens
+    ) -> ClassifierStep:
+        """Augment (in training), analyze, classify."""
+        wavs, lens = batch.to(self.device).sig
+        targets = F.one_hot(
+            torch.as_tensor(batch.target), len(self.hparams.labels)
         )
+        mixed = self.modules.mixer(
+            *self.modules.augment(wavs, lens), targets.to(wavs)
+        )
+        spectrum = self.modules.spectrogram(mixed.wavs, mixed.lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
-        return self.modules.classifier(visible, spectrum.n_frames)
+        output = self.modules.classifier(visible, spectrum.n_frames)
+        return ClassifierStep(mixed, mixed.targets, spectrum, output)
 
     def compute_objectives(
-        self, predictions: ClassifierOutput, batch: PaddedBatch, stage: sb.Stage
+        self, predictions: ClassifierStep, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
         """Return the cross-entropy; remember each clip in evaluation."""
-        logits = predictions.logits.float()
+        logits = predictions.output.logits.float()
         smoothing = self.hparams.label_smoothing
         if stage == sb.Stage.TRAIN:
             loss = F.cross_entropy(
-                logits, batch.targets, label_smoothing=smoothing
+                logits, predictions.targets, label_smoothing=smoothing
             )
             weight = self.hparams.evidence_weight
-            return loss + weight * self.evidence_loss(predictions, batch)
-        losses = F.cross_entropy(logits, batch.targets, reduction="none")
-        self.tracker.update(batch.id, self.columns(logits, batch, losses))
+            return loss + weight * self.evidence_loss(predictions)
+        losses = F.cross_entropy(logits, predictions.targets, reduction="none")
+        rows = self._describe(logits, predictions.targets, batch, losses)
+        self.tracker.update(batch.id, rows)
         return losses.mean()
 
-    def evidence_loss(
-        self, predictions: ClassifierOutput, batch: PaddedBatch
-    ) -> Tensor | float:
+    def evidence_loss(self, step: ClassifierStep) -> Tensor | float:
         """Return the loss on each cell's evidence, 0 if it weighs nothing."""
         if not self.hparams.evidence_weight:
             return 0.0
-        mixed, spectrum = batch.mixed, batch.spectrum
+        mixed, spectrum = step.mixed, step.spectrum
         own, added = (
             self.modules.spectrogram(wavs, mixed.lens).stft
             for wavs in (mixed.own, mixed.added)
         )
         return evidence_loss(
-            self.classifier.cell_logits(predictions),
+            self.classifier.cell_logits(step.output),
             spectrum.log_magnitude,
             is_dominant(own, added),
             spectrum.n_frames,
@@ -141,25 +161,27 @@ class ClassifierBrain(ResumableBrain):
             self.hparams.evidence_floor,
         )
 
-    def columns(
-        self, logits: Tensor, batch: PaddedBatch, losses: Tensor
+    def _describe(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        batch: PaddedBatch,
+        losses: Tensor,
     ) -> dict[str, Any]:
         """Return the columns that a clip has in `clips.csv`."""
         labels = self.hparams.labels
-        targets = batch.targets.argmax(-1)
         return {
             "label": batch.label,
             "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
             "probability": predicted_probability(logits, logits),
-            "accuracy": accuracy(logits, targets),
+            "accuracy": accuracy(logits, targets.argmax(-1)),
             "loss": losses,
         }
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""
+        super().on_stage_start(stage, epoch)
         self.tracker = ClipTracker()
-        if stage == sb.Stage.TRAIN:
-            update_learning_rate(self.optimizer, self.hparams.schedule(epoch))
 
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
@@ -176,26 +198,12 @@ class ClassifierBrain(ResumableBrain):
                 {"best epoch tested": self.best_epoch()}, test_stats=stats
             )
             return
-        rate = self.hparams.schedule(epoch)
-        self.hparams.history.add(
-            {
-                "epoch": epoch,
-                "lr": rate,
-                "train_loss": self.train_loss,
-                "valid_loss": loss,
-                "valid_accuracy": 1 - error,
-            }
-        )
-        self.hparams.train_logger.log_stats(
-            {"epoch": epoch, "lr": rate},
-            train_stats={"loss": self.train_loss},
-            valid_stats=stats,
-        )
-        if self.checkpointer is not None:
-            self.checkpointer.save_and_keep_only(
-                meta={"error": error, "loss": loss, "epoch": epoch},
-                min_keys=[self.hparams.select_by],
-            )
+        row = {
+            "train_loss": self.train_loss,
+            "valid_loss": loss,
+            "valid_accuracy": 1 - error,
+        }
+        self.close_epoch(epoch, {"loss": self.train_loss}, stats, row, stats)
 
     def best_epoch(self) -> int | None:
         """Return the epoch of the checkpoint that `select_by` finds best."""

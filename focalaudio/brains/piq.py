@@ -3,62 +3,99 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
 
-from focalaudio.brains.interpretation import InterpreterBrain
-from focalaudio.brains.resumable import ResumableBrain
+from focalaudio.brains.training import TrainingBrain
 from focalaudio.classifier import ClassifierOutput
 from focalaudio.interpreters.decoders import Decoded
 from focalaudio.interpreters.piq import PIQInterpreter, PIQLoss
-from focalaudio.masks import keep_and_remove
-from focalaudio.metrics.columns import part_columns
+from focalaudio.masks import apply_mask
+from focalaudio.metrics.functional import fidelity
 from focalaudio.metrics.tracker import ClipTracker
-from focalaudio.spectrogram import Spectrum
+from focalaudio.spectrogram import Spectrum, absolute_lengths
 
 logger = logging.getLogger(__name__)
 
+TERMS = ("loss", "reconstruction", "codebook", "commitment")
+
 
 class FeatureCache:
-    """Remember what a frozen classifier said of each clip.
+    """What a frozen classifier says of each clip, computed once.
+
+    Each clip is looked at alone: within a batch the last bits of its features
+    depend on its neighbors, and so on the epoch in which it was seen first. A
+    run that was killed fills its cache in another epoch.
+
+    Arguments
+    ---------
+    look : callable
+        From waveforms `[1, samples]` to a `ClassifierOutput`.
 
     Example
     -------
-    >>> cache = FeatureCache()
-    >>> output = ClassifierOutput(torch.eye(2), torch.eye(2), torch.eye(2), ())
-    >>> cache.add(["a", "b"], output)
-    >>> cache.find(["b"]).logits, cache.find(["c"])
-    (tensor([[0., 1.]]), None)
+    >>> def look(wavs):
+    ...     print("looks at", wavs)
+    ...     return ClassifierOutput(wavs, wavs, wavs, ())
+    >>> cache = FeatureCache(look)
+    >>> _ = cache(["a"], torch.ones(1, 2), torch.ones(1))
+    looks at tensor([[1., 1.]])
+    >>> cache(["a"], torch.zeros(1, 2), torch.ones(1)).logits
+    tensor([[1., 1.]])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look: Callable[[Tensor], ClassifierOutput]) -> None:
+        self.look = look
         self._clips: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
 
-    def add(self, clip_ids: Sequence[str], output: ClassifierOutput) -> None:
-        """Remember a batch; its maps are not kept."""
-        columns = (output.logits, output.embeddings, output.features)
-        rows = zip(*(column.detach().cpu() for column in columns), strict=True)
-        self._clips.update(zip(clip_ids, rows, strict=True))
+    @torch.no_grad()
+    def __call__(
+        self, clip_ids: Sequence[str], wavs: Tensor, lens: Tensor
+    ) -> ClassifierOutput:
+        """Return what is known of a batch, on its device and without maps.
 
-    def find(self, clip_ids: Sequence[str]) -> ClassifierOutput | None:
-        """Return a batch on the CPU, or None if a clip is not there."""
-        if not all(clip_id in self._clips for clip_id in clip_ids):
-            return None
-        rows = [self._clips[clip_id] for clip_id in clip_ids]
-        logits, embeddings, features = map(torch.stack, zip(*rows, strict=True))
+        Arguments
+        ---------
+        clip_ids : sequence of str
+            One per clip; a clip that is known is not looked at.
+        wavs : torch.Tensor
+            `[batch, samples]`.
+        lens : torch.Tensor
+            `[batch]`, relative.
+
+        Returns
+        -------
+        ClassifierOutput
+            Logits, embeddings and features.
+        """
+        lengths = absolute_lengths(lens, wavs).tolist()
+        for clip_id, wav, length in zip(clip_ids, wavs, lengths, strict=True):
+            if clip_id not in self._clips:
+                self._clips[clip_id] = _only_row(self.look(wav[None, :length]))
+        rows = zip(*(self._clips[clip_id] for clip_id in clip_ids), strict=True)
+        logits, embeddings, features = (
+            torch.stack(row).to(wavs.device) for row in rows
+        )
         return ClassifierOutput(logits, embeddings, features, ())
 
 
+def _only_row(seen: ClassifierOutput) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        seen.logits[0].cpu(),
+        seen.embeddings[0].cpu(),
+        seen.features[0].cpu(),
+    )
+
+
 @dataclass(frozen=True)
-class PIQOutput:
-    """One training step's forward pass.
+class PIQStep:
+    """One batch on its way through the decoder.
 
     Arguments
     ---------
@@ -71,7 +108,7 @@ class PIQOutput:
 
     Example
     -------
-    >>> [field for field in PIQOutput.__dataclass_fields__]
+    >>> list(PIQStep.__dataclass_fields__)
     ['spectrum', 'output', 'decoded']
     """
 
@@ -80,8 +117,10 @@ class PIQOutput:
     decoded: Decoded
 
 
-class PIQBrain(ResumableBrain, InterpreterBrain):
-    """Train PIQ's decoder, select it by fidelity, test it as any interpreter.
+class PIQBrain(TrainingBrain):
+    """Train PIQ's decoder, and select it by its fidelity in validation.
+
+    `InterpreterBrain` tests what was selected, as any other interpreter.
 
     Arguments
     ---------
@@ -97,23 +136,20 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
     """
 
     HPARAMS_NEEDED = (
-        *InterpreterBrain.HPARAMS_NEEDED,
+        *TrainingBrain.HPARAMS_NEEDED,
+        "interpreter",
         "reconstruction_weight",
-        "schedule",
-        "history",
-        "select_by",
-        "train_logger",
     )
     MODULES_NEEDED = ("augment", "spectrogram", "classifier", "decoder")
+    SELECTABLE = ("score", "fidelity", "epoch")
+    LOWEST_IS_BEST = False
 
-    SELECTABLE = ("score", "fidelity", "epoch")  # higher is better
-
-    losses: ClipTracker
+    tracker: ClipTracker
     train_losses: dict[str, float]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cache = FeatureCache()
+        self.cache = FeatureCache(lambda wavs: self._look(wavs)[1])
 
     def on_fit_start(self) -> None:
         """Say whether the classifier's features are computed once; resume."""
@@ -131,128 +167,76 @@ class PIQBrain(ResumableBrain, InterpreterBrain):
         """The interpreter itself, never wrapped for several devices."""
         return self.hparams.interpreter
 
-    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> Any:
-        """Return a `PIQOutput`, or when testing interpretations."""
-        if stage == sb.Stage.TEST:
-            return super().compute_forward(batch, stage)
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> PIQStep:
+        """Decode what the classifier says of a batch."""
         wavs, lens = batch.to(self.device).sig
-        wavs, lens, _ = self.modules.augment(wavs, lens, wavs[:, :1])
-        spectrum = self.modules.spectrogram(wavs, lens)
-        output = self.look(batch.id, spectrum, stage)
+        wavs, lens = self.modules.augment(wavs, lens)
+        if stage == sb.Stage.TRAIN and self.modules.augment.is_active:
+            spectrum, output = self._look(wavs, lens)
+        else:
+            spectrum = self.modules.spectrogram(wavs, lens)
+            output = self.cache(batch.id, wavs, lens)
         decoded = self.modules.decoder(output.features, output.class_ids)
-        return PIQOutput(spectrum, output, decoded)
+        return PIQStep(spectrum, output, decoded)
 
     @torch.no_grad()
-    def look(
-        self, clip_ids: Sequence[str], spectrum: Spectrum, stage: sb.Stage
-    ) -> ClassifierOutput:
-        """Return what the classifier says, computed once for fixed clips."""
-        fixed = stage != sb.Stage.TRAIN or not self.modules.augment.is_active
-        known = self.cache.find(clip_ids) if fixed else None
-        if known is None:
-            known = self.modules.classifier(
-                spectrum.log_magnitude, spectrum.n_frames
-            )
-            if fixed:
-                self.cache.add(clip_ids, known)
-        return ClassifierOutput(
-            known.logits.to(self.device),
-            known.embeddings.to(self.device),
-            known.features.to(self.device),
-            (),
+    def _look(
+        self, wavs: Tensor, lens: Tensor | None = None
+    ) -> tuple[Spectrum, ClassifierOutput]:
+        """Analyze and classify, on the device."""
+        spectrum = self.modules.spectrogram(wavs, lens)
+        return spectrum, self.modules.classifier(
+            spectrum.log_magnitude, spectrum.n_frames
         )
 
     def compute_objectives(
-        self,
-        predictions: Any,
-        batch: PaddedBatch,
-        stage: sb.Stage,
+        self, predictions: PIQStep, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
-        """Return the weighted loss; judge the parts in validation."""
-        if stage == sb.Stage.TEST:
-            return super().compute_objectives(predictions, batch, stage)
+        """Return the weighted loss; measure fidelity in validation."""
         loss = self.interpreter.compute_loss(
             predictions.decoded, predictions.spectrum
         )
         total = loss.total(self.hparams.reconstruction_weight)
-        self.remember(loss, total, batch.id)
+        columns = _expand(loss, total, len(batch.id))
         if stage == sb.Stage.VALID:
-            self.validate(predictions, batch)
+            columns["fidelity"] = self._fidelity(predictions)
+        self.tracker.update(batch.id, columns)
         return total
 
-    def remember(
-        self, loss: PIQLoss, total: Tensor, clip_ids: Sequence[str]
-    ) -> None:
-        """Log each term of the loss, weighted by the batch's clips."""
-        terms = {
-            "loss": total,
-            "reconstruction": loss.reconstruction,
-            "codebook": loss.codebook,
-            "commitment": loss.commitment,
-        }
-        n_clips = len(clip_ids)
-        self.losses.update(
-            clip_ids,
-            {
-                name: term.detach().expand(n_clips)
-                for name, term in terms.items()
-            },
-        )
-
-    def validate(self, predictions: PIQOutput, batch: PaddedBatch) -> None:
-        """Classify kept and removed parts in one batch, and judge them."""
-        spectrum, logits = predictions.spectrum, predictions.output.logits
-        mask = self.interpreter.draw_mask(predictions.decoded, spectrum)
-        parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
-        judged = self.modules.classifier(parts, spectrum.n_frames.repeat(2))
-        targets = torch.as_tensor(batch.target, device=self.device)
-        kept, removed = judged.logits.chunk(2)
-        columns = part_columns(logits, kept, removed, targets)
-        self.record(self.interpreter.name, batch, logits, columns)
+    def _fidelity(self, step: PIQStep) -> Tensor:
+        """Classify the kept parts, and compare with the whole clips."""
+        spectrum = step.spectrum
+        mask = self.interpreter.draw_mask(step.decoded, spectrum)
+        kept = apply_mask(mask, spectrum.log_magnitude)
+        said = self.modules.classifier(kept, spectrum.n_frames)
+        return fidelity(step.output.logits, said.logits)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""
         super().on_stage_start(stage, epoch)
-        self.losses = ClipTracker()
-        if stage == sb.Stage.TRAIN:
-            update_learning_rate(self.optimizer, self.hparams.schedule(epoch))
+        self.tracker = ClipTracker()
 
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
     ) -> None:
         """Log every term; keep the checkpoint with the best fidelity."""
-        if stage == sb.Stage.TEST:
-            tested = {"fidelity": self.tracker.mean("fidelity")}
-            self.hparams.train_logger.log_stats({}, test_stats=tested)
-            return
-        terms = {
-            name: self.losses.mean(name)
-            for name in ("loss", "reconstruction", "codebook", "commitment")
-        }
+        stats = {name: self.tracker.mean(name) for name in TERMS}
         if stage == sb.Stage.TRAIN:
-            self.train_losses = terms
+            self.train_losses = stats
             return
-        fidelity = self.tracker.mean("fidelity")
-        valid = {**terms, "fidelity": fidelity}
-        stats = {"epoch": epoch, "lr": self.hparams.schedule(epoch)}
-        self.hparams.train_logger.log_stats(
-            stats, train_stats=self.train_losses, valid_stats=valid
-        )
-        self.hparams.history.add(
-            stats
-            | {
-                f"train_{name}": value
-                for name, value in self.train_losses.items()
-            }
-            | {f"valid_{name}": value for name, value in valid.items()}
-        )
-        if self.checkpointer is not None:
-            # of equally faithful decoders the one with the lower loss
-            self.checkpointer.save_and_keep_only(
-                meta={
-                    "epoch": epoch,
-                    "fidelity": fidelity,
-                    "score": fidelity - 1e-4 * terms["reconstruction"],
-                },
-                max_keys=[self.hparams.select_by],
-            )
+        stats["fidelity"] = self.tracker.mean("fidelity")
+        row = {
+            f"train_{name}": each for name, each in self.train_losses.items()
+        }
+        row |= {f"valid_{name}": each for name, each in stats.items()}
+        # of equally faithful decoders the one with the lower loss
+        score = stats["fidelity"] - 1e-4 * stats["reconstruction"]
+        meta = {"fidelity": stats["fidelity"], "score": score}
+        self.close_epoch(epoch, self.train_losses, stats, row, meta)
+
+
+def _expand(loss: PIQLoss, total: Tensor, n_clips: int) -> dict[str, Tensor]:
+    """Give each clip its batch's terms, so that clips weigh alike."""
+    terms = (total, loss.reconstruction, loss.codebook, loss.commitment)
+    columns = zip(TERMS, terms, strict=True)
+    return {name: term.detach().expand(n_clips) for name, term in columns}

@@ -119,6 +119,18 @@ class SoundData:
         """How many classes there are."""
         return len(self.label_encoder)
 
+    @property
+    def rows(self) -> dict[str, dict[str, str]]:
+        """The label of each file, split by split, in the metadata's order."""
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {
+            name: {
+                Path(row["path"]).name: row["label"]
+                for row in split.data.values()
+            }
+            for name, split in splits.items()
+        }
+
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.
 

@@ -8,7 +8,7 @@ python recipes/ESC50/train_piq.py hparams/train_piq.yaml \
 
 import sys
 
-from focalaudio.brains import PIQBrain
+from focalaudio.brains import InterpreterBrain, PIQBrain
 from focalaudio.experiment import start_experiment
 from focalaudio.models.run import save_decoder
 from focalaudio.report.evaluation import write_evaluation
@@ -28,15 +28,19 @@ def main(argv: list[str]) -> None:
         train_loader_kwargs=hparams["train_loader"],
         valid_loader_kwargs=hparams["eval_loader"],
     )
-    brain.evaluate(
-        data.test,
-        max_key=hparams["select_by"],
-        test_loader_kwargs=hparams["eval_loader"],
-    )
+    brain.on_evaluate_start(max_key=hparams["select_by"])
     write_csv(hparams["history"].rows, experiment.folder / "history.csv")
+    tester = InterpreterBrain(
+        {"interpreter": hparams["interpreter"]},
+        hparams={**hparams, "compared": [], "curve_steps": 0, "exporter": None},
+        run_opts=experiment.run_opts,
+    )
+    tester.evaluate(data.test, test_loader_kwargs=hparams["eval_loader"])
+    fidelity = tester.tracker.mean("fidelity")
+    hparams["train_logger"].log_stats({}, test_stats={"fidelity": fidelity})
     write_evaluation(
         experiment.folder,
-        brain.tracker.rows(),
+        tester.tracker.rows(),
         hparams["interpreter"].settings,
     )
 

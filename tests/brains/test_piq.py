@@ -8,8 +8,9 @@ from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
 
 from focalaudio.augment import Augment, RandomGain
-from focalaudio.brains import PIQBrain
-from focalaudio.brains.recoverables import History, WarmupCosine
+from focalaudio.brains import InterpreterBrain, PIQBrain
+from focalaudio.brains.checkpoints import History
+from focalaudio.brains.training import WarmupCosine
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError
@@ -76,10 +77,6 @@ def make_brain(
     decoder = build_decoder("light", classifier, n_codes=12)
     hparams = {
         "interpreter": PIQInterpreter(classifier, spectrogram, decoder),
-        "compared": [],
-        "curve_steps": 0,
-        "labels": LABELS,
-        "exporter": None,
         "reconstruction_weight": 1.0,
         "schedule": WarmupCosine(0.01, epochs, 0),
         "history": History(),
@@ -101,14 +98,31 @@ def make_brain(
     )
 
 
-def fit(brain, epochs=3, valid=True):
+def fit(brain, epochs=3, valid=True, batch_size=3):
     brain.fit(
         EpochCounter(epochs),
         make_dataset(),
         make_dataset() if valid else None,
-        train_loader_kwargs={"batch_size": 3, "shuffle": True},
+        train_loader_kwargs={"batch_size": batch_size, "shuffle": True},
         valid_loader_kwargs={"batch_size": 2},
     )
+
+
+def measure(interpreter):
+    """Rows of the clips, as any interpreter is tested."""
+    tester = InterpreterBrain(
+        {"interpreter": interpreter},
+        hparams={
+            "interpreter": interpreter,
+            "labels": LABELS,
+            "compared": [],
+            "curve_steps": 0,
+            "exporter": None,
+        },
+        run_opts={"device": "cpu", "noprogressbar": True},
+    )
+    tester.evaluate(make_dataset(), test_loader_kwargs={"batch_size": 2})
+    return tester.tracker.rows()
 
 
 def test_features_are_computed_once_per_clip(classifier, encoded):
@@ -127,16 +141,36 @@ def test_augmented_clips_are_looked_at_in_every_epoch(
     assert "in every epoch" in caplog.text
 
 
-def test_cached_features_are_those_of_the_classifier(classifier):
+def cached(brain, number):
+    clip = make_clip(number)[None]
+    return brain.cache([f"clip{number}"], clip, torch.ones(1))
+
+
+def test_cached_features_are_those_of_the_classifier(classifier, encoded):
     brain = make_brain(classifier)
     fit(brain, epochs=1)
     for number in range(N_CLIPS):
         spectrum = Spectrogram()(make_clip(number)[None])
         with torch.no_grad():
             expected = classifier(spectrum.log_magnitude, spectrum.n_frames)
-        cached = brain.cache.find([f"clip{number}"])
-        torch.testing.assert_close(cached.features, expected.features)
-        torch.testing.assert_close(cached.logits, expected.logits)
+        n_seen = len(encoded)
+        found = cached(brain, number)
+        assert len(encoded) == n_seen
+        torch.testing.assert_close(found.features, expected.features)
+        torch.testing.assert_close(found.logits, expected.logits)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 6])
+def test_neighbors_and_padding_change_no_bit_of_the_features(
+    classifier, batch_size
+):
+    brains = [make_brain(classifier) for _ in range(2)]
+    for brain, size in zip(brains, (3, batch_size), strict=True):
+        fit(brain, epochs=1, valid=False, batch_size=size)
+    for number in range(N_CLIPS):
+        one, other = (cached(brain, number) for brain in brains)
+        assert torch.equal(one.features, other.features)
+        assert torch.equal(one.logits, other.logits)
 
 
 def test_the_classifier_stays_bit_identical_and_the_decoder_learns(classifier):
@@ -179,13 +213,11 @@ def test_the_most_faithful_checkpoint_is_kept_and_tested(classifier, tmp_path):
     ]
     kept = brain.checkpointer.find_checkpoint(max_key="score")
     assert kept.meta["epoch"] == 1 + scores.index(max(scores))
-    brain.evaluate(
-        make_dataset(), max_key="score", test_loader_kwargs={"batch_size": 2}
-    )
+    brain.on_evaluate_start(max_key="score")
     weights = torch.load(kept.paramfiles["decoder"], weights_only=True)
     tested = brain.hparams.interpreter.decoder.state_dict()
     assert all(torch.equal(tested[key], weights[key]) for key in weights)
-    rows = brain.tracker.rows()
+    rows = measure(brain.hparams.interpreter)
     best = brain.hparams.history.rows[kept.meta["epoch"] - 1]
     fidelity = sum(row["fidelity"] for row in rows) / len(rows)
     assert fidelity == pytest.approx(best["valid_fidelity"])
@@ -199,4 +231,4 @@ def test_selecting_by_what_is_not_measured_is_refused(classifier):
 def test_what_was_never_trained_is_not_tested(classifier, tmp_path):
     brain = make_brain(classifier, folder=tmp_path)
     with pytest.raises(ModelError, match="holds no checkpoint"):
-        brain.evaluate(make_dataset(), max_key="score")
+        brain.on_evaluate_start(max_key="score")

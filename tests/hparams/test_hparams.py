@@ -115,6 +115,15 @@ def optional_of(kind):
     return set(getattr(kind, "HPARAMS_OPTIONAL", ()))
 
 
+def brains_in(name):
+    """All Brains that the recipe of this name knows."""
+    known = {
+        last_name(node)
+        for node in ast.walk(tree_of(script_of(name).read_text()))
+    }
+    return [kind for kind in BRAINS if kind.__name__ in known]
+
+
 def keys_read_by(name):
     package = Path(importlib.import_module("focalaudio").__file__).parent
     read = subscripts_of(tree_of(script_of(name).read_text()))
@@ -204,7 +213,7 @@ def test_every_trained_encoder_is_interpreted(name, trained, dataset, tmp_path):
 
 def test_training_lists_what_it_saves(trained):
     checkpointer = trained[1]["checkpointer"]
-    saved = {"classifier", "counter", "history", "random_state"}
+    saved = {"classifier", "counter", "history", "random_state", "settings"}
     assert set(checkpointer.recoverables) == saved
     assert trained[1]["modules"]["classifier"] is trained[1]["classifier"]
 
@@ -214,14 +223,14 @@ def test_every_key_is_used(name):
     options = set(RunOptions().as_dict())
     hidden = {key for key in keys_of(name) if key.startswith("__")}
     used = referenced_in(name) | keys_read_by(name) | options | hidden
-    if name in BRAIN_FILES:
-        used |= optional_of(brain_of(name))
+    for kind in brains_in(name):
+        used |= set(kind.HPARAMS_NEEDED) | optional_of(kind)
     assert keys_of(name) - used == set()
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_key_that_is_read_is_there(name):
-    optional = {"opt_class", "checkpointer", "modules"}
+    optional = {"opt_class", "checkpointer", "modules", "settings"}
     read = keys_read_by(name) | referenced_in(name)
     assert read - optional - keys_of(name) == set()
 

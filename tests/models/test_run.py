@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from focalaudio.brains.recoverables import WholeCheckpointer
+from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader, encode_labels
 from focalaudio.encoders import build_encoder

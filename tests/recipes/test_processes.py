@@ -2,6 +2,8 @@
 
 import collections
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+
+from focalaudio.errors import FocalAudioError
 
 KILL = """
     import os, pickle, runpy, signal, sys
@@ -36,15 +40,15 @@ KILL = """
 
         torch.save = half
 
-    def die_in_the_first_batch_of_epoch_3():
+    def die_in_the_last_batch_of_epoch_3():
         def end(self, *args):
-            if self.hparams.epoch_counter.current == 3:
+            if (self.hparams.epoch_counter.current, self.step) == (3, 2):
                 die()
 
         ClassifierBrain.on_fit_batch_end = end
 
     for attach in (
-        die_in_the_checkpoint_of_epoch_2, die_in_the_first_batch_of_epoch_3
+        die_in_the_checkpoint_of_epoch_2, die_in_the_last_batch_of_epoch_3
     ):
         child = os.fork()
         if child == 0:
@@ -154,10 +158,14 @@ def assert_same(one, other, where=""):
 def test_killed_and_resumed_is_never_killed(
     command, recipe, dataset, trained, tmp_path
 ):
-    """Once in the middle of a checkpoint, once in the middle of an epoch."""
+    """Once in the middle of a checkpoint, once in the middle of an epoch.
+
+    Checkpoints are asked for within the epoch, too.
+    """
     run = tmp_path / "killed"
     (tmp_path / "kill.py").write_text(textwrap.dedent(KILL))
-    argv = command("train_classifier", run, data_folder=dataset)
+    flags = ["--ckpt_interval_steps", "1"]
+    argv = command("train_classifier", run, flags, data_folder=dataset)
     run_process([tmp_path / "kill.py", *argv])
     log = (run / "train_log.txt").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["epoch: 1", "epoch: 2"]
@@ -169,6 +177,39 @@ def test_killed_and_resumed_is_never_killed(
     assert_same(saved, last_checkpoint(trained))
     for name in ("train_log.txt", "history.csv", "metrics.json", "clips.csv"):
         assert (run / name).read_text() == (trained / name).read_text(), name
+
+
+def run_ranks(recipe, tmp_path, *args, **kwargs):
+    """Run a recipe in two children of this process; return their errors."""
+    together = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    together |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    children = []
+    for rank in ("0", "1"):
+        child = os.fork()
+        if child == 0:
+            os.environ |= together | {"RANK": rank, "LOCAL_RANK": rank}
+            signal.alarm(60)  # a rank that hangs is killed
+            try:
+                recipe(*args, **kwargs)
+            except FocalAudioError as error:
+                (tmp_path / f"error-{rank}").write_text(str(error))
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    return [(tmp_path / f"error-{rank}").read_text() for rank in ("0", "1")]
+
+
+def test_two_ranks_refuse_the_folder_of_another_run(
+    recipe, dataset, trained, tmp_path
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = (run / "hyperparams.yaml").read_text()
+    flags = ["--distributed_backend", "gloo"]
+    step = ("train_classifier", run, flags)
+    said = run_ranks(recipe, tmp_path, *step, data_folder=dataset, lr=2)
+    assert said[0] == said[1]
+    assert "lr was 0.001, is 2" in said[0]
+    assert (run / "hyperparams.yaml").read_text() == before
 
 
 def test_two_ranks_interpret_as_one(

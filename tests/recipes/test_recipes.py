@@ -10,7 +10,7 @@ import torch
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data.synthetic import CLASSES, write_dataset
-from focalaudio.errors import DataError, ModelError
+from focalaudio.errors import DataError, FocalAudioError, ModelError
 from focalaudio.models import load_model
 
 TEST_CLIPS = 3
@@ -255,7 +255,7 @@ def test_other_classes_are_refused_before_any_work(recipe, trained, tmp_path):
     run = tmp_path / "copy"
     shutil.copytree(trained, run)
     labels = (run / "save" / "label_encoder.txt").read_text()
-    with pytest.raises(DataError, match="other labels"):
+    with pytest.raises(FocalAudioError, match="meta/esc50.csv"):
         recipe("train_classifier", run, data_folder=other)
     assert (run / "save" / "label_encoder.txt").read_text() == labels
 
@@ -271,3 +271,81 @@ def test_folds_that_overlap_are_refused_before_any_work(
             test_folds="[3]",
         )
     assert not (tmp_path / "out").exists()
+
+
+def snapshot(folder):
+    """What is in a folder, and when it was written."""
+    return {
+        path.relative_to(folder): (
+            path.stat().st_mtime_ns,
+            path.is_file() and path.read_bytes(),
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def forget_settings(run):
+    """Make a run as those were that saved no settings."""
+    for path in run.glob("save/CKPT+*/settings.ckpt"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["saved", "unsaved"])
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"lr": 0.002}, "lr was 0.001, is 0.002"),
+        ({"number_of_epochs": 4}, "number_of_epochs was 3, is 4"),
+        ({"seed": 2}, "seed was 1234, is 2"),
+        ({"clip_seconds": 0.5}, "clip_seconds was 1.0, is 0.5"),
+        ({"sample_rate": 8000}, "sample_rate was 16000, is 8000"),
+        ({"encoder_name": "vit_test"}, 'encoder_name was "focalnet_test"'),
+        (
+            {"train_folds": "[1, 2, 5]", "test_folds": "[3]"},
+            r"test_folds was \[5\], is \[3\]; train_folds was \[1, 2, 3\], is",
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("flags", [[], ["--test_only"]], ids=["run", "test"])
+def test_a_folder_is_not_taken_for_that_of_another_run(
+    recipe, dataset, trained, tmp_path, other, said, old, flags
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    if old:
+        forget_settings(run)
+    before = snapshot(run)
+    with pytest.raises(FocalAudioError, match=said) as refused:
+        recipe("train_classifier", run, flags, data_folder=dataset, **other)
+    assert "Give another experiment_name or seed" in str(refused.value)
+    assert snapshot(run) == before
+
+
+def test_edited_metadata_is_seen_before_anything_is_written(
+    recipe, dataset, trained, tmp_path
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    edited = shutil.copytree(dataset, tmp_path / "data")
+    rows = pd.read_csv(edited / "meta" / "esc50.csv")
+    rows.loc[0, ["category", "target"]] = rows.loc[1, ["category", "target"]]
+    rows.to_csv(edited / "meta" / "esc50.csv", index=False)
+    before = snapshot(run)
+    with pytest.raises(FocalAudioError, match=rows["filename"][0]):
+        recipe("train_classifier", run, data_folder=edited)
+    assert snapshot(run) == before
+
+
+def test_a_run_from_before_is_tested_again_with_its_data_moved(
+    recipe, dataset, trained, tmp_path
+):
+    run = shutil.copytree(trained, tmp_path / "run")
+    moved = shutil.copytree(dataset, tmp_path / "moved")
+    forget_settings(run)
+    recipe(
+        "train_classifier",
+        run,
+        ["--test_only"],
+        data_folder=moved,
+        experiment_name="other",
+    )
+    assert metrics_of(run) == metrics_of(trained)

@@ -23,13 +23,22 @@ from speechbrain.utils.distributed import (
     main_process_only,
 )
 
+from focalaudio.brains.settings import RunSettings
+
 
 class WholeCheckpointer(Checkpointer):
     """SpeechBrain's checkpointer, whose checkpoints are whole or absent.
 
     A checkpoint is written into a hidden folder that gets its name when
-    everything is in it; what a killed process left is cleared away. Arguments
-    as in SpeechBrain.
+    everything is in it; what a killed process left is cleared away.
+
+    Arguments
+    ---------
+    checkpoints_dir, recoverables
+        As in SpeechBrain.
+    settings : RunSettings
+        Part of each checkpoint, as `settings.ckpt`. Checkpoints of older runs
+        have none and are loaded all the same.
 
     Example
     -------
@@ -40,6 +49,17 @@ class WholeCheckpointer(Checkpointer):
     (True, True)
     """
 
+    def __init__(
+        self,
+        checkpoints_dir: str | Path,
+        recoverables: dict[str, Any] | None = None,
+        settings: RunSettings | None = None,
+    ) -> None:
+        super().__init__(checkpoints_dir, recoverables)
+        self.settings = settings
+        if settings is not None:
+            self.add_recoverable("settings", settings, optional_load=True)
+
     def save_checkpoint(self, *args: Any, **kwargs: Any) -> Checkpoint | None:
         """See SpeechBrain's `Checkpointer.save_checkpoint`."""
         if if_main_process():
@@ -47,7 +67,7 @@ class WholeCheckpointer(Checkpointer):
                 shutil.rmtree(remains)
         hidden = super().save_checkpoint(*args, **kwargs)
         ddp_barrier()  # every process has written its part
-        whole = None if hidden is None else publish(hidden)
+        whole = None if hidden is None else _publish(hidden)
         ddp_barrier()  # every process sees the checkpoint
         return whole
 
@@ -56,26 +76,8 @@ class WholeCheckpointer(Checkpointer):
         return path.with_name(f".{path.name}")
 
 
-def publish(checkpoint: Checkpoint) -> Checkpoint:
-    """Take the dot from the name of a checkpoint's folder, if it has one.
-
-    Arguments
-    ---------
-    checkpoint : Checkpoint
-        SpeechBrain's record of a checkpoint.
-
-    Returns
-    -------
-    Checkpoint
-        Of the renamed folder.
-
-    Example
-    -------
-    >>> hidden = getfixture("tmp_path") / ".CKPT+1"
-    >>> hidden.mkdir()
-    >>> publish(Checkpoint(hidden, {}, {})).path.name
-    'CKPT+1'
-    """
+def _publish(checkpoint: Checkpoint) -> Checkpoint:
+    """Take the dot from the name of a checkpoint's folder, if it has one."""
     path = checkpoint.path.with_name(checkpoint.path.name.lstrip("."))
     checkpoint.path.rename(path)
     files = {k: path / v.name for k, v in checkpoint.paramfiles.items()}
@@ -156,50 +158,3 @@ class History:
         """Read the rows, if there are more of them than are known."""
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
         self.rows = max(self.rows, rows, key=len)
-
-
-class WarmupCosine:
-    """A learning rate that rises linearly, then falls as a half cosine.
-
-    It depends on the epoch alone, so that there is nothing to save.
-
-    Arguments
-    ---------
-    peak : float
-        Learning rate at the end of the warm-up.
-    n_epochs : int
-        Epochs of the whole training.
-    warmup_epochs : int
-        Epochs of the rise.
-
-    Raises
-    ------
-    ValueError
-        If the warm-up is longer than the training.
-
-    Example
-    -------
-    >>> schedule = WarmupCosine(1.0, n_epochs=10, warmup_epochs=2)
-    >>> [round(schedule(epoch), 2) for epoch in (1, 2, 3, 6, 10)]
-    [0.5, 1.0, 0.97, 0.59, 0.03]
-    """
-
-    def __init__(
-        self, peak: float, n_epochs: int, warmup_epochs: int = 5
-    ) -> None:
-        if not 0 <= warmup_epochs <= n_epochs:
-            raise ValueError(
-                f"warmup_epochs={warmup_epochs} must be between 0 and "
-                f"n_epochs={n_epochs}."
-            )
-        self.peak = peak
-        self.n_epochs = n_epochs
-        self.warmup_epochs = warmup_epochs
-
-    def __call__(self, epoch: int) -> float:
-        """Return the learning rate of an epoch, counted from 1."""
-        if epoch <= self.warmup_epochs:
-            return self.peak * epoch / self.warmup_epochs
-        left = self.n_epochs - self.warmup_epochs + 1
-        done = (epoch - self.warmup_epochs) / left
-        return self.peak * 0.5 * (1 + float(np.cos(np.pi * done)))

@@ -1,0 +1,279 @@
+"""`YAML, data, classifier -> settings`: what the result of a run depends on.
+
+They are part of each checkpoint, so that a folder that holds a run is never
+taken for that of another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+import yaml
+from speechbrain.utils.checkpoints import (
+    Checkpoint,
+    ckpt_recency,
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
+from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.run_opts import RunOptions
+from torch import nn
+
+from focalaudio.data.esc50 import CSV_NAME
+from focalaudio.data.pipelines import SoundData
+from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.errors import FocalAudioError, ModelError
+from focalaudio.models.safe_yaml import PlainLoader
+
+Values = dict[str, Any]
+
+COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
+    "auto_mix_prec", "bfloat16_mix_prec", "eval_precision",
+    "grad_accumulation_factor", "max_grad_norm", "optimizer_step_limit",
+    "precision", "remove_vector_weight_decay", "skip_nonfinite_grads",
+})  # fmt: skip
+# where things are, and how fast; files count by what is in them
+NEUTRAL = (frozenset(RunOptions().as_dict()) - COUNTING) | {
+    "classifier", "data_folder", "download", "experiment_name",
+    "num_workers", "output_folder", "pretrained", "save_folder",
+    "use_tensorboard",
+}  # fmt: skip
+OBJECT = "!"  # stands for what a YAML file makes an object of
+
+
+class _ValueLoader(PlainLoader):
+    """Read plain values, and know objects from null."""
+
+
+_ValueLoader.add_multi_constructor("", lambda loader, tag, node: OBJECT)
+
+
+@register_checkpoint_hooks
+class RunSettings:
+    """What the result of a run depends on, to be compared and saved.
+
+    Arguments
+    ---------
+    data : SoundData
+        The clips of each split count, not the folder's name.
+    classifier : torch.nn.Module
+        One that was trained before: its weights count.
+    pretrained : str or pathlib.Path
+        A file of weights that training starts from: its bytes count.
+
+    Example
+    -------
+    >>> from focalaudio.data.pipelines import open_esc50
+    >>> from focalaudio.data.synthetic import write_dataset
+    >>> folder = write_dataset(getfixture("tmp_path"), 5, seconds=1.0)
+    >>> settings = RunSettings(open_esc50(folder, [1, 2, 3], [4], [5]))
+    >>> settings.complete("{lr: 0.1, num_workers: 4}", RunOptions())
+    >>> settings.content["values"]["lr"], len(settings.content["rows"]["test"])
+    (0.1, 10)
+    """
+
+    def __init__(
+        self,
+        data: SoundData,
+        classifier: nn.Module | None = None,
+        pretrained: str | Path | None = None,
+    ) -> None:
+        self.content: Values = {
+            "values": {},
+            "labels": data.labels,
+            "rows": data.rows,
+        }
+        if classifier is not None:
+            self.content["classifier_digest"] = digest_weights(classifier)
+        if pretrained is not None:
+            digest = hashlib.sha256(Path(pretrained).read_bytes())
+            self.content["pretrained_digest"] = digest.hexdigest()
+
+    def complete(self, text: str, options: RunOptions) -> None:
+        """Add the plain values of a YAML file whose references are resolved.
+
+        Arguments
+        ---------
+        text : str
+            The file; nothing in it is executed.
+        options : RunOptions
+            SpeechBrain's; the command line's count more than the file's.
+        """
+        values = _read_values(text)
+        for name in sorted(COUNTING):
+            if name in options.overridden_args or name not in values:
+                values[name] = options[name]
+        # how many clips there are in a step
+        values["processes"] = (
+            torch.distributed.get_world_size()
+            if torch.distributed.is_initialized()
+            else 1
+        )
+        self.content["values"] = _as_json(values)
+
+    def refuse_others(
+        self, folder: Path, checkpoints: Sequence[Checkpoint], testing: bool
+    ) -> None:
+        """Refuse a folder that holds a run with other settings.
+
+        Arguments
+        ---------
+        folder : pathlib.Path
+            The run's.
+        checkpoints : sequence of Checkpoint
+            Those in it; without any there is nothing to refuse.
+        testing : bool
+            Nothing will be trained: any number of processes will do.
+
+        Raises
+        ------
+        FocalAudioError
+            That names each setting that differs, with both values.
+        ModelError
+            If what the folder says of its run cannot be read.
+        """
+        if not checkpoints:
+            return
+        latest = max(checkpoints, key=ckpt_recency)
+        if "settings" in latest.paramfiles:
+            saved, own = (
+                _read_saved(latest.paramfiles["settings"]),
+                self.content,
+            )
+        else:
+            saved, own = self._in_common(folder / "hyperparams.yaml")
+        found = "; ".join(_differences(saved, own, testing))
+        if found:
+            raise FocalAudioError(
+                f"output_folder={folder} holds a run with other settings: "
+                f"{found}. Give another experiment_name or seed, or the old "
+                "values."
+            )
+
+    def _in_common(self, path: Path) -> tuple[Values, Values]:
+        """Read a run from before settings were saved; keep what both have."""
+        try:
+            saved = _as_json(_read_values(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ModelError(
+                f"{path} does not say what the checkpoints beside it were "
+                f"trained with: {error}. Move them away."
+            ) from error
+        own = self.content["values"]
+        both = sorted(saved.keys() & own.keys())
+        return (
+            {"values": {key: saved[key] for key in both}},
+            {"values": {key: own[key] for key in both}},
+        )
+
+    @mark_as_saver
+    @main_process_only
+    def save(self, path: str | Path) -> None:
+        """Write them as JSON."""
+        Path(path).write_text(json.dumps(self.content), encoding="utf-8")
+
+    @mark_as_loader
+    def load(self, path: str | Path, end_of_epoch: bool = True) -> None:
+        """Do nothing: they were compared before the run started."""
+
+
+def _read_values(text: str) -> Values:
+    """Return the plain values that count, nested ones as `outer.inner`."""
+    loaded = yaml.load(text, Loader=_ValueLoader)  # noqa: S506
+    if not isinstance(loaded, dict):
+        raise ValueError("it holds no keys")
+    flat = dict(_flatten(loaded))
+    # a nested value that only repeats one of the file's own keys says nothing
+    return {
+        key: value
+        for key, value in flat.items()
+        if "." not in key or flat.get(key.rpartition(".")[2], OBJECT) != value
+    }
+
+
+def _flatten(values: Mapping[Any, Any], outer: str = "") -> Iterator[Any]:
+    for key, value in values.items():
+        if key in NEUTRAL or value == OBJECT:
+            continue
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{outer}{key}.")
+        else:
+            yield f"{outer}{key}", value
+
+
+def _as_json(values: Values) -> Values:
+    """Return values as they are when they have been saved and read."""
+    return json.loads(json.dumps(values, default=str))
+
+
+def _read_saved(path: Path) -> Values:
+    try:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        _differences(saved, saved, testing=False)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} is damaged ({error!r}); remove its folder, and the "
+            "checkpoint before it is used."
+        ) from error
+    return saved
+
+
+def _differences(saved: Values, own: Values, testing: bool) -> list[str]:
+    """Say what differs between two records, one phrase each."""
+    then, now = saved["values"], own["values"]
+    changed = [
+        key
+        for key in sorted(then.keys() | now.keys())
+        if then.get(key, OBJECT) != now.get(key, OBJECT)
+        and not (testing and key == "processes")
+    ]
+    found = [
+        f"{key} was {_show(then, key)}, is {_show(now, key)}" for key in changed
+    ]
+    if not any(key.endswith("_folds") for key in changed):
+        found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
+    if not found and saved.get("labels") != own.get("labels"):
+        found.append("labels are others, or in another order")
+    for name in ("classifier", "pretrained"):
+        key = f"{name}_digest"
+        if saved.get(key) != own.get(key):
+            found.append(f"{name} has other weights than then")
+    return found
+
+
+def _show(values: Values, key: str) -> str:
+    return json.dumps(values[key]) if key in values else "not set"
+
+
+def _changed_rows(
+    saved: Mapping[str, Mapping[str, str]], own: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Say which clips changed split or label, the first three by name."""
+    then, now = _places(saved), _places(own)
+    changed = [
+        name for name in {**then, **now} if then.get(name) != now.get(name)
+    ]
+    if changed:
+        shown = ", ".join(
+            f"{name!r} was {then.get(name, 'absent')} and is "
+            f"{now.get(name, 'absent')}"
+            for name in changed[:3]
+        )
+        return [f"{len(changed)} rows of {CSV_NAME}, such as {shown}"]
+    if list(then) != list(now):
+        return [f"the rows of {CSV_NAME} are in another order"]
+    return []
+
+
+def _places(rows: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {
+        name: f"{label!r} in {split}"
+        for split, named in rows.items()
+        for name, label in named.items()
+    }

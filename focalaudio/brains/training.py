@@ -1,0 +1,175 @@
+"""What the Brains that train have in common: to be killed and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import speechbrain as sb
+from speechbrain.nnet.schedulers import update_learning_rate
+
+from focalaudio.errors import ModelError
+
+
+class WarmupCosine:
+    """A learning rate that rises linearly, then falls as a half cosine.
+
+    It depends on the epoch alone, so that there is nothing to save.
+
+    Arguments
+    ---------
+    peak : float
+        Learning rate at the end of the warm-up.
+    n_epochs : int
+        Epochs of the whole training.
+    warmup_epochs : int
+        Epochs of the rise.
+
+    Raises
+    ------
+    ValueError
+        If the warm-up is longer than the training.
+
+    Example
+    -------
+    >>> schedule = WarmupCosine(1.0, n_epochs=10, warmup_epochs=2)
+    >>> [round(schedule(epoch), 2) for epoch in (1, 2, 3, 6, 10)]
+    [0.5, 1.0, 0.97, 0.59, 0.03]
+    """
+
+    def __init__(
+        self, peak: float, n_epochs: int, warmup_epochs: int = 5
+    ) -> None:
+        if not 0 <= warmup_epochs <= n_epochs:
+            raise ValueError(
+                f"warmup_epochs={warmup_epochs} must be between 0 and "
+                f"n_epochs={n_epochs}."
+            )
+        self.peak = peak
+        self.n_epochs = n_epochs
+        self.warmup_epochs = warmup_epochs
+
+    def __call__(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1."""
+        if epoch <= self.warmup_epochs:
+            return self.peak * epoch / self.warmup_epochs
+        left = self.n_epochs - self.warmup_epochs + 1
+        done = (epoch - self.warmup_epochs) / left
+        return self.peak * 0.5 * (1 + float(np.cos(np.pi * done)))
+
+
+class TrainingBrain(sb.Brain):
+    """A Brain that resumes unchanged and tests only what was trained.
+
+    Subclasses name the keys of a checkpoint's metadata that may select it in
+    `SELECTABLE`, and say which end is best in `LOWEST_IS_BEST`.
+
+    Arguments
+    ---------
+    modules, opt_class, hparams, run_opts, checkpointer
+        As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
+
+    Example
+    -------
+    >>> TrainingBrain.HPARAMS_NEEDED
+    ('history', 'schedule', 'select_by', 'train_logger')
+    """
+
+    HPARAMS_NEEDED: tuple[str, ...] = (
+        "history",
+        "schedule",
+        "select_by",
+        "train_logger",
+    )
+    MODULES_NEEDED: tuple[str, ...] = ()
+    SELECTABLE: tuple[str, ...] = ()
+    LOWEST_IS_BEST = True
+
+    def make_dataloader(
+        self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
+    ) -> Any:
+        """See SpeechBrain; refuse an epoch without a single batch."""
+        loader = super().make_dataloader(dataset, stage, *args, **kwargs)
+        if len(loader) == 0:
+            raise ValueError(
+                f"batch_size={loader.batch_size} leaves no whole batch of the "
+                f"{len(dataset)} clips to {stage.name.lower()} on; lower it."
+            )
+        return loader
+
+    def on_fit_start(self) -> None:
+        """Resume; forget what was logged after the resumed checkpoint."""
+        if self.hparams.select_by not in self.SELECTABLE:
+            raise ValueError(
+                f"select_by={self.hparams.select_by!r} must be one of "
+                f"{', '.join(self.SELECTABLE)}."
+            )
+        super().on_fit_start()
+        if self.checkpointer is not None and not self.debug:
+            rows = self.hparams.history.rows
+            self.hparams.train_logger.rewind(rows[-1]["epoch"] if rows else 0)
+
+    def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
+        """Set the epoch's learning rate."""
+        if stage == sb.Stage.TRAIN:
+            update_learning_rate(self.optimizer, self.hparams.schedule(epoch))
+
+    def close_epoch(
+        self,
+        epoch: int | None,
+        train: Mapping[str, float],
+        valid: Mapping[str, float],
+        row: Mapping[str, float],
+        meta: Mapping[str, float],
+    ) -> None:
+        """Log an epoch, add its row, keep its checkpoint if it is the best.
+
+        Arguments
+        ---------
+        epoch : int
+            Counted from 1.
+        train, valid : mapping
+            What is logged.
+        row : mapping
+            What is added to the history.
+        meta : mapping
+            What the checkpoint is selected by, among others.
+        """
+        stats = {"epoch": epoch, "lr": self.hparams.schedule(epoch)}
+        self.hparams.history.add({**stats, **row})
+        self.hparams.train_logger.log_stats(
+            stats, train_stats=train, valid_stats=valid
+        )
+        if self.checkpointer is not None:
+            best = "min_keys" if self.LOWEST_IS_BEST else "max_keys"
+            self.checkpointer.save_and_keep_only(
+                meta={**meta, "epoch": epoch},
+                **{best: [self.hparams.select_by]},
+            )
+
+    def on_evaluate_start(
+        self, max_key: str | None = None, min_key: str | None = None
+    ) -> None:
+        """Load the best checkpoint; refuse to test what was never trained."""
+        if self.checkpointer is not None and not self.debug:
+            if (
+                self.checkpointer.find_checkpoint(None, max_key, min_key)
+                is None
+            ):
+                raise ModelError(
+                    f"{self.checkpointer.checkpoints_dir} holds no checkpoint "
+                    f"with {max_key or min_key!r}; train first."
+                )
+            if self.test_only:  # the last one knows the whole history
+                self.checkpointer.recover_if_possible()
+        super().on_evaluate_start(max_key, min_key)
+
+    def _should_save_intra_epoch_ckpt(self, *args: Any) -> bool:
+        """Never save within an epoch, whatever `--ckpt_interval_*` asks for.
+
+        A run that went on from there would become another one: its loader
+        draws from torch's generator when it starts anew, and what the Brain
+        sums over the epoch is no part of a checkpoint.
+        """
+        return False
