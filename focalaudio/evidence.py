@@ -89,15 +89,8 @@ def evidence_loss(
 def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
     """Say in which cells a clip is louder than what was added to it.
 
-    Arguments
-    ---------
-    own_stft, added_stft : torch.Tensor
-        `[batch, time, freq, 2]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, bool; everywhere, if nothing was added.
+    STFTs `[batch, time, freq, 2]` to bool `[batch, time, freq]`; everywhere,
+    if nothing was added.
 
     Example
     -------

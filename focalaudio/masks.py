@@ -125,17 +125,12 @@ def _threshold_at(values: Tensor, quantile: float) -> Tensor:
 
 
 def check_quantile(quantile: float) -> None:
-    """Refuse a quantile outside 0 to 1.
-
-    Arguments
-    ---------
-    quantile : float
-        Fraction of cells to drop.
+    """Refuse a quantile, the fraction of cells to drop, outside 0 to 1.
 
     Raises
     ------
     ValueError
-        If it is outside 0 to 1.
+        If it is.
 
     Example
     -------

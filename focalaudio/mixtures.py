@@ -15,17 +15,7 @@ EPS_ENERGY = 1e-12  # protects the division by the energy of a silent clip
 
 
 def energy(wavs: Tensor) -> Tensor:
-    """Return the mean square of each clip.
-
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        `[..., samples]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[...]`, at least 0.
+    """Return the mean square of each clip, `[..., samples]` to `[...]`.
 
     Example
     -------
@@ -85,17 +75,7 @@ class Mixture:
 
 
 def add_up(first: Tensor, second: Tensor) -> Mixture:
-    """Add two sources and scale the three of them so that the peak is 1.
-
-    Arguments
-    ---------
-    first, second : torch.Tensor
-        `[samples]` each.
-
-    Returns
-    -------
-    Mixture
-        At peak 1, unless all of it is silence.
+    """Add two sources `[samples]`; bring their sum to a peak of 1, if any.
 
     Example
     -------
@@ -150,12 +130,8 @@ def concatenate(first: Tensor, second: Tensor, snr: float) -> Mixture:
 
     Arguments
     ---------
-    first : torch.Tensor
-        `[samples]`; its length is the mixture's.
-    second : torch.Tensor
-        Repeated or cut as in `mix`.
-    snr : float
-        Energy of the first half over that of the second, dB.
+    first, second, snr
+        See `mix`; `snr` compares the halves.
 
     Returns
     -------

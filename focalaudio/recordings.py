@@ -25,19 +25,7 @@ BLOCK_FRAMES = 2**18  # read at once: 6 s at 44.1 kHz
 
 
 def count_samples(n_frames: int, from_rate: int, to_rate: int) -> int:
-    """Return how many samples `resample` makes of `n_frames`.
-
-    Arguments
-    ---------
-    n_frames : int
-        At `from_rate`.
-    from_rate, to_rate : int
-        Hz.
-
-    Returns
-    -------
-    int
-        `ceil(n_frames * to_rate / from_rate)`.
+    """Return how many samples `resample` makes: `ceil(n * to / from)`.
 
     Example
     -------

@@ -50,11 +50,6 @@ FOREIGN = {
 def check_is_file(path: Path) -> None:
     """Refuse what is not a file, before anything waits for its bytes.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        A path given by a user.
-
     Raises
     ------
     FileNotFoundError, AudioError
@@ -165,18 +160,7 @@ def declared_per_present(path: Path) -> float:
 def report_cut(
     path: Path, declared: float, present: float, strict: bool
 ) -> None:
-    """Say how much of a file is missing.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-    declared : float
-        Length that its header gives, in seconds.
-    present : float
-        Length of what can be read, in seconds.
-    strict : bool
-        Whether that is an error.
+    """Say how much of a file is missing, in seconds.
 
     Raises
     ------
@@ -200,19 +184,7 @@ def report_cut(
 
 
 def describe_unreadable(path: Path, reason: str) -> str:
-    """Say what a file that cannot be read looks like, and what to do.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        An existing file.
-    reason : str
-        The decoder's own words.
-
-    Returns
-    -------
-    str
-        One sentence, to be the message of an `AudioError`.
+    """Say what a file that the decoder refuses looks like, and what to do.
 
     Example
     -------

@@ -216,19 +216,7 @@ def absolute_lengths(lens: Tensor | None, wavs: Tensor) -> Tensor:
 
 
 def zero_tails(wavs: Tensor, n_samples: Tensor) -> Tensor:
-    """Silence what follows each clip's end.
-
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        `[batch, samples]`.
-    n_samples : torch.Tensor
-        `[batch]`, int64.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, samples]`.
+    """Silence `[batch, samples]` after each clip's own end.
 
     Example
     -------
@@ -241,19 +229,9 @@ def zero_tails(wavs: Tensor, n_samples: Tensor) -> Tensor:
 
 
 def group_by_length(lengths: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield each distinct length and the rows that have it.
+    """Yield each distinct length of `[batch]`, int64, and its rows' indices.
 
     Work done per group does not see the padding of other groups.
-
-    Arguments
-    ---------
-    lengths : torch.Tensor
-        `[batch]`, int64.
-
-    Yields
-    ------
-    tuple
-        A length, and the int64 indices of its rows.
 
     Example
     -------

@@ -211,7 +211,7 @@ def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
 
 
 def check_peak(wav: Tensor, name: str) -> None:
-    """Refuse samples that a file would clip.
+    """Refuse samples beyond -1 to 1, which a file would clip.
 
     Arguments
     ---------
@@ -223,7 +223,7 @@ def check_peak(wav: Tensor, name: str) -> None:
     Raises
     ------
     AudioError
-        If a sample is beyond -1 to 1; gives the largest magnitude.
+        Gives the largest magnitude.
 
     Example
     -------

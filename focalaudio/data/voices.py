@@ -21,21 +21,7 @@ EPS_POWER = 1e-12  # keeps the ratio of two powers finite in silence
 
 
 def log_uniform(low: float, high: float, draw: Draw) -> float:
-    """Draw a number so that no octave is favoured.
-
-    Arguments
-    ---------
-    low : float
-        Positive.
-    high : float
-        At least `low`.
-    draw : numpy.random.Generator
-        Where the draw comes from; it is advanced.
-
-    Returns
-    -------
-    float
-        From `low` to `high`.
+    """Draw from `low` to `high` so that no octave is favoured.
 
     Example
     -------
@@ -228,17 +214,7 @@ CLASSES = tuple(SOUNDS)
 
 
 def target_number(category: str) -> int:
-    """Say which number a class has; the one place that meets unknown names.
-
-    Arguments
-    ---------
-    category : str
-        One of `CLASSES`.
-
-    Returns
-    -------
-    int
-        Its place in `CLASSES`, from 0.
+    """Return a class's place in `CLASSES`; the one place that meets others.
 
     Raises
     ------

@@ -105,19 +105,7 @@ class Mlp(nn.Sequential):
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:
-    """Spread rates of stochastic depth evenly, from 0 at the first block.
-
-    Arguments
-    ---------
-    last : float
-        Rate of the last block, 0 to 1 (excluded).
-    depth : int
-        Number of blocks.
-
-    Returns
-    -------
-    list of float
-        One rate per block.
+    """Spread rates of stochastic depth over blocks, from 0 to `last`.
 
     Example
     -------
@@ -128,20 +116,9 @@ def drop_path_rates(last: float, depth: int) -> list[float]:
 
 
 def pad_to_patches(grid: Tensor, patch_size: int) -> Tensor:
-    """Pad the last two dimensions with zeros to whole patches.
+    """Pad `[batch, channels, rows, cols]` with zeros to whole patches.
 
-    Arguments
-    ---------
-    grid : torch.Tensor
-        `[batch, channels, rows, cols]`.
-    patch_size : int
-        Side of a patch, in cells of `grid`.
-
-    Returns
-    -------
-    torch.Tensor
-        `grid` with up to `patch_size - 1` rows and columns of zeros added at
-        the bottom and on the right.
+    Up to `patch_size - 1` rows and columns, at the bottom and on the right.
 
     Example
     -------
@@ -157,11 +134,6 @@ def init_linear(module: nn.Module) -> None:
 
     Other modules are left as they are, so that it can be used with
     `torch.nn.Module.apply`.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Changed in place when it is a `torch.nn.Linear`.
 
     Example
     -------

@@ -145,17 +145,7 @@ def _is_code(name: str) -> bool:
 
 
 def digest_weights(module: nn.Module) -> str:
-    """Return a digest of all weights of a module.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
+    """Return the SHA-256 of all weights of a module, hexadecimal.
 
     Example
     -------

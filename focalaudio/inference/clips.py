@@ -80,14 +80,7 @@ class _Restored(Interpretation):
 def restore_interpretation(
     found: Interpretation, clips: PreparedClips
 ) -> Interpretation:
-    """Give an interpretation's sounds the originals' length and level.
-
-    Arguments
-    ---------
-    found : Interpretation
-        Of the prepared clips.
-    clips : PreparedClips
-        These.
+    """Give sounds of prepared clips the originals' length and level.
 
     Returns
     -------

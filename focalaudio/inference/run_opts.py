@@ -12,17 +12,7 @@ DEFAULTS = {"device": "cpu", "precision": "fp32", "compile": False}
 
 
 def check_run_opts(run_opts: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete and check the options of how a model is run.
-
-    Arguments
-    ---------
-    run_opts : mapping
-        See `SoundInterpreter`.
-
-    Returns
-    -------
-    dict
-        All of them; `device` as a `torch.device`.
+    """Complete and check the options of `SoundInterpreter`.
 
     Raises
     ------

@@ -228,7 +228,8 @@ def _describe(
     plan: _Plan, interpreter: Interpreter, labels: Sequence[str]
 ) -> dict[str, Any]:
     """Name all that the results depend on, to the last bit."""
-    path = plan.info.path.resolve()
+    path, device = plan.info.path.resolve(), _device(interpreter)
+    low = torch.is_autocast_enabled(device.type)
     return {
         "version": __version__,
         "recording": str(path),
@@ -238,9 +239,14 @@ def _describe(
         "windows": [plan.n_window, plan.n_hop, plan.batch_size],
         "interpreter": [type(interpreter).__name__, interpreter.settings],
         "weights": digest_weights(interpreter),
-        "device": str(next(interpreter.parameters()).device),
+        "device": str(device),
+        "precision": str(torch.get_autocast_dtype(device.type)) if low else "",
         "labels": list(labels),
     }
+
+
+def _device(interpreter: Interpreter) -> torch.device:
+    return next(interpreter.parameters()).device
 
 
 class _Windows:
@@ -305,9 +311,7 @@ def _explain(
     wavs = pad_sequence(list(windows), batch_first=True)
     sizes = torch.tensor([len(window) for window in windows])
     clips = prepare_clips(
-        wavs.to(next(interpreter.parameters()).device),
-        sizes / wavs.shape[1],
-        reader,
+        wavs.to(_device(interpreter)), sizes / wavs.shape[1], reader
     )
     found = interpreter(clips.wavs, clips.lens)
     kept = restore_interpretation(found, clips).wavs.cpu()

@@ -28,17 +28,7 @@ TITLE_LETTERS = 80  # that fit across a figure
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure that lays itself out.
-
-    Arguments
-    ---------
-    width, height : float
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Without axes, drawn by Agg.
+    """Make a figure without axes that lays itself out; sizes are in inches.
 
     Example
     -------
@@ -52,17 +42,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def count_columns(n_panels: int) -> int:
-    """Return how many panels stand in a row.
-
-    Arguments
-    ---------
-    n_panels : int
-        At least 1.
-
-    Returns
-    -------
-    int
-        1 to 3.
+    """Return how many panels stand in a row, 1 to 3.
 
     Example
     -------
@@ -149,21 +129,7 @@ def save_picture(figure: Figure, path: str | Path, *, dpi: int = DPI) -> Path:
 
 
 def wrap(text: str, width: int, max_lines: int = 2) -> str:
-    r"""Break a text into lines; what does not fit ends in dots.
-
-    Arguments
-    ---------
-    text : str
-        Any.
-    width : int
-        Letters in a line.
-    max_lines : int
-        At least 1.
-
-    Returns
-    -------
-    str
-        With a line feed between lines.
+    r"""Break a text into lines of at most `width` letters; a rest ends in dots.
 
     Example
     -------
@@ -178,17 +144,7 @@ def wrap(text: str, width: int, max_lines: int = 2) -> str:
 
 
 def format_share(share: Tensor) -> str:
-    """Format a share as a percentage.
-
-    Arguments
-    ---------
-    share : torch.Tensor
-        One number, 0 to 1.
-
-    Returns
-    -------
-    str
-        With one decimal.
+    """Format a share, 0 to 1, as a percentage with one decimal.
 
     Example
     -------

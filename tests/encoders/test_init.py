@@ -1,9 +1,11 @@
-"""Laws of the registry of encoders."""
+"""Laws of the registry, and of every encoder in it."""
 
 import inspect
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from focalaudio.encoders import (
     ENCODERS,
@@ -11,6 +13,7 @@ from focalaudio.encoders import (
     build_encoder,
     list_encoders,
 )
+from focalaudio.encoders.base import DropPath
 from focalaudio.errors import ModelError
 
 PUBLISHED_NAMES = [
@@ -28,6 +31,89 @@ def _seed():
 def build(name, **overrides):
     with torch.device("meta"):
         return build_encoder(name, **overrides)
+
+
+# one of each kind, small
+SMALL = {
+    "focalnet_test": {},
+    "focalnet_nano_lrf": {"image_size": (64, 64)},
+    "focalnet_test_pyramid": {},
+    "vit_test": {},
+    "vit_nano_patch16": {},
+    "conv2d_piq": {"dim": 8, "image_size": (64, 48)},
+}
+
+
+@pytest.fixture(params=SMALL)
+def encoder(request):
+    """With a value of its own in every weight, bias and running statistic."""
+    encoder = build_encoder(request.param, **SMALL[request.param]).eval()
+    for name, values in encoder.state_dict().items():
+        if name.endswith("running_var"):
+            nn.init.uniform_(values, 0.5, 2)
+        elif values.is_floating_point():
+            kernel = values.dim() in (2, 4)
+            nn.init.normal_(
+                values, 0, values[0].numel() ** -0.5 if kernel else 1
+            )
+    return encoder
+
+
+def draw(encoder, batch, height=None, width=None):
+    size = height or encoder.image_size[0], width or encoder.image_size[1]
+    return torch.randn(batch, encoder.in_channels, *size)
+
+
+def assert_equal(ours, theirs, tolerance=1e-5):
+    assert ours.shape == theirs.shape
+    assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+
+
+def test_every_parameter_gets_a_gradient(encoder):
+    image = draw(encoder, 2)
+    encoder(image).embeddings.square().sum().backward()
+    for key, parameter in encoder.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().max() > 0, key
+
+
+@torch.no_grad()
+def test_batch_of_two_is_two_batches_of_one(encoder):
+    images = draw(encoder, 2, 64, 41)
+    together = encoder(images)
+    for index, image in enumerate(images):
+        alone = encoder(image[None])
+        assert_equal(alone.features[0], together.features[index])
+        assert_equal(alone.embeddings[0], together.embeddings[index])
+        for ours, theirs in zip(alone.maps, together.maps, strict=True):
+            assert_equal(ours[0], theirs[index])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "encoder", ["focalnet_test", "vit_test"], indirect=True
+)
+def test_edges_are_padded_with_zeros(encoder):
+    image = draw(encoder, 1, 61, 50)
+    padded = F.pad(image, (0, 6, 0, 3))
+    assert torch.equal(encoder(image).features, encoder(padded).features)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", SMALL)
+def test_drop_path_only_acts_in_training(name):
+    encoder = build_encoder(name, drop_path=0.9, **SMALL[name]).eval()
+    images = draw(encoder, 8)
+    plain = encoder(images).embeddings
+    assert torch.equal(encoder(images).embeddings, plain)
+    for module in encoder.modules():
+        module.training = isinstance(module, DropPath)
+    assert not torch.allclose(encoder(images).embeddings, plain)
+
+
+@pytest.mark.parametrize("name", ["focalnet_test", "vit_test"])
+def test_test_variants_are_small(name):
+    assert sum(p.numel() for p in build(name).parameters()) < 100_000
 
 
 def test_all_published_names_and_the_test_variants_are_there():

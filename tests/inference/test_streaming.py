@@ -343,7 +343,7 @@ def test_kill_9_loses_one_batch(explain, keeper, recording, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["weights", "recording", "overlap", "labels"]
+    "change", ["weights", "recording", "overlap", "labels", "precision"]
 )
 def test_what_another_setting_left_is_not_gone_on_with(
     explain, keeper, recording, change, monkeypatch
@@ -359,10 +359,12 @@ def test_what_another_setting_left_is_not_gone_on_with(
         write_wav(recording, load_wav(recording) / 2, 44100)
     elif change == "labels":
         monkeypatch.setattr(sys.modules[__name__], "LABELS", list("abcde"))
-    else:
+    elif change == "overlap":
         overlap = 0.4
-    again = read(explain(keeper, overlap, batch_size=2))
-    assert again == read(explain(keeper, overlap, batch_size=2, out="fresh"))
+    with torch.autocast("cpu", enabled=change == "precision"):
+        again = read(explain(keeper, overlap, batch_size=2))
+        fresh = read(explain(keeper, overlap, batch_size=2, out="fresh"))
+    assert again == fresh
 
 
 @pytest.mark.parametrize("overlap", [-0.1, 0.51, float("nan")])
