@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -70,12 +72,39 @@ def temporary_folder(beside: str | Path) -> Iterator[Path]:
     """
     beside = Path(beside)
     beside.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside.with_name(f".{beside.name[:32]}-{uuid4().hex[:12]}")
+    temporary = beside.with_name(f"{_prefix(beside)}{uuid4().hex[:12]}")
     temporary.mkdir()
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _prefix(beside: Path) -> str:
+    return f".{beside.name[:32]}-"
+
+
+def remove_leftovers(beside: str | Path) -> None:
+    """Remove the temporary folders of processes that were killed.
+
+    Arguments
+    ---------
+    beside : str or pathlib.Path
+        What they stand beside; nobody else may be making it now.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / ".new-0123456789ab").mkdir()
+    >>> remove_leftovers(folder / "new")
+    >>> list(folder.iterdir())
+    []
+    """
+    beside = Path(beside)
+    name = re.compile(re.escape(_prefix(beside)) + "[0-9a-f]{12}")
+    for path in beside.parent.iterdir():
+        if name.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -110,3 +139,35 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             os.rmdir(folder)  # not every system replaces empty folders
         os.replace(temporary, folder)
+
+
+def digest_file(path: str | Path) -> str:
+    """Return a file's SHA-256.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_text("")
+    >>> digest_file(path)[:8]
+    'e3b0c442'
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

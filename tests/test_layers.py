@@ -64,6 +64,7 @@ ALSO = {
     "focalaudio.waveforms": {"torchaudio"},
     "focalaudio.augment": {"speechbrain"},
     "focalaudio.spectrogram": {"speechbrain"},
+    "focalaudio.data.transfer": {"huggingface_hub"},
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
     # what captum draws from that torch does not restore

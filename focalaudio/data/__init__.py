@@ -4,6 +4,7 @@ esc50: folder -> checked metadata, split by fold.
 synthetic: the default data set, synthesized by code, its events known.
 voices: the ten classes of sounds and the backgrounds it is made of.
 download: ESC-50 itself, fetched, checked and unpacked.
+transfer: url -> file, over https, within limits of size and time.
 archives: zip archives, checked before they are unpacked.
 pipelines: the splits -> data sets that a Brain can load.
 """

@@ -2,7 +2,7 @@
 
 run           a finished run's folder -> classifier, its reader and labels
 bundle        model <-> the folder that is published
-bundle_files  the names of a bundle's files, and their digests
+bundle_files  the names of a bundle's files, their number, their sums
 description   what a model is made of -> hyperparams.yaml
 safe_yaml     hyperparams.yaml -> values and objects, running nothing
 schema        the closed table of what that file may say
@@ -12,11 +12,10 @@ export        a finished run -> bundle
 card          what is known of a model -> README.md
 parity        a bundle -> the same answers in a fresh process
 convert       SpeechBrain's published checkpoints -> bundle
-fetching      a folder, or a hub's owner/name -> folder of a bundle; and back
-hub           what is asked of a hub, and how it refuses
+hub           a hub's owner/name -> folder of a bundle; and back
 """
 
-from focalaudio.models.fetching import fetch_bundle, push_bundle
+from focalaudio.models.hub import fetch_bundle, push_bundle
 from focalaudio.models.load import (
     load_compared,
     load_interpreter,

@@ -9,7 +9,6 @@ nothing of it, follows no link, and ends in a model or in an error.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from torch import nn
 from focalaudio.data.pipelines import encode_labels
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.errors import ModelError, UnsafeModelError
+from focalaudio.files import digest_file
 from focalaudio.models.bundle_files import (
     DECODER,
     NEEDED,
     SUMS,
     check_sums,
-    digest_file,
+    list_files,
 )
 from focalaudio.models.description import describe, read_parts, to_explanation
 from focalaudio.models.model import SoundModel
@@ -148,13 +148,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
 
 def _check_files(folder: Path) -> None:
     """Check that a bundle's files are all there, whole, and in the folder."""
-    for entry in os.scandir(folder):
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise UnsafeModelError(
-                f"{entry.path} is a link or no regular file; a bundle holds "
-                "its files themselves."
-            )
+    list_files(folder)
     for name in NEEDED:
         if not (folder / name).is_file():
             raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""`files of a repository or folder -> those of a bundle`: names, sums.
+"""`folder -> a bundle's files`: their names, their number, their sums.
 
 A bundle is data in one folder. What has another name is not fetched, not
 uploaded and not looked at.
@@ -6,14 +6,15 @@ uploaded and not looked at.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
-from focalaudio.data.download import BLOCK_BYTES
 from focalaudio.errors import ModelError, UnsafeModelError
-from focalaudio.models.hub import HubFile
+from focalaudio.files import digest_file
 
 SUMS = "SHA256SUMS"
 NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
@@ -21,6 +22,7 @@ DECODER = "decoder.safetensors"
 OPTIONAL = (DECODER, "README.md", "example.png", SUMS)
 EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
 MAX_FILES = 64
+MAX_SUMS = 50_000  # bytes of SHA256SUMS
 
 
 def is_bundle_file(name: str) -> bool:
@@ -44,60 +46,62 @@ def is_bundle_file(name: str) -> bool:
     return name in (*NEEDED, *OPTIONAL) or bool(EXAMPLE.fullmatch(name))
 
 
-def choose_files(
-    name: str, files: Sequence[HubFile], max_bytes: int
-) -> tuple[HubFile, ...]:
-    """Choose what is a bundle's of a repository's files.
+def list_files(folder: Path) -> list[str]:
+    """List what is in a bundle's folder, none of it a link.
 
     Arguments
     ---------
-    name : str
-        Of the repository, for the message.
-    files : sequence of HubFile
-        All its files.
-    max_bytes : int
-        The most that all chosen together may have.
+    folder : pathlib.Path
+        The bundle.
 
     Returns
     -------
-    tuple of HubFile
-        The chosen.
+    list of str
+        Names, sorted.
 
     Raises
     ------
+    UnsafeModelError
+        If one is a link, or no regular file.
     ModelError
-        If one is missing, or they are too large or too many.
+        If they are too many.
 
     Example
     -------
-    >>> choose_files("owner/name", [], 100)
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "README.md").symlink_to("/etc/passwd")
+    >>> list_files(folder)
     Traceback (most recent call last):
-    focalaudio.errors.ModelError: owner/name lacks hyperparams.yaml, ...
+    focalaudio.errors.UnsafeModelError: .../README.md is a link or no regular
+    file; a bundle holds its files themselves.
     """
-    chosen = tuple(file for file in files if is_bundle_file(file.name))
-    lacking = [n for n in NEEDED if n not in {file.name for file in chosen}]
-    if lacking:
+    with os.scandir(folder) as found:
+        entries = list(islice(found, MAX_FILES + 1))
+    if len(entries) > MAX_FILES:
         raise ModelError(
-            f"{name} lacks {', '.join(lacking)}: it is no focalaudio bundle; "
-            "choose a repository that `focalaudio export` wrote."
+            f"{folder} holds more than {MAX_FILES} files; a bundle has about "
+            "ten: choose its own folder."
         )
-    n_bytes = sum(file.n_bytes for file in chosen)
-    if n_bytes > max_bytes or len(chosen) > MAX_FILES:
-        raise ModelError(
-            f"{name} has {n_bytes} bytes in {len(chosen)} files, more than "
-            f"max_bytes={max_bytes} or {MAX_FILES} files; raise max_bytes if "
-            "you trust it. Nothing was fetched."
-        )
-    return chosen
+    for entry in entries:
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UnsafeModelError(
+                f"{entry.path} is a link or no regular file; a bundle holds "
+                "its files themselves."
+            )
+    return sorted(entry.name for entry in entries)
 
 
-def check_sums(folder: Path) -> None:
+def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
     """Compare a folder's files with its SHA256SUMS, if it has one.
 
     Arguments
     ---------
     folder : pathlib.Path
         Of a bundle.
+    digests : mapping, optional
+        SHA-256 of each of its files, where they are known; else each file
+        is read, once.
 
     Raises
     ------
@@ -118,25 +122,45 @@ def check_sums(folder: Path) -> None:
     path = folder / SUMS
     if not path.is_file():
         return
-    names = []
-    for line in path.read_text("utf-8", errors="replace").splitlines():
-        digest, name = _read_sum(path, line)
-        names.append(name)
-        if is_bundle_file(name) and digest_file(folder / name) != digest:
+    sums = _read_sums(path)
+    for name, digest in sums.items():
+        if is_bundle_file(name) and digest != _digest(folder / name, digests):
             raise ModelError(
                 f"{folder / name} does not have the digest that {SUMS} gives "
                 "it; fetch the bundle again, or ask its owner."
             )
     for name in (*NEEDED, DECODER):
-        if (folder / name).is_file() and name not in names:
+        if (folder / name).is_file() and name not in sums:
             raise ModelError(
                 f"{path} does not list {name}; fetch the bundle again, or ask "
                 "its owner."
             )
 
 
+def _digest(path: Path, digests: Mapping[str, str] | None) -> str | None:
+    if digests is not None:
+        return digests.get(path.name)
+    return digest_file(path) if path.is_file() else None
+
+
+def _read_sums(path: Path) -> dict[str, str]:
+    """Read `sha256sum`'s list: name -> digest, each name once."""
+    with path.open("rb") as file:
+        data = file.read(MAX_SUMS + 1)
+    lines = data.decode("utf-8", errors="replace").splitlines()
+    if len(data) > MAX_SUMS or len(lines) > MAX_FILES:
+        raise ModelError(
+            f"{path} has more than {MAX_FILES} lines or {MAX_SUMS} bytes; "
+            "write it with sha256sum, for the bundle's files only."
+        )
+    sums = dict(_read_sum(path, line) for line in lines)
+    if len(sums) < len(lines):
+        raise ModelError(f"{path} names a file twice; write it with sha256sum.")
+    return sums
+
+
 def _read_sum(path: Path, line: str) -> tuple[str, str]:
-    """Split a line of `sha256sum`'s: digest, two spaces, name."""
+    """Split a line: digest, two spaces, name."""
     match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
     if match is None:
         raise ModelError(
@@ -149,33 +173,4 @@ def _read_sum(path: Path, line: str) -> tuple[str, str]:
             f"{path} names {name!r}, which is not in its folder; use another "
             "model."
         )
-    return digest, name
-
-
-def digest_file(path: Path) -> str | None:
-    """Return a file's SHA-256.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    str or None
-        64 hexadecimal digits; None if there is no such file.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.txt"
-    >>> _ = path.write_text("")
-    >>> digest_file(path)[:8]
-    'e3b0c442'
-    """
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return name, digest

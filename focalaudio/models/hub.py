@@ -1,442 +1,523 @@
-"""`hub <-> files`: what is asked of a hub, with its refusals as `HubError`.
+"""`source <-> hub`: a path as it is, `owner/name` fetched whole or not at all.
 
-huggingface_hub's own client asks, so HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE
-hold. What a listing promises (commit, sizes, digests) is held to, byte by byte.
+huggingface_hub's settings hold: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. The
+cache is `<root>/<host>/<owner>--<name>/<commit>/`, real files only, and
+`<revision>.ref` beside the commits says which of them a branch or tag was
+last, for work without network.
 """
 
 from __future__ import annotations
 
-import hashlib
+import io
+import json
+import logging
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlsplit
 
-from huggingface_hub import HfApi, constants, get_session, hf_hub_url
+from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.errors import (
-    HfHubHTTPError,
+    HFValidationError,
     HTTPError,
     OfflineModeIsEnabled,
 )
-from huggingface_hub.hf_api import ModelInfo, RepoSibling
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils.sha import git_hash
+from tqdm import tqdm
 
-from focalaudio.data.download import BLOCK_BYTES, LOOPBACK
-from focalaudio.errors import HubError, UnsafeModelError
+from focalaudio.data.transfer import TransferError, alone, check_url, receive
+from focalaudio.errors import HubError, ModelError, UnsafeModelError
+from focalaudio.files import replace_file, temporary_folder
+from focalaudio.models.bundle_files import (
+    MAX_FILES,
+    NEEDED,
+    check_sums,
+    is_bundle_file,
+    list_files,
+)
 
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 2_000_000_000  # the largest models here have 0.7 GB
+MAX_LISTING = 10_000_000  # bytes
 COMMIT = re.compile("[0-9a-f]{40}")
-MAX_REDIRECTS = 5
-TRIES = 5  # connections for one file, when they are cut
-BUSY = 429  # and from 500 on: the hub's trouble, which passes
-
-
-class UnreachableError(HubError):
-    """A hub does not answer, or is in trouble: later it may be there.
-
-    Example
-    -------
-    >>> issubclass(UnreachableError, HubError)
-    True
-    """
+REVISION = re.compile(r"\w[\w./-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class HubFile:
-    """One file of a repository, as its listing promises it.
-
-    Arguments
-    ---------
-    name : str
-        Relative to the repository.
-    n_bytes : int
-        Its size.
-    sha256 : str, optional
-        Digest of its bytes, where the hub stores it outside git.
-    blob_id : str, optional
-        Git's own digest of it, SHA-1, where the hub stores it in git.
-
-    Example
-    -------
-    >>> HubFile("README.md", 0, None, "e69de29").digest([])[:7]
-    'e69de29'
-    """
-
-    name: str
-    n_bytes: int
-    sha256: str | None
-    blob_id: str | None
-
-    @property
-    def promised(self) -> str | None:
-        """The digest that its bytes must have."""
-        return self.sha256 or self.blob_id
-
-    def digest(self, blocks: Iterable[bytes]) -> str:
-        """Return the digest of the promised kind, hexadecimal."""
-        if self.sha256:
-            digest = hashlib.sha256()
-        else:
-            digest = hashlib.sha1(f"blob {self.n_bytes}\0".encode())
-        for block in blocks:
-            digest.update(block)
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a repository holds at a revision.
-
-    Arguments
-    ---------
-    commit : str
-        The revision's commit, 40 hexadecimal digits.
-    files : tuple of HubFile
-        All its files.
-
-    Example
-    -------
-    >>> Listing("0" * 40, ()).files
-    ()
-    """
-
-    commit: str
-    files: tuple[HubFile, ...]
-
-
-@dataclass(frozen=True)
-class Repository:
-    """One repository of a hub.
+class HubSource:
+    """A repository of a hub, at a revision.
 
     Arguments
     ---------
     name : str
         `owner/name`.
-    endpoint : str, optional
-        The hub's address; HF_ENDPOINT's or huggingface.co if None.
-    timeout : float
-        Seconds without an answer after which the connection counts as cut.
-
-    Raises
-    ------
-    HubError
-        If the address is neither https nor this very machine.
+    revision : str
+        Branch, tag or commit.
 
     Example
     -------
-    >>> Repository("owner/name", "http://example.org")
-    Traceback (most recent call last):
-    focalaudio.errors.HubError: http://example.org is not https; ...
+    >>> HubSource("owner/name", "main").name
+    'owner/name'
     """
 
     name: str
-    endpoint: str | None = None
-    timeout: float = 30.0
+    revision: str
 
-    def __post_init__(self) -> None:
-        endpoint = (self.endpoint or constants.ENDPOINT).rstrip("/")
-        object.__setattr__(self, "endpoint", endpoint)
-        self._check_url(endpoint)
+
+def parse_source(
+    source: str | os.PathLike[str], revision: str | None = None
+) -> Path | HubSource:
+    """Tell a path from a hub's name, by its form only.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        `owner/name` or `owner/name@revision` is a hub's, whatever folders
+        there are. All else is a path: `./x`, `/x`, more than one slash, or an
+        `os.PathLike`.
+    revision : str, optional
+        Branch, tag or commit; `main` if neither says one.
+
+    Returns
+    -------
+    pathlib.Path or HubSource
+        What it is.
+
+    Raises
+    ------
+    ValueError
+        If the revision has no meaning here, or there are two.
+
+    Example
+    -------
+    >>> parse_source("owner/name@v1")
+    HubSource(name='owner/name', revision='v1')
+    >>> isinstance(parse_source("./owner/name"), Path)
+    True
+    """
+    name, at, pinned = str(source).partition("@")
+    if isinstance(source, os.PathLike) or not _is_hub_name(name, at, pinned):
+        if revision is not None:
+            raise ValueError(
+                f"revision={revision!r} is for a hub's owner/name, but "
+                f"{source} is a path; leave it out."
+            )
+        return Path(source).expanduser()
+    if at and revision not in (None, pinned):
+        raise ValueError(
+            f"revision={revision!r} contradicts source={source!r}; give one."
+        )
+    chosen = pinned or revision or constants.DEFAULT_REVISION
+    return HubSource(name, _check_revision(chosen))
+
+
+def fetch_bundle(
+    source: str | os.PathLike[str],
+    savedir: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    *,
+    max_bytes: int = MAX_BYTES,
+    endpoint: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Return the folder of a bundle, fetched if it is a hub's.
+
+    Only a bundle's own files are fetched, never code or pickles. What is
+    cached is not fetched again; without network, a branch or tag is what it
+    was last.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        A folder, or a hub's `owner/name` or `owner/name@revision`; see
+        `parse_source`. A folder is used where it is.
+    savedir : str or os.PathLike, optional
+        The cache; HF_ASSETS_CACHE's `focalaudio` if None.
+    revision : str, optional
+        Branch, tag or commit; the main branch if None.
+    local_files_only : bool
+        Whether to use what is cached and ask nobody, as HF_HUB_OFFLINE does.
+    max_bytes : int
+        Refuse a bundle with more bytes than this, before any is fetched.
+    endpoint : str, optional
+        The hub's address; HF_ENDPOINT's or huggingface.co if None.
+    progress : bool
+        Whether to show a bar on stderr.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `source` is a path without a folder.
+    HubError
+        If the hub refuses, is out of reach, or sends what it did not promise.
+    ModelError
+        If it is no bundle, too large, or contradicts its SHA256SUMS.
+    ValueError
+        If an argument is out of range.
+
+    Example
+    -------
+    >>> fetch_bundle("./no/such/folder")
+    Traceback (most recent call last):
+    FileNotFoundError: .../no/such/folder is no folder; ...
+    """
+    parsed = parse_source(source, revision)
+    if isinstance(parsed, Path):
+        return _open_folder(parsed)
+    hub = _Repository(parsed.name, endpoint or constants.ENDPOINT)
+    root = Path(savedir or Path(constants.HF_ASSETS_CACHE, "focalaudio"))
+    cache = root.expanduser().absolute() / hub.folder
+    cached = _find(cache, parsed.revision)
+    if cached and COMMIT.fullmatch(parsed.revision):
+        return cached
+    try:
+        if local_files_only or constants.HF_HUB_OFFLINE:
+            return cached or _refuse_offline(parsed, cache)
+        return _update(hub, parsed.revision, cache, max_bytes, progress)
+    except HubError as error:
+        if cached and isinstance(error, _UnreachableError):
+            logger.warning("%s Using what is cached: %s", error, cached)
+            return cached
+        if Path(source).exists():
+            hint = f"For the folder, write ./{source}."
+            raise HubError(f"{error} {hint}") from error
+        raise
+
+
+def push_bundle(
+    folder: str | os.PathLike[str],
+    name: str,
+    private: bool = False,
+    revision: str | None = None,
+    *,
+    message: str = "Upload a focalaudio bundle",
+    endpoint: str | None = None,
+) -> str:
+    """Upload a bundle to a hub, its own files only.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        The bundle.
+    name : str
+        `owner/name` of the repository, which is made if needed.
+    private : bool
+        Whether a new repository is for its owner only.
+    revision : str, optional
+        Branch, made if needed; the main one if None.
+    message : str
+        Of the commit.
+    endpoint : str, optional
+        The hub's address; HF_ENDPOINT's or huggingface.co if None.
+
+    Returns
+    -------
+    str
+        URL of the commit.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ModelError
+        If it is no bundle, or contradicts its SHA256SUMS.
+    HubError
+        If the hub refuses or is out of reach.
+    ValueError
+        If `name` or `revision` is not one.
+
+    Example
+    -------
+    >>> push_bundle(getfixture("tmp_path"), "owner/name")
+    Traceback (most recent call last):
+    focalaudio.errors.ModelError: .../ lacks hyperparams.yaml, ...
+    """
+    if not _is_hub_name(name):
+        raise ValueError(f"{name=} must be a hub's owner/name.")
+    if revision is not None:
+        _check_revision(revision)
+    folder = _open_folder(Path(folder))
+    names = [each for each in list_files(folder) if is_bundle_file(each)]
+    lacking = [need for need in NEEDED if need not in names]
+    if lacking:
+        raise ModelError(
+            f"{folder}/ lacks {', '.join(lacking)}; write the bundle with "
+            "`focalaudio export`."
+        )
+    hub = _Repository(name, endpoint or constants.ENDPOINT)
+    api = HfApi(endpoint=hub.endpoint)
+    try:
+        api.create_repo(name, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(name, branch=revision, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            allow_patterns=names,
+            revision=revision,
+            commit_message=message,
+        )
+    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
+        raise HubError(
+            f"{hub.endpoint}/{name} did not take {folder}: "
+            f"{error or type(error).__name__}"
+        ) from error
+    return commit.commit_url
+
+
+class _UnreachableError(HubError):
+    """A hub does not answer, or is in trouble: later it may be there."""
+
+
+@dataclass(frozen=True)
+class _HubFile:
+    """One file of a repository, as its listing promises it."""
+
+    name: str
+    n_bytes: int
+    sha256: str | None  # where the hub stores it outside git
+    blob_id: str | None  # git's own digest, SHA-1
+
+
+class _Repository:
+    """One repository of a hub, and what is asked of it."""
+
+    def __init__(self, name: str, endpoint: str) -> None:
+        self.name, self.endpoint = name, endpoint.rstrip("/")
+        try:
+            check_url(self.endpoint)
+        except TransferError as error:
+            raise HubError(f"HF_ENDPOINT: {error} Or unset it.") from error
 
     @property
-    def host(self) -> str:
-        """Host and port of the hub, usable as a file name."""
-        return urlsplit(str(self.endpoint)).netloc.replace(":", "_")
+    def folder(self) -> Path:
+        """Its place in a cache: host, port and name."""
+        host = urlsplit(self.endpoint).netloc.replace(":", "_")
+        return Path(host, self.name.replace("/", "--"))
 
-    def list_files(self, revision: str) -> Listing:
-        """Ask what the repository holds.
-
-        Arguments
-        ---------
-        revision : str
-            Branch, tag or commit.
-
-        Returns
-        -------
-        Listing
-            With sizes and digests.
-
-        Raises
-        ------
-        HubError
-            If the hub refuses, is out of reach, or promises too little.
-        UnsafeModelError
-            If a name reaches outside the repository.
-        """
-        api = HfApi(endpoint=self.endpoint)
-        with self._explained(revision):
-            try:
-                info = api.model_info(
-                    self.name,
-                    revision=revision,
-                    files_metadata=True,
-                    timeout=self.timeout,
-                )
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise HubError(
-                    f"{self.endpoint} answered no listing of {self.name} "
-                    f"({error!r}); does HF_ENDPOINT name a hub?"
-                ) from error
-        return self._read_listing(info, revision)
-
-    def receive(
-        self,
-        file: HubFile,
-        commit: str,
-        path: Path,
-        report: Callable[[int], object] = int,
-    ) -> None:
-        """Bring one file, whole and as promised.
-
-        Arguments
-        ---------
-        file : HubFile
-            Of a listing of this repository.
-        commit : str
-            The listing's.
-        path : pathlib.Path
-            Where it goes; must not exist.
-        report : callable
-            Gets the number of bytes of each block that came.
-
-        Raises
-        ------
-        HubError
-            If the hub refuses, the connection is cut again and again, or the
-            bytes are not those that were promised.
-        """
-        with path.open("xb") as out:
-            self._fetch(file, commit, out, report, TRIES)
-        with path.open("rb") as whole:
-            found = file.digest(iter(lambda: whole.read(BLOCK_BYTES), b""))
-        if found != file.promised:
-            raise HubError(
-                f"{self.name} sent {file.name} with digest {found}, not the "
-                f"promised {file.promised}; nothing was kept: try again, and "
-                "tell its owner if it stays so."
-            )
-
-    def send(
-        self,
-        folder: Path,
-        names: Sequence[str],
-        private: bool,
-        revision: str | None,
-        message: str,
-    ) -> str:
-        """Upload files of a folder in one commit; makes what is not there.
-
-        Arguments
-        ---------
-        folder : pathlib.Path
-            Holds the files.
-        names : sequence of str
-            Of the files.
-        private : bool
-            Whether a new repository is for its owner only.
-        revision : str, optional
-            Branch; the main one if None.
-        message : str
-            Of the commit.
-
-        Returns
-        -------
-        str
-            URL of the commit.
-
-        Raises
-        ------
-        HubError
-            If the hub refuses or is out of reach.
-        """
-        api = HfApi(endpoint=self.endpoint)
-        with self._explained(revision or constants.DEFAULT_REVISION):
-            api.create_repo(self.name, private=private, exist_ok=True)
-            if revision is not None:
-                api.create_branch(self.name, branch=revision, exist_ok=True)
-            try:
-                commit = api.upload_folder(
-                    repo_id=self.name,
-                    folder_path=folder,
-                    allow_patterns=list(names),
-                    revision=revision,
-                    commit_message=message,
-                )
-            except ValueError as error:  # for one, a README.md it dislikes
-                raise HubError(
-                    f"{self.endpoint}/{self.name} did not take {folder}: "
-                    f"{error}"
-                ) from error
-        return commit.commit_url
-
-    def _fetch(
-        self,
-        file: HubFile,
-        commit: str,
-        out: Any,
-        report: Callable[[int], object],
-        tries: int,
-    ) -> None:
-        """Go on over new connections, as long as each brings something."""
-        before = out.tell()
+    def list_files(self, revision: str) -> tuple[str, list[_HubFile]]:
+        """Ask for the commit of a revision, and all files in it."""
+        url = (
+            f"{self.endpoint}/api/models/{self.name}/revision/"
+            f"{quote(revision, safe='')}?blobs=true"
+        )
+        listing = io.BytesIO()
+        self._receive(url, listing, MAX_LISTING, revision)
+        is_commit = COMMIT.fullmatch(revision) is not None
         try:
-            with (
-                self._explained(commit),
-                self._answer(file, commit, before) as response,
-            ):
-                if response.status_code == 200:  # from the start
-                    report(-before)
-                    out.seek(0)
-                    out.truncate()
-                self._append(response, file, out, report)
-        except UnreachableError:
-            if tries == 1 or out.tell() <= before:
-                raise
-            self._fetch(file, commit, out, report, tries - 1)
+            found = json.loads(listing.getvalue())
+            commit = str(found["sha"])
+            files = [self._read_file(each) for each in found["siblings"]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._nonsense(repr(error)) from error
+        if not COMMIT.fullmatch(commit) or (is_commit and commit != revision):
+            raise self._nonsense(f"commit={commit[:80]!r} for {revision!r}")
+        return commit, files
 
-    def _append(
+    def fetch(
         self,
-        response: Any,
-        file: HubFile,
-        out: Any,
+        file: _HubFile,
+        commit: str,
+        folder: Path,
         report: Callable[[int], object],
-    ) -> None:
-        """Write an answer's body, never more than was promised."""
-        for block in response.iter_bytes():
-            if out.tell() + len(block) > file.n_bytes:
-                raise HubError(
-                    f"{self.name} sends more of {file.name} than the promised "
-                    f"{file.n_bytes} bytes; nothing was kept: try again."
-                )
-            out.write(block)
-            report(len(block))
-        if out.tell() < file.n_bytes:
-            raise UnreachableError(
-                f"{self.name}: the connection was cut after {out.tell()} of "
-                f"{file.n_bytes} bytes of {file.name}; nothing was kept: try "
-                "again."
-            )
-
-    @contextmanager
-    def _answer(self, file: HubFile, commit: str, offset: int) -> Iterator[Any]:
-        """Open a file's address and follow it to where https leads."""
+    ) -> str:
+        """Bring one file, whole and as promised; return its SHA-256."""
         url = hf_hub_url(
             self.name, file.name, revision=commit, endpoint=self.endpoint
         )
-        for _ in range(MAX_REDIRECTS):
-            self._check_url(url)
-            with get_session().stream(
-                "GET",
-                url,
-                headers=self._headers(url, offset),
-                follow_redirects=False,
-                timeout=self.timeout,
-            ) as response:
-                if not response.has_redirect_location:
-                    self._check_status(response, commit, file.name)
-                    yield response
-                    return
-                url = urljoin(url, response.headers["Location"])
-        raise HubError(
-            f"{self.name} sends from one address to the next for {file.name}; "
-            "try again later."
-        )
-
-    def _headers(self, url: str, offset: int) -> dict[str, str]:
-        """Ask for plain bytes; the token is for the hub itself only."""
-        is_hub = urlsplit(url)[:2] == urlsplit(str(self.endpoint))[:2]
-        headers = build_hf_headers(token=None if is_hub else False)
-        headers["Accept-Encoding"] = "identity"
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-        return headers
-
-    def _check_url(self, url: str) -> None:
-        """Refuse all but https, and http on this machine from this machine."""
-        here = urlsplit(str(self.endpoint))
-        parts = urlsplit(url)
-        is_local = parts.hostname in LOOPBACK and here.hostname in LOOPBACK
-        if parts.scheme != "https" and not (
-            is_local and parts.scheme == "http"
-        ):
+        path = folder / file.name
+        with path.open("xb") as out:
+            sha256 = self._receive(url, out, file.n_bytes, commit, report)
+            n_bytes = out.tell()
+        promised, found = file.sha256, sha256
+        if promised is None:
+            promised, found = file.blob_id, git_hash(path.read_bytes())
+        if n_bytes != file.n_bytes or found != promised:
             raise HubError(
-                f"{url} is not https; set HF_ENDPOINT to an address that is, "
-                "or unset it."
+                f"{self.name} sent {n_bytes} of {file.n_bytes} bytes of "
+                f"{file.name}, with digest {found}, not the promised "
+                f"{promised}; nothing was kept: try again, and tell its owner "
+                "if it stays so."
             )
+        return sha256
 
-    @contextmanager
-    def _explained(self, revision: str) -> Iterator[None]:
-        """Turn what the client raises into what to do."""
+    def _receive(
+        self,
+        url: str,
+        out: BinaryIO,
+        max_bytes: int,
+        revision: str,
+        report: Callable[[int], object] = int,
+    ) -> str:
         try:
-            yield
-        except OfflineModeIsEnabled as error:
-            raise UnreachableError(
-                f"{self.name} cannot be asked for while HF_HUB_OFFLINE is set."
-            ) from error
-        except HfHubHTTPError as error:
-            raise self._refusal(error.response, revision) from error
-        except (HTTPError, RuntimeError) as error:
-            if isinstance(error, HubError | UnsafeModelError):
-                raise
-            raise UnreachableError(
-                f"{self.endpoint} cannot be reached for {self.name} "
-                f"({error or type(error).__name__}); nothing was kept: check "
-                "the connection and try again."
-            ) from error
+            return receive(url, out, max_bytes, token=True, report=report)
+        except TransferError as error:
+            raise self._explain(error, revision) from error
 
-    def _check_status(self, response: Any, commit: str, name: str) -> None:
-        if response.status_code >= 400:
-            raise self._refusal(response, commit, f"/{name}")
-
-    def _refusal(
-        self, response: Any, revision: str, name: str = ""
-    ) -> HubError:
-        """Say what a status means, and what to do about it."""
-        status = response.status_code
-        code = response.headers.get("X-Error-Code", "")
-        what = f"{self.endpoint}/{self.name}{name} answered {status}"
-        if status == BUSY or status >= 500:
-            return UnreachableError(
-                f"{what}: the hub is in trouble or busy; try again later."
-            )
-        if code == "RevisionNotFound":
-            return HubError(
-                f"{what}: it has no revision={revision!r}; look at its "
-                "branches, tags and commits."
-            )
-        if status in (401, 403) or code == "GatedRepo":
-            return HubError(
-                f"{what}: it is private, gated, or not there. Ask its owner "
-                "for access, then set HF_TOKEN or run `hf auth login`."
-            )
-        remedy = "check the name" if status == 404 else "see its page"
-        return HubError(f"{what}; {remedy}. For a folder, write ./{self.name}.")
-
-    def _read_listing(self, info: ModelInfo, revision: str) -> Listing:
-        """Check a listing before anything is done with it."""
-        is_commit = COMMIT.fullmatch(revision) is not None
-        commit = str(info.sha)
-        if not COMMIT.fullmatch(commit) or (is_commit and commit != revision):
-            raise HubError(
-                f"{self.endpoint} gives commit={commit[:80]!r} for revision="
-                f"{revision!r} of {self.name}; does HF_ENDPOINT name a hub?"
-            )
-        files = [self._read_file(sibling) for sibling in info.siblings or ()]
-        return Listing(commit, tuple(files))
-
-    def _read_file(self, sibling: RepoSibling) -> HubFile:
-        name, size = sibling.rfilename, sibling.size
+    def _read_file(self, sibling: dict[str, Any]) -> _HubFile:
+        """Read one entry of a listing, before anything is done with it."""
+        name, size = str(sibling["rfilename"]), sibling["size"]
         if name.startswith("/") or {"..", ""} & set(re.split(r"[/\\]", name)):
             raise UnsafeModelError(
                 f"{self.name} lists a file {name!r}, which reaches outside "
                 "its folder; use another model."
             )
-        sha256 = sibling.lfs.sha256 if sibling.lfs else None
-        if not isinstance(size, int) or not (sha256 or sibling.blob_id):
-            raise HubError(
-                f"{self.endpoint} lists {name!r} of {self.name} without size "
-                "or digest; does HF_ENDPOINT name a hub?"
+        sha256 = (sibling.get("lfs") or {}).get("sha256")
+        blob_id = sibling.get("blobId")
+        if not isinstance(size, int) or not (sha256 or blob_id):
+            raise self._nonsense(f"{name!r} without size or digest")
+        return _HubFile(name, size, sha256, blob_id)
+
+    def _nonsense(self, what: str) -> HubError:
+        return HubError(
+            f"{self.endpoint} gives no listing of {self.name} that makes "
+            f"sense ({what}); does HF_ENDPOINT name a hub?"
+        )
+
+    def _explain(self, error: TransferError, revision: str) -> HubError:
+        """Say what a failure means, and what to do about it."""
+        if not error.status:
+            kind = _UnreachableError if error.passes else HubError
+            return kind(f"{self.name}: {error}")
+        if error.passes:
+            return _UnreachableError(
+                f"{error}: the hub is in trouble or busy; try again later."
             )
-        return HubFile(name, size, sha256, sibling.blob_id)
+        if error.code == "RevisionNotFound":
+            return HubError(
+                f"{error}: {self.name} has no {revision=}; look at its "
+                "branches, tags and commits."
+            )
+        if error.status in (401, 403) or error.code == "GatedRepo":
+            return HubError(
+                f"{error}: {self.name} is private, gated, or not there. Ask "
+                "its owner for access, then set HF_TOKEN or run `hf auth "
+                "login`."
+            )
+        remedy = "check the name" if error.status == 404 else "see its page"
+        return HubError(f"{error}; {remedy}.")
+
+
+def _is_hub_name(name: str, at: str = "", revision: str = "") -> bool:
+    """Whether this has the form of `owner/name`, `@revision` apart."""
+    if name.count("/") != 1 or "/" in revision or bool(at) != bool(revision):
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return all(part[:1].isalnum() for part in name.split("/"))
+
+
+def _check_revision(revision: str) -> str:
+    if not REVISION.fullmatch(revision) or ".." in revision:
+        raise ValueError(
+            f"{revision=} must be a branch, a tag or a commit: at most 100 "
+            "letters, digits or _ . / -, with a letter first."
+        )
+    return revision
+
+
+def _open_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder.absolute()} is no folder; give a bundle's folder, or a "
+            "hub's owner/name."
+        )
+    list_files(folder)
+    check_sums(folder)
+    return folder
+
+
+def _note(cache: Path, revision: str) -> Path:
+    """Where a cache says which commit a branch or tag was last."""
+    return cache / f"{quote(revision, safe='')}.ref"
+
+
+def _find(cache: Path, revision: str) -> Path | None:
+    """Return the folder of a revision as it was last, if there."""
+    commit, note = revision, _note(cache, revision)
+    if not COMMIT.fullmatch(revision):
+        commit = note.read_text("ascii") if note.is_file() else ""
+    is_there = COMMIT.fullmatch(commit) and (cache / commit).is_dir()
+    return cache / commit if is_there else None
+
+
+def _refuse_offline(source: HubSource, cache: Path) -> Path:
+    raise HubError(
+        f"{source.name}@{source.revision} is not in {cache} and may not be "
+        "fetched (local_files_only or HF_HUB_OFFLINE); fetch it once with "
+        "network, or give a folder."
+    )
+
+
+def _update(
+    hub: _Repository, revision: str, cache: Path, max_bytes: int, progress: bool
+) -> Path:
+    """Ask what the revision is now; fetch it if it is not there."""
+    commit, files = hub.list_files(revision)
+    folder = cache / commit
+    if not folder.is_dir():
+        files = _choose(hub.name, files, max_bytes)
+        with alone(cache):
+            if not folder.is_dir():
+                _fetch_files(hub, commit, files, folder, progress)
+    if revision != commit:
+        with replace_file(_note(cache, revision)) as temporary:
+            temporary.write_text(commit, "ascii")
+    return folder
+
+
+def _choose(
+    name: str, files: Sequence[_HubFile], max_bytes: int
+) -> list[_HubFile]:
+    """Choose what is a bundle's of a repository's files."""
+    chosen = [file for file in files if is_bundle_file(file.name)]
+    lacking = [n for n in NEEDED if n not in {file.name for file in chosen}]
+    if lacking:
+        raise ModelError(
+            f"{name} lacks {', '.join(lacking)}: it is no focalaudio bundle; "
+            "choose a repository that `focalaudio export` wrote."
+        )
+    n_bytes = sum(file.n_bytes for file in chosen)
+    if n_bytes > max_bytes or len(chosen) > MAX_FILES:
+        raise ModelError(
+            f"{name} has {n_bytes} bytes in {len(chosen)} files, more than "
+            f"{max_bytes=} or {MAX_FILES} files; raise max_bytes if you trust "
+            "it. Nothing was fetched."
+        )
+    return chosen
+
+
+def _fetch_files(
+    hub: _Repository,
+    commit: str,
+    files: Sequence[_HubFile],
+    folder: Path,
+    progress: bool,
+) -> None:
+    """Fetch into a temporary folder, check, and rename."""
+    total = sum(file.n_bytes for file in files)
+    bar = tqdm(
+        total=total, unit="B", unit_scale=True, desc=hub.name,
+        disable=not progress,
+    )  # fmt: skip
+    with bar, temporary_folder(folder.parent) as temporary:
+        digests = {
+            file.name: hub.fetch(file, commit, temporary, bar.update)
+            for file in files
+        }
+        check_sums(temporary, digests)
+        folder.parent.mkdir(exist_ok=True)
+        os.replace(temporary, folder)

@@ -13,10 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from focalaudio.errors import HubError
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle
-from focalaudio.models.fetching import fetch_bundle, parse_source
+from focalaudio.models.hub import fetch_bundle, parse_source
 from focalaudio.models.model import SoundModel
 from focalaudio.models.run import add_decoder, existing, load_run
 
@@ -75,14 +74,7 @@ def _locate(
     parsed = parse_source(source, revision)
     if isinstance(parsed, Path):
         return parsed
-    try:
-        return fetch_bundle(source, savedir, revision, local_files_only)
-    except HubError as error:
-        if Path(source).exists():
-            raise HubError(
-                f"{error} For the folder, write ./{source}"
-            ) from error
-        raise
+    return fetch_bundle(source, savedir, revision, local_files_only)
 
 
 def load_interpreter(

@@ -1,6 +1,7 @@
 """Laws of focalaudio.models.bundle_files."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -8,14 +9,9 @@ from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.models.bundle_files import (
     NEEDED,
     check_sums,
-    choose_files,
     is_bundle_file,
+    list_files,
 )
-from focalaudio.models.hub import HubFile
-
-
-def listed(names, n_bytes=1):
-    return [HubFile(name, n_bytes, None, "0" * 40) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -36,22 +32,24 @@ def test_other_names_are_not(name):
     assert not is_bundle_file(name)
 
 
-def test_chosen_is_what_a_bundle_has_and_only_that_counts():
-    files = listed([*NEEDED, "example.wav"]) + listed(["x.bin"], 10**9)
-    assert choose_files("a/b", files, 4) == tuple(files[:4])
-    with pytest.raises(ModelError, match="a/b has 4 bytes in 4 files.*=3 or"):
-        choose_files("a/b", files, 3)
+def test_links_and_devices_are_refused(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "README.md").touch()
+    assert list_files(tmp_path) == ["README.md", "sub"]
+    (tmp_path / "example.wav").symlink_to(tmp_path / "README.md")
+    with pytest.raises(UnsafeModelError, match="example.wav is a link"):
+        list_files(tmp_path)
+    (tmp_path / "example.wav").unlink()
+    os.mkfifo(tmp_path / "example.wav")
+    with pytest.raises(UnsafeModelError, match="no regular file"):
+        list_files(tmp_path)
 
 
-def test_a_thousand_examples_are_too_many():
-    examples = [f"example{index}.wav" for index in range(1000)]
-    with pytest.raises(ModelError, match="1003 files.* 64 files"):
-        choose_files("a/b", listed([*NEEDED, *examples]), 10**9)
-
-
-def test_what_is_missing_is_named():
-    with pytest.raises(ModelError, match="lacks model.safetensors: it is no"):
-        choose_files("a/b", listed(["hyperparams.yaml", NEEDED[2]]), 10**9)
+def test_a_crowded_folder_is_not_looked_through(tmp_path):
+    for index in range(65):
+        (tmp_path / f"{index}.txt").touch()
+    with pytest.raises(ModelError, match="more than 64 files"):
+        list_files(tmp_path)
 
 
 def test_sums_of_sha256sum_hold_in_text_and_binary_form(tmp_path):
@@ -81,3 +79,35 @@ def test_a_list_of_digests_names_its_own_folder_only(tmp_path, line, error):
         return
     with pytest.raises(error, match="SHA256SUMS"):
         check_sums(tmp_path)
+
+
+LINE = "0" * 64 + "  README.md\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LINE, "does not have the digest"),
+        (LINE * 2, "names a file twice"),
+        (LINE * 65, "more than 64 lines"),
+    ],
+)
+def test_each_file_is_named_once(tmp_path, text, words):
+    (tmp_path / "SHA256SUMS").write_text(text)
+    with pytest.raises(ModelError, match=words):
+        check_sums(tmp_path)
+
+
+def test_a_list_without_end_is_not_read(tmp_path):
+    with (tmp_path / "SHA256SUMS").open("wb") as file:
+        file.truncate(6_000_000_000)  # takes no room on the disk
+    with pytest.raises(ModelError, match="or 50000 bytes"):
+        check_sums(tmp_path)
+
+
+def test_digests_that_are_known_are_not_computed(tmp_path):
+    (tmp_path / "SHA256SUMS").write_text(LINE)
+    (tmp_path / "README.md").write_bytes(b"other")
+    check_sums(tmp_path, {"README.md": "0" * 64})
+    with pytest.raises(ModelError, match="README.md does not have"):
+        check_sums(tmp_path, {"README.md": "1" * 64})

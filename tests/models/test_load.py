@@ -17,7 +17,7 @@ from focalaudio.models import (
     load_interpreter,
     load_model,
 )
-from focalaudio.models.fetching import fetch_bundle, push_bundle
+from focalaudio.models.hub import fetch_bundle, push_bundle
 from focalaudio.models.load import _locate
 from focalaudio.spectrogram import Spectrogram
 
@@ -33,8 +33,6 @@ def asked(monkeypatch, exported):
 
     def fetch_bundle(source, savedir, revision, local_files_only):
         asked.append((source, savedir, revision, local_files_only))
-        if not source.startswith("me/sounds"):
-            raise HubError(f"{source} is not there.")
         return exported
 
     monkeypatch.setattr(load, "fetch_bundle", fetch_bundle)
@@ -87,15 +85,6 @@ def test_a_revision_is_given_once_and_for_a_name(asked):
     assert asked == []
 
 
-def test_a_folder_of_a_missing_name_is_hinted_at(asked, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "other" / "name").mkdir(parents=True)
-    with pytest.raises(HubError, match="For the folder, write ./other/name"):
-        locate("other/name")
-    with pytest.raises(HubError, match="is not there.$"):
-        locate("no/name")
-
-
 def test_what_is_fetched_is_read(asked, exported):
     model = load_model("me/sounds")
     assert model.labels == load_model(exported).labels
@@ -123,6 +112,17 @@ def published(hub, exported, monkeypatch):
     fetch = partial(fetch_bundle, endpoint=hub.url)
     monkeypatch.setattr(load, "fetch_bundle", fetch)
     return hub
+
+
+def test_a_folder_of_a_missing_name_is_hinted_at(
+    published, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other" / "name").mkdir(parents=True)
+    with pytest.raises(HubError, match="For the folder, write ./other/name"):
+        locate("other/name")
+    with pytest.raises(HubError, match="check the name.$"):
+        locate("no/name")
 
 
 def test_what_was_published_is_what_is_loaded(published, exported, tmp_path):
