@@ -45,6 +45,9 @@ setup(
         "soundfile>=0.13",
         "safetensors>=0.5",
         "huggingface_hub>=2",
+        # it, SpeechBrain and matplotlib require the next two as well
+        "packaging>=20.9",
+        "tqdm>=4.42.1",
         "torchmetrics>=1.5",
         "matplotlib>=3.9",
         "jinja2>=3.1",

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from focalaudio.cli.checkup import add_doctor
 from focalaudio.cli.convert import add_import
+from focalaudio.cli.doctor import add_doctor
 from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
 from focalaudio.errors import FocalAudioError
