@@ -18,7 +18,7 @@ from typing import Any
 
 from focalaudio.version import __version__
 
-OLDEST_SNDFILE = (1, 1)  # reads mp3
+_OLDEST_SNDFILE = (1, 1)  # reads mp3
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _load_pair() -> list[_Finding]:
 def _load_sndfile() -> list[_Finding]:
     """Import soundfile, and ask libsndfile for its version."""
     found = import_module("soundfile").__libsndfile_version__
-    if tuple(map(int, found.split(".")[:2])) < OLDEST_SNDFILE:
+    if tuple(map(int, found.split(".")[:2])) < _OLDEST_SNDFILE:
         remedy = "pip install --upgrade soundfile, or apt install libsndfile1"
         return [_Finding(f"libsndfile {found} reads no MP3", remedy)]
     return [_Finding(f"libsndfile {found} reads and writes sound files")]

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from focalaudio.errors import DataError
 
-MAX_MEMBERS = 10_000  # ESC-50 has little more than 2,000
-MAX_UNPACKED_BYTES = 4_000_000_000  # ESC-50's clips have 882 MB
-MAX_RATIO = 50  # unpacked over packed bytes; 1.4 for ESC-50
-ENCRYPTED_OR_PATCHED = 0x01 | 0x20 | 0x40  # flags of a zip member
-ZIP_ERRORS = (
+_MAX_MEMBERS = 10_000  # ESC-50 has little more than 2,000
+_MAX_UNPACKED_BYTES = 4_000_000_000  # ESC-50's clips have 882 MB
+_MAX_RATIO = 50  # unpacked over packed bytes; 1.4 for ESC-50
+_ENCRYPTED_OR_PATCHED = 0x01 | 0x20 | 0x40  # flags of a zip member
+_ZIP_ERRORS = (
     *(zipfile.BadZipFile, NotImplementedError, EOFError),
     *(zlib.error, struct.error, UnicodeDecodeError),
 )
@@ -56,7 +56,7 @@ def unpack_zip(archive: str | Path, folder: str | Path) -> None:
         raise DataError(
             f"archive={archive}: {error}; do not use this archive."
         ) from error
-    except ZIP_ERRORS as error:
+    except _ZIP_ERRORS as error:
         raise DataError(
             f"archive={archive} is not a whole zip archive ({error}): it "
             f"begins with {_head(Path(archive))!r}; check the url, or try "
@@ -66,15 +66,15 @@ def unpack_zip(archive: str | Path, folder: str | Path) -> None:
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     """Refuse a list of zip members for what any of them is, or for its size."""
-    if len(members) > MAX_MEMBERS:
-        raise DataError(f"{len(members)} members exceed {MAX_MEMBERS}")
+    if len(members) > _MAX_MEMBERS:
+        raise DataError(f"{len(members)} members exceed {_MAX_MEMBERS}")
     n_unpacked = sum(member.file_size for member in members)
     n_packed = sum(member.compress_size for member in members)
-    if n_unpacked > MAX_UNPACKED_BYTES:
-        raise DataError(f"{n_unpacked} bytes exceed {MAX_UNPACKED_BYTES}")
-    if n_unpacked > MAX_RATIO * max(n_packed, 1):
+    if n_unpacked > _MAX_UNPACKED_BYTES:
+        raise DataError(f"{n_unpacked} bytes exceed {_MAX_UNPACKED_BYTES}")
+    if n_unpacked > _MAX_RATIO * max(n_packed, 1):
         raise DataError(
-            f"{n_packed} bytes unpack to {n_unpacked}, over {MAX_RATIO} times"
+            f"{n_packed} bytes unpack to {n_unpacked}, over {_MAX_RATIO} times"
         )
     for member in members:
         _check_member(member)
@@ -109,7 +109,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise DataError(f"member {name!r} is a link or another special file")
     if member.header_offset < 0:  # where zipfile would seek
         raise DataError(f"member {name!r} begins before the archive")
-    if member.flag_bits & ENCRYPTED_OR_PATCHED:
+    if member.flag_bits & _ENCRYPTED_OR_PATCHED:
         raise DataError(f"member {name!r} is encrypted or a patch")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"member {name!r} is packed in an unusual way")

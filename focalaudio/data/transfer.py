@@ -1,9 +1,9 @@
 """URL -> file: over https, at most so many bytes, within a limited time.
 
 huggingface_hub's session asks, so its proxies, certificates, HF_TOKEN and
-HF_HUB_OFFLINE hold. Its own downloaders, torch's and pooch's are not used: all
-follow redirections to plain http and write whatever a server goes on sending;
-none has a limit of time.
+HF_HUB_OFFLINE hold. Its own downloaders, and torch's, are not used: they follow
+redirections to plain http, write whatever a server goes on sending, and have no
+limit of time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from focalaudio.errors import FocalAudioError
 from focalaudio.files import remove_leftovers
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-MAX_REDIRECTS = 5
-TRIES = 5  # connections for one file, when they are cut
-TIMEOUT = 30.0  # s without a byte, after which a connection counts as cut
-GRACE, SLOWEST = 60.0, 20_000  # s, and bytes in each further second
-BUSY = 429  # and from 500 on: the server's trouble, which passes
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_MAX_REDIRECTS = 5
+_TRIES = 5  # connections for one file, when they are cut
+_TIMEOUT = 30.0  # s without a byte, after which a connection counts as cut
+_GRACE, _SLOWEST = 60.0, 20_000  # s, and bytes in each further second
+_BUSY = 429  # and from 500 on: the server's trouble, which passes
 
 
 class TransferError(FocalAudioError):
@@ -91,7 +91,7 @@ def check_url(url: str, start: str | None = None) -> None:
     if not (url.isascii() and url.isprintable()):
         raise TransferError(f"{url=} is no url: it has odd characters.")
     here, there = _split(start or url), _split(url)
-    is_local = {here.hostname, there.hostname} <= LOOPBACK
+    is_local = {here.hostname, there.hostname} <= _LOOPBACK
     if there.scheme != "https" and not (is_local and there.scheme == "http"):
         raise TransferError(f"{url=} is not https; give one that is.")
 
@@ -140,13 +140,18 @@ def receive(
     https; give one that is.
     """
     check_url(url)
-    seconds = GRACE + max_bytes / SLOWEST
-    transfer = _Transfer(url, file, max_bytes, token, report, seconds)
+    seconds = _GRACE + max_bytes / _SLOWEST
+    end = monotonic() + seconds
+    transfer = _Transfer(url, file, max_bytes, token, report, end)
     with ThreadPool(1) as pool:  # nothing else ends a header that drips
         try:
             return pool.apply_async(transfer.run).get(seconds)
         except TimeIsUp as error:
-            raise TransferError(_too_slow(url, seconds), passes=True) from error
+            raise TransferError(
+                f"{url=} is too slow: not done after {seconds:.0f} s; nothing "
+                "was kept: try again later.",
+                passes=True,
+            ) from error
 
 
 @contextmanager
@@ -186,13 +191,12 @@ class _Transfer:
     max_bytes: int
     token: bool
     report: Callable[[int], object]
-    seconds: float
+    end: float  # of the time for it
 
     def __post_init__(self) -> None:
-        self.end = monotonic() + self.seconds
         self.digest = hashlib.sha256()
 
-    def run(self, n_tries: int = TRIES) -> str:
+    def run(self, n_tries: int = _TRIES) -> str:
         """Go on as long as each connection brings something."""
         before = self.file.tell()
         try:
@@ -215,14 +219,14 @@ class _Transfer:
     def _answer(self, offset: int) -> Iterator[Any]:
         """Follow the url to where https leads."""
         url = self.url
-        for _ in range(MAX_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS):
             check_url(url, self.url)
             with get_session().stream(
                 "GET",
                 url,
                 headers=self._headers(url, offset),
                 follow_redirects=False,
-                timeout=TIMEOUT,
+                timeout=_TIMEOUT,
             ) as response:
                 if not response.has_redirect_location:
                     self._check_status(response, offset)
@@ -251,7 +255,7 @@ class _Transfer:
         if status != 200 and not is_rest:
             raise TransferError(
                 f"url={self.url!r} answered {status}",
-                status == BUSY or status >= 500,
+                status == _BUSY or status >= 500,
                 status,
                 response.headers.get("X-Error-Code", ""),
             )
@@ -269,8 +273,8 @@ class _Transfer:
         self._check_bytes(int(length) if length.isdecimal() else 0)
         for block in response.iter_raw():
             self._check_bytes(len(block))
-            if monotonic() > self.end:
-                raise TransferError(_too_slow(self.url, self.seconds), True)
+            if monotonic() > self.end:  # who waited has left
+                raise TimeIsUp
             self.file.write(block)
             self.digest.update(block)
             self.report(len(block))
@@ -288,10 +292,3 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError as error:
         raise TransferError(f"{url=} is no url: {error}.") from error
-
-
-def _too_slow(url: str, seconds: float) -> str:
-    return (
-        f"{url=} is too slow: not done after {seconds:.0f} s; nothing was "
-        "kept: try again later."
-    )

@@ -19,10 +19,10 @@ from focalaudio.files import digest_file
 SUMS = "SHA256SUMS"
 NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
 DECODER = "decoder.safetensors"
-OPTIONAL = (DECODER, "README.md", "example.png", SUMS)
-EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
-MAX_FILES = 64
-MAX_SUMS = 50_000  # bytes of SHA256SUMS
+_OPTIONAL = (DECODER, "README.md", "example.png", SUMS)
+_EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
+_MAX_FILES = 64
+_MAX_SUMS = 50_000  # bytes of SHA256SUMS
 
 
 def is_bundle_file(name: str) -> bool:
@@ -43,10 +43,57 @@ def is_bundle_file(name: str) -> bool:
     >>> is_bundle_file("example_2.wav"), is_bundle_file("model.ckpt")
     (True, False)
     """
-    return name in (*NEEDED, *OPTIONAL) or bool(EXAMPLE.fullmatch(name))
+    return name in (*NEEDED, *_OPTIONAL) or bool(_EXAMPLE.fullmatch(name))
 
 
-def list_files(folder: Path) -> list[str]:
+def choose_files(
+    name: str, sizes: Mapping[str, int], max_bytes: int
+) -> list[str]:
+    """Choose what is a bundle's of a repository's files.
+
+    Arguments
+    ---------
+    name : str
+        Of the repository, for the message.
+    sizes : mapping
+        Name of each of its files -> bytes.
+    max_bytes : int
+        The most that all chosen together may have.
+
+    Returns
+    -------
+    list of str
+        Names of the chosen.
+
+    Raises
+    ------
+    ModelError
+        If one is missing, or they are too large or too many.
+
+    Example
+    -------
+    >>> choose_files("owner/name", {"README.md": 1}, 100)
+    Traceback (most recent call last):
+    focalaudio.errors.ModelError: owner/name lacks hyperparams.yaml, ...
+    """
+    chosen = [each for each in sizes if is_bundle_file(each)]
+    lacking = [need for need in NEEDED if need not in sizes]
+    if lacking:
+        raise ModelError(
+            f"{name} lacks {', '.join(lacking)}: it is no bundle; write one "
+            "with `focalaudio export`."
+        )
+    n_bytes = sum(sizes[each] for each in chosen)
+    if n_bytes > max_bytes or len(chosen) > _MAX_FILES:
+        raise ModelError(
+            f"{name} has {n_bytes} bytes in {len(chosen)} files, more than "
+            f"{max_bytes=} or {_MAX_FILES} files; raise max_bytes if you trust "
+            "it."
+        )
+    return chosen
+
+
+def list_files(folder: Path) -> dict[str, int]:
     """List what is in a bundle's folder, none of it a link.
 
     Arguments
@@ -56,8 +103,8 @@ def list_files(folder: Path) -> list[str]:
 
     Returns
     -------
-    list of str
-        Names, sorted.
+    dict
+        Name -> bytes, sorted.
 
     Raises
     ------
@@ -76,20 +123,22 @@ def list_files(folder: Path) -> list[str]:
     file; a bundle holds its files themselves.
     """
     with os.scandir(folder) as found:
-        entries = list(islice(found, MAX_FILES + 1))
-    if len(entries) > MAX_FILES:
+        entries = list(islice(found, _MAX_FILES + 1))
+    if len(entries) > _MAX_FILES:
         raise ModelError(
-            f"{folder} holds more than {MAX_FILES} files; a bundle has about "
+            f"{folder} holds more than {_MAX_FILES} files; a bundle has about "
             "ten: choose its own folder."
         )
-    for entry in entries:
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    sizes = {}
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        info = entry.stat(follow_symlinks=False)
+        sizes[entry.name] = info.st_size
+        if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
             raise UnsafeModelError(
                 f"{entry.path} is a link or no regular file; a bundle holds "
                 "its files themselves."
             )
-    return sorted(entry.name for entry in entries)
+    return sizes
 
 
 def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
@@ -146,11 +195,11 @@ def _digest(path: Path, digests: Mapping[str, str] | None) -> str | None:
 def _read_sums(path: Path) -> dict[str, str]:
     """Read `sha256sum`'s list: name -> digest, each name once."""
     with path.open("rb") as file:
-        data = file.read(MAX_SUMS + 1)
+        data = file.read(_MAX_SUMS + 1)
     lines = data.decode("utf-8", errors="replace").splitlines()
-    if len(data) > MAX_SUMS or len(lines) > MAX_FILES:
+    if len(data) > _MAX_SUMS or len(lines) > _MAX_FILES:
         raise ModelError(
-            f"{path} has more than {MAX_FILES} lines or {MAX_SUMS} bytes; "
+            f"{path} has more than {_MAX_FILES} lines or {_MAX_SUMS} bytes; "
             "write it with sha256sum, for the bundle's files only."
         )
     sums = dict(_read_sum(path, line) for line in lines)

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from huggingface_hub import HfApi, constants, hf_hub_url
@@ -30,40 +30,26 @@ from huggingface_hub.utils.sha import git_hash
 from tqdm import tqdm
 
 from focalaudio.data.transfer import TransferError, alone, check_url, receive
-from focalaudio.errors import HubError, ModelError, UnsafeModelError
+from focalaudio.errors import HubError, UnsafeModelError
 from focalaudio.files import replace_file, temporary_folder
 from focalaudio.models.bundle_files import (
-    MAX_FILES,
-    NEEDED,
     check_sums,
-    is_bundle_file,
+    choose_files,
     list_files,
 )
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2_000_000_000  # the largest models here have 0.7 GB
-MAX_LISTING = 10_000_000  # bytes
-COMMIT = re.compile("[0-9a-f]{40}")
-REVISION = re.compile(r"\w[\w./-]{0,99}", re.ASCII)
+_MAX_LISTING = 10_000_000  # bytes
+_COMMIT = re.compile("[0-9a-f]{40}")
+_NO_LISTING = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_REVISION = re.compile(r"\w[\w./-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class HubSource:
-    """A repository of a hub, at a revision.
-
-    Arguments
-    ---------
-    name : str
-        `owner/name`.
-    revision : str
-        Branch, tag or commit.
-
-    Example
-    -------
-    >>> HubSource("owner/name", "main").name
-    'owner/name'
-    """
+class _HubSource:
+    """A repository of a hub, `owner/name`, at a branch, tag or commit."""
 
     name: str
     revision: str
@@ -71,7 +57,7 @@ class HubSource:
 
 def parse_source(
     source: str | os.PathLike[str], revision: str | None = None
-) -> Path | HubSource:
+) -> Path | _HubSource:
     """Tell a path from a hub's name, by its form only.
 
     Arguments
@@ -85,7 +71,7 @@ def parse_source(
 
     Returns
     -------
-    pathlib.Path or HubSource
+    pathlib.Path, or a record of `name` and `revision`
         What it is.
 
     Raises
@@ -96,7 +82,7 @@ def parse_source(
     Example
     -------
     >>> parse_source("owner/name@v1")
-    HubSource(name='owner/name', revision='v1')
+    _HubSource(name='owner/name', revision='v1')
     >>> isinstance(parse_source("./owner/name"), Path)
     True
     """
@@ -104,16 +90,14 @@ def parse_source(
     if isinstance(source, os.PathLike) or not _is_hub_name(name, at, pinned):
         if revision is not None:
             raise ValueError(
-                f"revision={revision!r} is for a hub's owner/name, but "
-                f"{source} is a path; leave it out."
+                f"{revision=} is for a hub's owner/name, but {source} is a "
+                "path; leave it out."
             )
         return Path(source).expanduser()
     if at and revision not in (None, pinned):
-        raise ValueError(
-            f"revision={revision!r} contradicts source={source!r}; give one."
-        )
-    chosen = pinned or revision or constants.DEFAULT_REVISION
-    return HubSource(name, _check_revision(chosen))
+        raise ValueError(f"{revision=} contradicts {source=}; give one.")
+    revision = pinned or revision or constants.DEFAULT_REVISION
+    return _HubSource(name, _check_revision(revision))
 
 
 def fetch_bundle(
@@ -179,20 +163,23 @@ def fetch_bundle(
     root = Path(savedir or Path(constants.HF_ASSETS_CACHE, "focalaudio"))
     cache = root.expanduser().absolute() / hub.folder
     cached = _find(cache, parsed.revision)
-    if cached and COMMIT.fullmatch(parsed.revision):
+    is_offline = local_files_only or constants.HF_HUB_OFFLINE
+    if cached and (is_offline or _COMMIT.fullmatch(parsed.revision)):
         return cached
+    if is_offline:
+        raise HubError(
+            f"{parsed.name}@{parsed.revision} is not in {cache}, and offline "
+            "it cannot be fetched; fetch it once with network, or give a "
+            f"folder.{_hint(source)}"
+        )
     try:
-        if local_files_only or constants.HF_HUB_OFFLINE:
-            return cached or _refuse_offline(parsed, cache)
         return _update(hub, parsed.revision, cache, max_bytes, progress)
-    except HubError as error:
-        if cached and isinstance(error, _UnreachableError):
-            logger.warning("%s Using what is cached: %s", error, cached)
-            return cached
-        if Path(source).exists():
-            hint = f"For the folder, write ./{source}."
-            raise HubError(f"{error} {hint}") from error
-        raise
+    except TransferError as error:
+        if not (cached and error.passes):
+            what = _explain(error, parsed)
+            raise HubError(f"{what}{_hint(source)}") from error
+        logger.warning("%s Using what is cached: %s", error, cached)
+        return cached
 
 
 def push_bundle(
@@ -201,7 +188,6 @@ def push_bundle(
     private: bool = False,
     revision: str | None = None,
     *,
-    message: str = "Upload a focalaudio bundle",
     endpoint: str | None = None,
 ) -> str:
     """Upload a bundle to a hub, its own files only.
@@ -216,8 +202,6 @@ def push_bundle(
         Whether a new repository is for its owner only.
     revision : str, optional
         Branch, made if needed; the main one if None.
-    message : str
-        Of the commit.
     endpoint : str, optional
         The hub's address; HF_ENDPOINT's or huggingface.co if None.
 
@@ -248,13 +232,8 @@ def push_bundle(
     if revision is not None:
         _check_revision(revision)
     folder = _open_folder(Path(folder))
-    names = [each for each in list_files(folder) if is_bundle_file(each)]
-    lacking = [need for need in NEEDED if need not in names]
-    if lacking:
-        raise ModelError(
-            f"{folder}/ lacks {', '.join(lacking)}; write the bundle with "
-            "`focalaudio export`."
-        )
+    sizes = list_files(folder)
+    names = choose_files(f"{folder}/", sizes, sum(sizes.values()))
     hub = _Repository(name, endpoint or constants.ENDPOINT)
     api = HfApi(endpoint=hub.endpoint)
     try:
@@ -266,7 +245,7 @@ def push_bundle(
             folder_path=folder,
             allow_patterns=names,
             revision=revision,
-            commit_message=message,
+            commit_message="Upload a focalaudio bundle",
         )
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
         raise HubError(
@@ -274,10 +253,6 @@ def push_bundle(
             f"{error or type(error).__name__}"
         ) from error
     return commit.commit_url
-
-
-class _UnreachableError(HubError):
-    """A hub does not answer, or is in trouble: later it may be there."""
 
 
 @dataclass(frozen=True)
@@ -306,24 +281,22 @@ class _Repository:
         host = urlsplit(self.endpoint).netloc.replace(":", "_")
         return Path(host, self.name.replace("/", "--"))
 
-    def list_files(self, revision: str) -> tuple[str, list[_HubFile]]:
+    def list_files(self, revision: str) -> tuple[str, dict[str, _HubFile]]:
         """Ask for the commit of a revision, and all files in it."""
-        url = (
-            f"{self.endpoint}/api/models/{self.name}/revision/"
-            f"{quote(revision, safe='')}?blobs=true"
-        )
+        quoted = quote(revision, safe="")
+        path = f"api/models/{self.name}/revision/{quoted}?blobs=true"
         listing = io.BytesIO()
-        self._receive(url, listing, MAX_LISTING, revision)
-        is_commit = COMMIT.fullmatch(revision) is not None
+        receive(f"{self.endpoint}/{path}", listing, _MAX_LISTING, token=True)
         try:
             found = json.loads(listing.getvalue())
             commit = str(found["sha"])
             files = [self._read_file(each) for each in found["siblings"]]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _NO_LISTING as error:
             raise self._nonsense(repr(error)) from error
-        if not COMMIT.fullmatch(commit) or (is_commit and commit != revision):
+        allowed = revision if _COMMIT.fullmatch(revision) else _COMMIT
+        if not re.fullmatch(allowed, commit):
             raise self._nonsense(f"commit={commit[:80]!r} for {revision!r}")
-        return commit, files
+        return commit, {file.name: file for file in files}
 
     def fetch(
         self,
@@ -338,7 +311,7 @@ class _Repository:
         )
         path = folder / file.name
         with path.open("xb") as out:
-            sha256 = self._receive(url, out, file.n_bytes, commit, report)
+            sha256 = receive(url, out, file.n_bytes, True, report)
             n_bytes = out.tell()
         promised, found = file.sha256, sha256
         if promised is None:
@@ -346,24 +319,10 @@ class _Repository:
         if n_bytes != file.n_bytes or found != promised:
             raise HubError(
                 f"{self.name} sent {n_bytes} of {file.n_bytes} bytes of "
-                f"{file.name}, with digest {found}, not the promised "
-                f"{promised}; nothing was kept: try again, and tell its owner "
-                "if it stays so."
+                f"{file.name}, with digest {found}, not {promised} as was "
+                "promised; nothing was kept: try again, or tell its owner."
             )
         return sha256
-
-    def _receive(
-        self,
-        url: str,
-        out: BinaryIO,
-        max_bytes: int,
-        revision: str,
-        report: Callable[[int], object] = int,
-    ) -> str:
-        try:
-            return receive(url, out, max_bytes, token=True, report=report)
-        except TransferError as error:
-            raise self._explain(error, revision) from error
 
     def _read_file(self, sibling: dict[str, Any]) -> _HubFile:
         """Read one entry of a listing, before anything is done with it."""
@@ -385,28 +344,30 @@ class _Repository:
             f"sense ({what}); does HF_ENDPOINT name a hub?"
         )
 
-    def _explain(self, error: TransferError, revision: str) -> HubError:
-        """Say what a failure means, and what to do about it."""
-        if not error.status:
-            kind = _UnreachableError if error.passes else HubError
-            return kind(f"{self.name}: {error}")
-        if error.passes:
-            return _UnreachableError(
-                f"{error}: the hub is in trouble or busy; try again later."
-            )
-        if error.code == "RevisionNotFound":
-            return HubError(
-                f"{error}: {self.name} has no {revision=}; look at its "
-                "branches, tags and commits."
-            )
-        if error.status in (401, 403) or error.code == "GatedRepo":
-            return HubError(
-                f"{error}: {self.name} is private, gated, or not there. Ask "
-                "its owner for access, then set HF_TOKEN or run `hf auth "
-                "login`."
-            )
-        remedy = "check the name" if error.status == 404 else "see its page"
-        return HubError(f"{error}; {remedy}.")
+
+def _explain(error: TransferError, source: _HubSource) -> str:
+    """Say what a failure means, and what to do about it."""
+    if not error.status:
+        return f"{source.name}: {error}"
+    if error.passes:
+        return f"{error}: the hub is in trouble or busy; try again later."
+    if error.code == "RevisionNotFound":
+        return (
+            f"{error}: {source.name} has no revision={source.revision!r}; "
+            "look at its branches, tags and commits."
+        )
+    if error.status in (401, 403) or error.code == "GatedRepo":
+        return (
+            f"{error}: {source.name} is private, gated, or not there. Ask its "
+            "owner for access, then set HF_TOKEN or run `hf auth login`."
+        )
+    remedy = "check the name" if error.status == 404 else "see its page"
+    return f"{error}; {remedy}."
+
+
+def _hint(source: str | os.PathLike[str]) -> str:
+    is_there = Path(source).exists()
+    return f" For the folder, write ./{source}." if is_there else ""
 
 
 def _is_hub_name(name: str, at: str = "", revision: str = "") -> bool:
@@ -421,7 +382,7 @@ def _is_hub_name(name: str, at: str = "", revision: str = "") -> bool:
 
 
 def _check_revision(revision: str) -> str:
-    if not REVISION.fullmatch(revision) or ".." in revision:
+    if not _REVISION.fullmatch(revision) or ".." in revision:
         raise ValueError(
             f"{revision=} must be a branch, a tag or a commit: at most 100 "
             "letters, digits or _ . / -, with a letter first."
@@ -431,10 +392,8 @@ def _check_revision(revision: str) -> str:
 
 def _open_folder(folder: Path) -> Path:
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder.absolute()} is no folder; give a bundle's folder, or a "
-            "hub's owner/name."
-        )
+        path = folder.absolute()
+        raise FileNotFoundError(f"{path} is no folder; give a bundle's.")
     list_files(folder)
     check_sums(folder)
     return folder
@@ -448,18 +407,10 @@ def _note(cache: Path, revision: str) -> Path:
 def _find(cache: Path, revision: str) -> Path | None:
     """Return the folder of a revision as it was last, if there."""
     commit, note = revision, _note(cache, revision)
-    if not COMMIT.fullmatch(revision):
+    if not _COMMIT.fullmatch(revision):
         commit = note.read_text("ascii") if note.is_file() else ""
-    is_there = COMMIT.fullmatch(commit) and (cache / commit).is_dir()
+    is_there = _COMMIT.fullmatch(commit) and (cache / commit).is_dir()
     return cache / commit if is_there else None
-
-
-def _refuse_offline(source: HubSource, cache: Path) -> Path:
-    raise HubError(
-        f"{source.name}@{source.revision} is not in {cache} and may not be "
-        "fetched (local_files_only or HF_HUB_OFFLINE); fetch it once with "
-        "network, or give a folder."
-    )
 
 
 def _update(
@@ -469,50 +420,26 @@ def _update(
     commit, files = hub.list_files(revision)
     folder = cache / commit
     if not folder.is_dir():
-        files = _choose(hub.name, files, max_bytes)
+        sizes = {name: file.n_bytes for name, file in files.items()}
+        chosen = choose_files(hub.name, sizes, max_bytes)
         with alone(cache):
             if not folder.is_dir():
-                _fetch_files(hub, commit, files, folder, progress)
+                wanted = [files[name] for name in chosen]
+                _fetch_files(hub, wanted, folder, progress)
     if revision != commit:
         with replace_file(_note(cache, revision)) as temporary:
             temporary.write_text(commit, "ascii")
     return folder
 
 
-def _choose(
-    name: str, files: Sequence[_HubFile], max_bytes: int
-) -> list[_HubFile]:
-    """Choose what is a bundle's of a repository's files."""
-    chosen = [file for file in files if is_bundle_file(file.name)]
-    lacking = [n for n in NEEDED if n not in {file.name for file in chosen}]
-    if lacking:
-        raise ModelError(
-            f"{name} lacks {', '.join(lacking)}: it is no focalaudio bundle; "
-            "choose a repository that `focalaudio export` wrote."
-        )
-    n_bytes = sum(file.n_bytes for file in chosen)
-    if n_bytes > max_bytes or len(chosen) > MAX_FILES:
-        raise ModelError(
-            f"{name} has {n_bytes} bytes in {len(chosen)} files, more than "
-            f"{max_bytes=} or {MAX_FILES} files; raise max_bytes if you trust "
-            "it. Nothing was fetched."
-        )
-    return chosen
-
-
 def _fetch_files(
-    hub: _Repository,
-    commit: str,
-    files: Sequence[_HubFile],
-    folder: Path,
-    progress: bool,
+    hub: _Repository, files: Sequence[_HubFile], folder: Path, progress: bool
 ) -> None:
     """Fetch into a temporary folder, check, and rename."""
+    commit = folder.name
     total = sum(file.n_bytes for file in files)
-    bar = tqdm(
-        total=total, unit="B", unit_scale=True, desc=hub.name,
-        disable=not progress,
-    )  # fmt: skip
+    options = {"total": total, "desc": hub.name, "disable": not progress}
+    bar = tqdm(unit="B", unit_scale=True, **options)
     with bar, temporary_folder(folder.parent) as temporary:
         digests = {
             file.name: hub.fetch(file, commit, temporary, bar.update)

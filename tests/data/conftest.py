@@ -2,6 +2,7 @@
 
 import re
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -78,15 +79,14 @@ class Server:
         if self.drips == "body":
             self.drip(handler, b"")
         else:
-            handler.wfile.write(body[: self.cut_after])
+            with suppress(OSError):  # nobody wants the rest
+                handler.wfile.write(body[: self.cut_after])
 
     def drip(self, handler, first):
-        try:
+        with suppress(OSError):  # nobody listens any more
             handler.wfile.write(first)
             while not self.stopped.wait(0.02):
                 handler.wfile.write(b"x")
-        except OSError:
-            pass  # nobody listens any more
 
 
 @pytest.fixture

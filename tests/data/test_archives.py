@@ -102,7 +102,7 @@ def test_bombs_are_refused_by_ratio(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_UNPACKED_BYTES", 1000), ("MAX_MEMBERS", 3)]
+    ("limit", "value"), [("_MAX_UNPACKED_BYTES", 1000), ("_MAX_MEMBERS", 3)]
 )
 def test_bombs_are_refused_by_size(tmp_path, monkeypatch, limit, value):
     monkeypatch.setattr(archives, limit, value)

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from focalaudio.data import transfer
-from focalaudio.data.transfer import TRIES, TransferError, alone, receive
+from focalaudio.data.transfer import _TRIES, TransferError, alone, receive
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_a_server_without_ranges_may_start_again(fetch, server):
 
 
 def test_more_cuts_than_tries_are_too_many(fetch, server):
-    server.cut_after = len(server.body) // (TRIES + 1)
+    server.cut_after = len(server.body) // (_TRIES + 1)
     assert refusal(fetch).passes
-    assert len(server.ranges) == TRIES
+    assert len(server.ranges) == _TRIES
 
 
 def test_a_part_from_another_place_is_refused(fetch, server):
@@ -103,7 +103,7 @@ def test_never_more_than_allowed_is_written(
 def test_a_server_that_drips_is_left_in_the_end(
     fetch, server, monkeypatch, drips
 ):
-    monkeypatch.setattr(transfer, "GRACE", 0.2)
+    monkeypatch.setattr(transfer, "_GRACE", 0.2)
     server.drips, server.says_length = drips, False
     start = time.monotonic()
     assert "too slow" in str(refusal(fetch, max_bytes=1000))
@@ -111,14 +111,14 @@ def test_a_server_that_drips_is_left_in_the_end(
 
 
 def test_the_time_is_in_proportion_to_the_bytes(fetch, server, monkeypatch):
-    monkeypatch.setattr(transfer, "GRACE", 0.0)
-    monkeypatch.setattr(transfer, "SLOWEST", 1e9)
+    monkeypatch.setattr(transfer, "_GRACE", 0.0)
+    monkeypatch.setattr(transfer, "_SLOWEST", 1e9)
     server.drips, server.says_length = "body", False
     assert "after 1 s" in str(refusal(fetch, max_bytes=1_000_000_000))
 
 
 def test_a_silent_server_is_not_waited_for(fetch, server, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.1)
+    monkeypatch.setattr(transfer, "_TIMEOUT", 0.1)
     release = threading.Event()
     server.answer = lambda handler: release.wait(10)
     error = refusal(fetch)

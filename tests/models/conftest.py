@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -67,7 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            with suppress(OSError):  # nobody wants the rest
+                self.wfile.write(data)
 
     def send_json(self, value, status=200):
         self.send(json.dumps(value).encode(), status)
@@ -148,7 +150,10 @@ class Hub:
             listing = {"id": name, "sha": commit, "siblings": siblings}
             if self.listed:
                 listing = self.listed(listing)
-            handler.send_json(listing)
+            if isinstance(listing, bytes):
+                handler.send(listing)
+            else:
+                handler.send_json(listing)
 
     def resolve(self, handler, name, revision, file):
         found = self.find(handler, name, revision)

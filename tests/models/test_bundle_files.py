@@ -9,6 +9,7 @@ from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.models.bundle_files import (
     NEEDED,
     check_sums,
+    choose_files,
     is_bundle_file,
     list_files,
 )
@@ -32,10 +33,30 @@ def test_other_names_are_not(name):
     assert not is_bundle_file(name)
 
 
+SIZES = dict.fromkeys([*NEEDED, "example.wav"], 1) | {"x.bin": 10**9}
+
+
+def test_chosen_is_what_a_bundle_has_and_only_that_counts():
+    assert choose_files("a/b", SIZES, 4) == [*NEEDED, "example.wav"]
+    with pytest.raises(ModelError, match="a/b has 4 bytes in 4 files.*=3 or"):
+        choose_files("a/b", SIZES, 3)
+
+
+def test_a_thousand_examples_are_too_many():
+    examples = {f"example{index}.wav": 1 for index in range(1000)}
+    with pytest.raises(ModelError, match="1004 files.* 64 files"):
+        choose_files("a/b", SIZES | examples, 10**9)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ModelError, match="lacks model.safetensors: it is no"):
+        choose_files("a/b", {NEEDED[0]: 1, NEEDED[2]: 1}, 10**9)
+
+
 def test_links_and_devices_are_refused(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "README.md").touch()
-    assert list_files(tmp_path) == ["README.md", "sub"]
+    assert list(list_files(tmp_path)) == ["README.md", "sub"]
     (tmp_path / "example.wav").symlink_to(tmp_path / "README.md")
     with pytest.raises(UnsafeModelError, match="example.wav is a link"):
         list_files(tmp_path)

@@ -16,7 +16,6 @@ from focalaudio.data import transfer
 from focalaudio.errors import HubError, ModelError, UnsafeModelError
 from focalaudio.models import bundle_files
 from focalaudio.models.hub import (
-    HubSource,
     fetch_bundle,
     parse_source,
     push_bundle,
@@ -79,9 +78,12 @@ def test_what_is_not_owner_and_name_is_a_path(source):
 
 
 def test_owner_and_name_is_the_hub_s_with_a_revision_from_either_place():
-    assert parse_source("a/b") == HubSource("a/b", "main")
-    assert parse_source("a/b@v1") == HubSource("a/b", "v1")
-    assert parse_source("a/b", "refs/pr/1") == HubSource("a/b", "refs/pr/1")
+    def parsed(*arguments):
+        return vars(parse_source(*arguments))
+
+    assert parsed("a/b") == {"name": "a/b", "revision": "main"}
+    assert parsed("a/b@v1") == {"name": "a/b", "revision": "v1"}
+    assert parsed("a/b", "refs/pr/1")["revision"] == "refs/pr/1"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ def test_a_hub_that_is_not_there_is_said_to_be_so(fetch, hub):
 
 
 def test_a_hub_that_says_nothing_is_left(fetch, monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.2)
+    monkeypatch.setattr(transfer, "_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(HubError, match="cannot be reached"):
@@ -325,11 +327,24 @@ def test_a_listing_that_makes_no_sense_is_refused(hub, fetch, change):
     assert hub.downloads() == 0
 
 
-def test_a_listing_of_another_kind_or_without_end_is_refused(hub, fetch):
+@pytest.mark.parametrize(
+    "text", [b"", b"7", b"[]", b"null", b"<html>", b"\xff", b"[" * 10**6]
+)
+def test_a_listing_of_another_kind_is_refused(hub, fetch, text):
     hub.add(NAME, FILES)
-    hub.listed = lambda listing: [listing]
+    hub.listed = lambda listing: text
     with pytest.raises(HubError, match="does HF_ENDPOINT name a hub"):
         fetch()
+
+
+def test_a_listing_that_names_a_file_twice_means_the_last(hub, fetch):
+    hub.add(NAME, FILES)
+    hub.listed = lambda listing: listing | {"siblings": listing["siblings"] * 2}
+    assert read(fetch()) == FILES
+
+
+def test_a_listing_without_end_is_refused(hub, fetch):
+    hub.add(NAME, FILES)
     hub.listed = lambda listing: listing | {"x": "x" * 10_000_000}
     with pytest.raises(HubError, match="sends more than max_bytes=10000000"):
         fetch()
