@@ -161,8 +161,8 @@ def add_decoder(model: SoundModel, source: str | Path) -> SoundModel:
 def _check_classifier(path: Path, classifier: SoundClassifier) -> None:
     """Compare the digest in a decoder's checkpoint with its classifier."""
     try:
-        digest = json.loads(read_text(existing(path)))["classifier_digest"]
-    except (KeyError, TypeError, ValueError) as error:
+        digest = json.loads(read_text(path))["classifier_digest"]
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path} does not say which classifier the decoder was trained "
             "on; train it again."
