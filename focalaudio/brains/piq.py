@@ -29,9 +29,11 @@ TERMS = ("loss", "reconstruction", "codebook", "commitment")
 class FeatureCache:
     """What a frozen classifier says of each clip, computed once.
 
-    Each clip is looked at alone: within a batch the last bits of its features
-    depend on its neighbors, and so on the epoch in which it was seen first. A
-    run that was killed fills its cache in another epoch.
+    A run that was killed fills its cache in another epoch, so that nothing may
+    depend on when a clip is seen first. The last bits do: each clip is looked
+    at alone, without neighbors and their padding, and what the decoder gets
+    is always stacked anew, since a convolution rounds differently where the
+    memory has another layout.
 
     Arguments
     ---------
