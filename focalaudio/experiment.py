@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 import speechbrain as sb
 import torch.distributed
+import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
@@ -28,7 +30,9 @@ from speechbrain.utils.train_logger import (
 
 from focalaudio.errors import FocalAudioError
 from focalaudio.files import replace_file
+from focalaudio.models.safe_yaml import PlainLoader
 
+RENAMED = {"stages": "maps"}  # keys of older versions
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -116,11 +120,14 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     FocalAudioError
         If another run is writing the same folder, or if the folder holds a
         run with other settings. Nothing is written then.
+    ValueError
+        If an option is no key of the YAML file.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
     ddp_init_group(run_opts)
     atexit.register(_leave_group)
     text = Path(hparams_file).read_text(encoding="utf-8")
+    _check_keys(Path(hparams_file).name, text, overrides)
     hparams = load_hyperpyyaml(text, overrides)
     resolved = resolve_references(text, overrides).read()
     folder = Path(hparams["output_folder"])
@@ -134,6 +141,22 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     sys.excepthook = partial(_explain, sys.excepthook, *saved, command)
     return Experiment(hparams, run_opts, folder, lock)
+
+
+def _check_keys(name: str, text: str, overrides: str) -> None:
+    """Refuse options that a YAML file has no key for; name the nearest."""
+    known, given = (
+        list(yaml.load(each, Loader=PlainLoader) or {})  # noqa: S506
+        for each in (text, overrides)
+    )
+    for key in given:
+        if key not in known:
+            near = [RENAMED.get(key), *get_close_matches(key, known, 1)]
+            hint = next((f" Use --{one}." for one in near if one in known), "")
+            raise ValueError(
+                f"--{key} is no key of {name} and no option of SpeechBrain."
+                f"{hint}"
+            )
 
 
 def _leave_group() -> None:

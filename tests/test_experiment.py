@@ -57,6 +57,16 @@ def test_command_line_overrides_the_yaml(argv, tmp_path):
     assert experiment.folder == tmp_path / "results"
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("numbr", "Use --number."), ("stages", "SpeechBrain.$"), ("x", "Brain.$")],
+)
+def test_an_option_that_does_not_exist_is_named(argv, tmp_path, key, hint):
+    with pytest.raises(ValueError, match=f"--{key} is no key of .*{hint}"):
+        start_experiment([*argv, f"--{key}", "[-1]"])
+    assert not (tmp_path / "results").exists()
+
+
 def test_folder_says_what_was_run_and_where(argv, tmp_path):
     start_experiment(argv)
     folder = tmp_path / "results"
