@@ -25,25 +25,8 @@ from focalaudio.spectrogram import Spectrum
 
 
 @dataclass(frozen=True)
-class ClassifierStep:
-    """One batch on its way through the classifier.
-
-    Arguments
-    ---------
-    mixed : MixedClips
-        The augmented clips and what was added to them.
-    targets : torch.Tensor
-        `[batch, n_classes]`, of the mixtures.
-    spectrum : Spectrum
-        Of the mixtures, before any stripe was masked.
-    output : ClassifierOutput
-        What the classifier said.
-
-    Example
-    -------
-    >>> list(ClassifierStep.__dataclass_fields__)
-    ['mixed', 'targets', 'spectrum', 'output']
-    """
+class _Step:
+    """One batch: its mixtures, their targets and spectrum, what was said."""
 
     mixed: MixedClips
     targets: Tensor
@@ -86,7 +69,7 @@ class ClassifierBrain(TrainingBrain):
         "classifier",
     )
 
-    SELECTABLE = ("error", "loss")  # of the validation fold, lower is better
+    SELECTABLE = ("error", "loss")  # of the validation fold
 
     tracker: ClipTracker
     train_loss: float
@@ -109,9 +92,7 @@ class ClassifierBrain(TrainingBrain):
             )
         super().on_fit_start()
 
-    def compute_forward(
-        self, batch: PaddedBatch, stage: sb.Stage
-    ) -> ClassifierStep:
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Augment (in training), analyze, classify."""
         wavs, lens = batch.to(self.device).sig
         targets = F.one_hot(
@@ -123,10 +104,10 @@ class ClassifierBrain(TrainingBrain):
         spectrum = self.modules.spectrogram(mixed.wavs, mixed.lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
         output = self.modules.classifier(visible, spectrum.n_frames)
-        return ClassifierStep(mixed, mixed.targets, spectrum, output)
+        return _Step(mixed, mixed.targets, spectrum, output)
 
     def compute_objectives(
-        self, predictions: ClassifierStep, batch: PaddedBatch, stage: sb.Stage
+        self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
         """Return the cross-entropy; remember each clip in evaluation."""
         logits = predictions.output.logits.float()
@@ -142,7 +123,7 @@ class ClassifierBrain(TrainingBrain):
         self.tracker.update(batch.id, rows)
         return losses.mean()
 
-    def evidence_loss(self, step: ClassifierStep) -> Tensor | float:
+    def evidence_loss(self, step: _Step) -> Tensor | float:
         """Return the loss on each cell's evidence, 0 if it weighs nothing."""
         if not self.hparams.evidence_weight:
             return 0.0

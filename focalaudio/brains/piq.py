@@ -23,7 +23,7 @@ from focalaudio.spectrogram import Spectrum, absolute_lengths
 
 logger = logging.getLogger(__name__)
 
-TERMS = ("loss", "reconstruction", "codebook", "commitment")
+_TERMS = ("loss", "reconstruction", "codebook", "commitment")
 
 
 class FeatureCache:
@@ -96,23 +96,8 @@ def _only_row(seen: ClassifierOutput) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
-class PIQStep:
-    """One batch on its way through the decoder.
-
-    Arguments
-    ---------
-    spectrum : Spectrum
-        Of the clips.
-    output : ClassifierOutput
-        Of the frozen classifier.
-    decoded : Decoded
-        Of the decoder in training.
-
-    Example
-    -------
-    >>> list(PIQStep.__dataclass_fields__)
-    ['spectrum', 'output', 'decoded']
-    """
+class _Step:
+    """One batch: its spectrum, what the classifier said, what was decoded."""
 
     spectrum: Spectrum
     output: ClassifierOutput
@@ -156,20 +141,20 @@ class PIQBrain(TrainingBrain):
     def on_fit_start(self) -> None:
         """Say whether the classifier's features are computed once; resume."""
         super().on_fit_start()
-        if self.modules.augment.is_active:
-            logger.info(
-                "Augmentation is on: the classifier's features are computed "
-                "for every clip in every epoch."
-            )
-        else:
-            logger.info("The classifier's features are computed once per clip.")
+        augmented = self.modules.augment.is_active
+        logger.info(
+            "The classifier's features are computed %s.",
+            "for every clip in every epoch, since augmentation is on"
+            if augmented
+            else "once per clip",
+        )
 
     @property
     def interpreter(self) -> PIQInterpreter:
         """The interpreter itself, never wrapped for several devices."""
         return self.hparams.interpreter
 
-    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> PIQStep:
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Decode what the classifier says of a batch."""
         wavs, lens = batch.to(self.device).sig
         wavs, lens = self.modules.augment(wavs, lens)
@@ -179,7 +164,7 @@ class PIQBrain(TrainingBrain):
             spectrum = self.modules.spectrogram(wavs, lens)
             output = self.cache(batch.id, wavs, lens)
         decoded = self.modules.decoder(output.features, output.class_ids)
-        return PIQStep(spectrum, output, decoded)
+        return _Step(spectrum, output, decoded)
 
     @torch.no_grad()
     def _look(
@@ -192,7 +177,7 @@ class PIQBrain(TrainingBrain):
         )
 
     def compute_objectives(
-        self, predictions: PIQStep, batch: PaddedBatch, stage: sb.Stage
+        self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
         """Return the weighted loss; measure fidelity in validation."""
         loss = self.interpreter.compute_loss(
@@ -205,7 +190,7 @@ class PIQBrain(TrainingBrain):
         self.tracker.update(batch.id, columns)
         return total
 
-    def _fidelity(self, step: PIQStep) -> Tensor:
+    def _fidelity(self, step: _Step) -> Tensor:
         """Classify the kept parts, and compare with the whole clips."""
         spectrum = step.spectrum
         mask = self.interpreter.draw_mask(step.decoded, spectrum)
@@ -222,7 +207,7 @@ class PIQBrain(TrainingBrain):
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
     ) -> None:
         """Log every term; keep the checkpoint with the best fidelity."""
-        stats = {name: self.tracker.mean(name) for name in TERMS}
+        stats = {name: self.tracker.mean(name) for name in _TERMS}
         if stage == sb.Stage.TRAIN:
             self.train_losses = stats
             return
@@ -240,5 +225,5 @@ class PIQBrain(TrainingBrain):
 def _expand(loss: PIQLoss, total: Tensor, n_clips: int) -> dict[str, Tensor]:
     """Give each clip its batch's terms, so that clips weigh alike."""
     terms = (total, loss.reconstruction, loss.codebook, loss.commitment)
-    columns = zip(TERMS, terms, strict=True)
+    columns = zip(_TERMS, terms, strict=True)
     return {name: term.detach().expand(n_clips) for name, term in columns}

@@ -31,27 +31,27 @@ from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.models.safe_yaml import PlainLoader
 
-Values = dict[str, Any]
+_Values = dict[str, Any]
 
-COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
+_COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
     "auto_mix_prec", "bfloat16_mix_prec", "eval_precision",
     "grad_accumulation_factor", "max_grad_norm", "optimizer_step_limit",
     "precision", "remove_vector_weight_decay", "skip_nonfinite_grads",
 })  # fmt: skip
 # where things are, and how fast; files count by what is in them
-NEUTRAL = (frozenset(RunOptions().as_dict()) - COUNTING) | {
+_NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
     "classifier", "data_folder", "download", "experiment_name",
     "num_workers", "output_folder", "pretrained", "save_folder",
     "use_tensorboard",
 }  # fmt: skip
-OBJECT = "!"  # stands for what a YAML file makes an object of
+_OBJECT = "!"  # stands for what a YAML file makes an object of
 
 
 class _ValueLoader(PlainLoader):
     """Read plain values, and know objects from null."""
 
 
-_ValueLoader.add_multi_constructor("", lambda loader, tag, node: OBJECT)
+_ValueLoader.add_multi_constructor("", lambda loader, tag, node: _OBJECT)
 
 
 @register_checkpoint_hooks
@@ -84,7 +84,7 @@ class RunSettings:
         classifier: nn.Module | None = None,
         pretrained: str | Path | None = None,
     ) -> None:
-        self.content: Values = {
+        self.content: _Values = {
             "values": {},
             "labels": data.labels,
             "rows": data.rows,
@@ -106,7 +106,7 @@ class RunSettings:
             SpeechBrain's; the command line's count more than the file's.
         """
         values = _read_values(text)
-        for name in sorted(COUNTING):
+        for name in sorted(_COUNTING):
             if name in options.overridden_args or name not in values:
                 values[name] = options[name]
         # how many clips there are in a step
@@ -142,10 +142,8 @@ class RunSettings:
             return
         latest = max(checkpoints, key=ckpt_recency)
         if "settings" in latest.paramfiles:
-            saved, own = (
-                _read_saved(latest.paramfiles["settings"]),
-                self.content,
-            )
+            saved = _read_saved(latest.paramfiles["settings"])
+            own = self.content
         else:
             saved, own = self._in_common(folder / "hyperparams.yaml")
         found = "; ".join(_differences(saved, own, testing))
@@ -156,7 +154,7 @@ class RunSettings:
                 "values."
             )
 
-    def _in_common(self, path: Path) -> tuple[Values, Values]:
+    def _in_common(self, path: Path) -> tuple[_Values, _Values]:
         """Read a run from before settings were saved; keep what both have."""
         try:
             saved = _as_json(_read_values(path.read_text(encoding="utf-8")))
@@ -183,7 +181,7 @@ class RunSettings:
         """Do nothing: they were compared before the run started."""
 
 
-def _read_values(text: str) -> Values:
+def _read_values(text: str) -> _Values:
     """Return the plain values that count, nested ones as `outer.inner`."""
     loaded = yaml.load(text, Loader=_ValueLoader)  # noqa: S506
     if not isinstance(loaded, dict):
@@ -193,13 +191,13 @@ def _read_values(text: str) -> Values:
     return {
         key: value
         for key, value in flat.items()
-        if "." not in key or flat.get(key.rpartition(".")[2], OBJECT) != value
+        if "." not in key or flat.get(key.rpartition(".")[2], _OBJECT) != value
     }
 
 
 def _flatten(values: Mapping[Any, Any], outer: str = "") -> Iterator[Any]:
     for key, value in values.items():
-        if key in NEUTRAL or value == OBJECT:
+        if key in _NEUTRAL or value == _OBJECT:
             continue
         if isinstance(value, dict) and value:
             yield from _flatten(value, f"{outer}{key}.")
@@ -207,12 +205,12 @@ def _flatten(values: Mapping[Any, Any], outer: str = "") -> Iterator[Any]:
             yield f"{outer}{key}", value
 
 
-def _as_json(values: Values) -> Values:
+def _as_json(values: _Values) -> _Values:
     """Return values as they are when they have been saved and read."""
     return json.loads(json.dumps(values, default=str))
 
 
-def _read_saved(path: Path) -> Values:
+def _read_saved(path: Path) -> _Values:
     try:
         saved = json.loads(Path(path).read_text(encoding="utf-8"))
         _differences(saved, saved, testing=False)
@@ -224,13 +222,13 @@ def _read_saved(path: Path) -> Values:
     return saved
 
 
-def _differences(saved: Values, own: Values, testing: bool) -> list[str]:
+def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
     """Say what differs between two records, one phrase each."""
     then, now = saved["values"], own["values"]
     changed = [
         key
         for key in sorted(then.keys() | now.keys())
-        if then.get(key, OBJECT) != now.get(key, OBJECT)
+        if then.get(key, _OBJECT) != now.get(key, _OBJECT)
         and not (testing and key == "processes")
     ]
     found = [
@@ -247,7 +245,7 @@ def _differences(saved: Values, own: Values, testing: bool) -> list[str]:
     return found
 
 
-def _show(values: Values, key: str) -> str:
+def _show(values: _Values, key: str) -> str:
     return json.dumps(values[key]) if key in values else "not set"
 
 
@@ -261,11 +259,12 @@ def _changed_rows(
     ]
     if changed:
         shown = ", ".join(
-            f"{name!r} was {then.get(name, 'absent')} and is "
+            f"{name!r} was {then.get(name, 'absent')}, is "
             f"{now.get(name, 'absent')}"
             for name in changed[:3]
         )
-        return [f"{len(changed)} rows of {CSV_NAME}, such as {shown}"]
+        counted = f"{len(changed)} of {len(now)}"
+        return [f"rows of {CSV_NAME} differ ({counted}): {shown}"]
     if list(then) != list(now):
         return [f"the rows of {CSV_NAME} are in another order"]
     return []

@@ -208,7 +208,7 @@ def open_esc50(
     encoder = encode_labels(labels)
     reader = reader or ClipReader()
     train, valid, test = (
-        build_dataset(manifest, reader, encoder)
+        _build_dataset(manifest, reader, encoder)
         for manifest in (manifests.train, manifests.valid, manifests.test)
     )
     return SoundData(train, valid, test, encoder)
@@ -238,34 +238,10 @@ def encode_labels(labels: Sequence[str]) -> CategoricalEncoder:
     return encoder
 
 
-def build_dataset(
+def _build_dataset(
     manifest: pd.DataFrame, reader: ClipReader, encoder: CategoricalEncoder
 ) -> DynamicItemDataset:
-    """Make a SpeechBrain dataset of a manifest.
-
-    Arguments
-    ---------
-    manifest : pandas.DataFrame
-        Columns `clip_id`, `path`, `label`.
-    reader : ClipReader
-        Path to `sig`.
-    encoder : CategoricalEncoder
-        Label to `target`.
-
-    Returns
-    -------
-    DynamicItemDataset
-        Gives `id`, `sig`, `label` and `target`.
-
-    Example
-    -------
-    >>> rows = {"clip_id": ["a"], "path": ["a.wav"], "label": ["dog"]}
-    >>> encoder = encode_labels(["rain", "dog"])
-    >>> dataset = build_dataset(pd.DataFrame(rows), ClipReader(), encoder)
-    >>> with dataset.output_keys_as(["id", "target"]):
-    ...     dataset[0]
-    {'id': 'a', 'target': 1}
-    """
+    """Make a dataset of a manifest's `clip_id`, `path` and `label`."""
     columns = manifest.set_index("clip_id")[["path", "label"]]
     items: dict[str, Any] = columns.to_dict("index")
     dataset = DynamicItemDataset(items)

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     write_csv(hparams["history"].rows, experiment.folder / "history.csv")
     tester = InterpreterBrain(
         {"interpreter": hparams["interpreter"]},
-        hparams={**hparams, "compared": [], "curve_steps": 0, "exporter": None},
+        hparams=hparams,
         run_opts=experiment.run_opts,
     )
     tester.evaluate(data.test, test_loader_kwargs=hparams["eval_loader"])

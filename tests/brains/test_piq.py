@@ -112,13 +112,7 @@ def measure(interpreter):
     """Rows of the clips, as any interpreter is tested."""
     tester = InterpreterBrain(
         {"interpreter": interpreter},
-        hparams={
-            "interpreter": interpreter,
-            "labels": LABELS,
-            "compared": [],
-            "curve_steps": 0,
-            "exporter": None,
-        },
+        hparams={"interpreter": interpreter, "labels": LABELS},
         run_opts={"device": "cpu", "noprogressbar": True},
     )
     tester.evaluate(make_dataset(), test_loader_kwargs={"batch_size": 2})

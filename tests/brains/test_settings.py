@@ -134,8 +134,8 @@ def test_data_count_by_what_is_in_them(data, dataset, refusal, tmp_path):
     )
     rows.to_csv(table, index=False)
     message = refusal(settle(data), settle(open_esc50(moved, *FOLDS)))
-    assert f"1 rows of meta/esc50.csv, such as {name!r}" in message
-    assert f"was {before!r} in train and is {after!r} in train" in message
+    assert f"rows of meta/esc50.csv differ (1 of 15): {name!r}" in message
+    assert f"was {before!r} in train, is {after!r} in train" in message
 
 
 def test_a_clip_that_is_gone_is_named(data, dataset, refusal, tmp_path):
@@ -146,7 +146,7 @@ def test_a_clip_that_is_gone_is_named(data, dataset, refusal, tmp_path):
     rows[:-1].to_csv(table, index=False)
     message = refusal(settle(data), settle(open_esc50(smaller, *FOLDS)))
     assert f"{rows['filename'].iloc[-1]!r} was" in message
-    assert "in test and is absent" in message
+    assert "in test, is absent" in message
 
 
 def test_order_of_the_rows_counts(data, dataset, refusal, tmp_path):
