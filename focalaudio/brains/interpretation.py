@@ -213,6 +213,8 @@ class InterpreterBrain(sb.Brain):
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting."""
         self.trackers = {name: ClipTracker() for name in self.interpreters}
+        if self.hparams.progress is not None:
+            self.hparams.progress.start()
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of all processes, by the interpreters' names."""

@@ -9,10 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import get_rank
+from speechbrain.utils.distributed import get_rank, run_on_main
+
+from focalaudio.brains.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
+SETTINGS = "settings.json"
 Found = dict[str, dict[str, list[Any]]]  # by interpreter, by column
 
 
@@ -25,7 +28,9 @@ class Progress:
     Arguments
     ---------
     folder : str or pathlib.Path
-        Made with the first batch.
+        In the output folder; made when the evaluation starts.
+    settings : RunSettings
+        Saved there, so that no rows of others are taken for these.
 
     Example
     -------
@@ -36,8 +41,11 @@ class Progress:
     ({'random': {'fidelity': [0.0, 1.0]}}, None)
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self, folder: str | Path, settings: RunSettings | None = None
+    ) -> None:
         self.folder = Path(folder)
+        self.settings = settings
 
     @cached_property
     def _found(self) -> dict[tuple[str, ...], Found]:
@@ -48,6 +56,21 @@ class Progress:
             n_clips = len({clip for clip_ids in found for clip in clip_ids})
             logger.info("%d clips are read back from %s.", n_clips, self.folder)
         return found
+
+    def refuse_others(self) -> None:
+        """Refuse an output folder that holds results of other settings."""
+        record, out = self.folder / SETTINGS, self.folder.parent
+        has_results = record.exists() or (out / "metrics.json").exists()
+        if self.settings is not None and has_results:
+            known = record if record.exists() else None
+            self.settings.compare(out, known, testing=True)
+
+    def start(self) -> None:
+        """Save the settings before any process has rows."""
+        if self.settings is not None:
+            path = self.folder / SETTINGS
+            path.parent.mkdir(parents=True, exist_ok=True)
+            run_on_main(self.settings.save, args=[path])
 
     def find(self, clip_ids: Sequence[str]) -> Found | None:
         """Return what was found of exactly this batch, None if nothing."""
