@@ -20,7 +20,6 @@ import speechbrain as sb
 import torch.distributed
 import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
-from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
     FileTrainLogger,
@@ -137,9 +136,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    saved = (folder, hparams.get("checkpointer"))
     command = shlex.join([sys.executable, sys.argv[0], *argv])
-    sys.excepthook = partial(_explain, sys.excepthook, *saved, command)
+    sys.excepthook = partial(_explain, sys.excepthook, folder, hparams, command)
     return Experiment(hparams, run_opts, folder, lock)
 
 
@@ -191,11 +189,13 @@ def _claim(
     """Lock a folder, and make sure that it holds no other run."""
     lock = _lock_folder(folder)
     if "settings" in hparams:
-        settings, checkpointer = hparams["settings"], hparams["checkpointer"]
+        settings = hparams["settings"]
         settings.complete(resolved, run_opts)
-        settings.refuse_others(
-            folder, checkpointer.list_checkpoints(), run_opts.test_only
-        )
+        if "progress" in hparams:
+            hparams["progress"].refuse_others()
+        else:
+            saved = hparams["checkpointer"].list_checkpoints()
+            settings.refuse_others(folder, saved, run_opts.test_only)
     return lock
 
 
@@ -217,7 +217,7 @@ def _lock_folder(folder: Path) -> IO[str]:
 def _explain(
     otherwise: Callable[..., Any],
     folder: Path,
-    checkpointer: Checkpointer | None,
+    hparams: dict[str, Any],
     command: str,
     kind: type[BaseException],
     *rest: Any,
@@ -226,11 +226,14 @@ def _explain(
     if not issubclass(kind, KeyboardInterrupt):
         otherwise(kind, *rest)
     elif if_main_process():
-        last = checkpointer and checkpointer.find_checkpoint()
         saved = "no epoch is saved, and this starts again"
+        checkpointer = hparams.get("checkpointer")
+        last = checkpointer and checkpointer.find_checkpoint()
         if last:
             epoch = last.meta.get("epoch")
             saved = f"epoch {epoch} is saved in {folder}, and this goes on"
+        elif "progress" in hparams:
+            saved = f"what is done is saved in {folder}, and this goes on"
         logger.warning("Interrupted; %s: %s", saved, command)
 
 

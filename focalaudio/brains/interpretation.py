@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
+from focalaudio.brains.progress import Found
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
@@ -41,9 +42,10 @@ class InterpreterBrain(sb.Brain):
         As in SpeechBrain. Of `hparams` it needs `interpreter` and `labels`.
         It may have `compared`, other interpreters of the same classifier;
         `curve_steps`, which above 0 adds insertion and deletion curves of so
-        many steps, the only metrics that cost further passes; and `exporter`,
+        many steps, the only metrics that cost further passes; `exporter`,
         called with each batch's record of the first interpreter, its clips'
-        ids and labels, and their `Sources` or None.
+        ids and labels, and their `Sources` or None; and `progress`, a
+        `Progress` that knows which batches were done before.
 
     Example
     -------
@@ -56,6 +58,7 @@ class InterpreterBrain(sb.Brain):
         "compared": (),
         "curve_steps": 0,
         "exporter": None,
+        "progress": None,
     }
     MODULES_NEEDED: tuple[str, ...] = ("interpreter",)
 
@@ -113,22 +116,49 @@ class InterpreterBrain(sb.Brain):
         stage: sb.Stage,
     ) -> Tensor:
         """Remember every interpretation's row; return the classifier's loss."""
-        targets = torch.as_tensor(batch.target, device=self.device)
-        sources = self.find_sources(batch)
         first = predictions[self.interpreter.name]
+        sources = self.find_sources(batch)
+        found = {
+            name: self.listed(batch, first.logits, columns)
+            for name, columns in self.measure(predictions, batch, sources)
+        }
+        if self.hparams.exporter is not None:
+            self.hparams.exporter(first, batch.id, batch.label, sources)
+        if self.hparams.progress is not None:
+            self.hparams.progress.add(batch.id, found)
+        self.keep(batch.id, found)
+        targets = torch.as_tensor(batch.target, device=self.device)
+        return F.cross_entropy(first.logits.float(), targets)
+
+    def evaluate_batch(self, batch: PaddedBatch, stage: sb.Stage) -> Tensor:
+        """See SpeechBrain; a batch that was done before has no loss."""
+        progress, exporter = self.hparams.progress, self.hparams.exporter
+        found = None if progress is None else progress.find(batch.id)
+        if found is None:
+            return super().evaluate_batch(batch, stage)
+        self.keep(batch.id, found)
+        if exporter is not None:
+            exporter.skip(batch.id)
+        return torch.zeros(())
+
+    def measure(
+        self,
+        predictions: Mapping[str, Interpretation],
+        batch: PaddedBatch,
+        sources: Sources | None,
+    ) -> Iterator[tuple[str, Columns]]:
+        """Yield the columns of every interpretation, then of the oracles."""
+        targets = torch.as_tensor(batch.target, device=self.device)
         for name, interpretation in predictions.items():
             columns = self.columns(interpretation, targets)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
-            self.record(name, batch, interpretation.logits, columns)
+            yield name, columns
         if sources is not None:
-            for name, ideal in oracle_interpretations(first, sources).items():
-                columns = source_columns(ideal, sources)
-                columns["kept_fraction"] = ideal.kept_fraction
-                self.record(name, batch, ideal.logits, columns)
-        if self.hparams.exporter is not None:
-            self.hparams.exporter(first, batch.id, batch.label, sources)
-        return F.cross_entropy(first.logits.float(), targets)
+            first = predictions[self.interpreter.name]
+            for name, oracle in oracle_interpretations(first, sources).items():
+                columns = source_columns(oracle, sources)
+                yield name, columns | {"kept_fraction": oracle.kept_fraction}
 
     def columns(
         self, interpretation: Interpretation, targets: Tensor
@@ -159,27 +189,32 @@ class InterpreterBrain(sb.Brain):
         )
         return Sources(first, second, *energies, *targets)
 
-    def record(
-        self,
-        name: str,
-        batch: PaddedBatch,
-        logits: Tensor,
-        columns: Mapping[str, Tensor],
-    ) -> None:
-        """Remember each clip's row under an interpreter's name."""
+    def listed(
+        self, batch: PaddedBatch, logits: Tensor, columns: Columns
+    ) -> dict[str, list[Any]]:
+        """Return columns as lists, the classes' names among them."""
         labels: Sequence[str] = self.hparams.labels
-        said = [labels[i] for i in logits.argmax(-1).tolist()]
-        row: dict[str, Any] = {"label": batch.label, "predicted": said}
-        row |= columns
+        found: dict[str, list[Any]] = {
+            "label": list(batch.label),
+            "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
+            **{name: column.tolist() for name, column in columns.items()},
+        }
         if hasattr(batch, "other_target"):
             others = torch.as_tensor(batch.other_target).tolist()
-            row["other_label"] = [labels[i] if i >= 0 else "" for i in others]
-        tracker = self.trackers.setdefault(name, ClipTracker())
-        tracker.update(batch.id, row)
+            found["other_label"] = [labels[i] if i >= 0 else "" for i in others]
+        return found
+
+    def keep(self, clip_ids: Sequence[str], found: Found) -> None:
+        """Remember each clip's row under every interpreter's name."""
+        for name, columns in found.items():
+            self.trackers.setdefault(name, ClipTracker())
+            self.trackers[name].update(clip_ids, columns)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting."""
         self.trackers = {name: ClipTracker() for name in self.interpreters}
+        if self.hparams.progress is not None:
+            self.hparams.progress.start()
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of all processes, by the interpreters' names."""

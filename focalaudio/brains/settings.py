@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from focalaudio.data.esc50 import CSV_NAME
 from focalaudio.data.pipelines import SoundData
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
+from focalaudio.interpreters.base import Interpreter
 from focalaudio.models.safe_yaml import PlainLoader
 
 _Values = dict[str, Any]
@@ -66,6 +67,8 @@ class RunSettings:
         One that was trained before: its weights count.
     pretrained : str or pathlib.Path
         A file of weights that training starts from: its bytes count.
+    interpreter, compared : Interpreter, sequence of Interpreter
+        That are tested: their names count, and their decoders' weights.
 
     Example
     -------
@@ -83,6 +86,8 @@ class RunSettings:
         data: SoundData,
         classifier: nn.Module | None = None,
         pretrained: str | Path | None = None,
+        interpreter: Interpreter | None = None,
+        compared: Iterable[Interpreter] = (),
     ) -> None:
         self.content: _Values = {
             "values": {},
@@ -94,6 +99,16 @@ class RunSettings:
         if pretrained is not None:
             digest = hashlib.sha256(Path(pretrained).read_bytes())
             self.content["pretrained_digest"] = digest.hexdigest()
+        tested = [*([interpreter] if interpreter else []), *compared]
+        self._names = [each.name for each in tested]
+        decoders = [
+            each.get_submodule("decoder")
+            for each in tested
+            if hasattr(each, "decoder")
+        ]
+        if decoders:
+            digests = digest_weights(nn.ModuleList(decoders))
+            self.content["decoder_digest"] = digests
 
     def complete(self, text: str, options: RunOptions) -> None:
         """Add the plain values of a YAML file whose references are resolved.
@@ -115,6 +130,8 @@ class RunSettings:
             if torch.distributed.is_initialized()
             else 1
         )
+        if self._names:
+            values["interpreters"] = self._names
         self.content["values"] = _as_json(values)
 
     def refuse_others(
@@ -138,12 +155,26 @@ class RunSettings:
         ModelError
             If what the folder says of its run cannot be read.
         """
-        if not checkpoints:
-            return
-        latest = max(checkpoints, key=ckpt_recency)
-        if "settings" in latest.paramfiles:
-            saved = _read_saved(latest.paramfiles["settings"])
-            own = self.content
+        if checkpoints:
+            latest = max(checkpoints, key=ckpt_recency)
+            self.compare(folder, latest.paramfiles.get("settings"), testing)
+
+    def compare(
+        self, folder: Path, record: Path | None, testing: bool = False
+    ) -> None:
+        """Refuse a folder with another record; errors as in `refuse_others`.
+
+        Arguments
+        ---------
+        folder : pathlib.Path
+            The run's.
+        record : pathlib.Path
+            Saved there; None if it is from before settings were saved.
+        testing : bool
+            As in `refuse_others`.
+        """
+        if record is not None:
+            saved, own = _read_saved(record), self.content
         else:
             saved, own = self._in_common(folder / "hyperparams.yaml")
         found = "; ".join(_differences(saved, own, testing))
@@ -238,7 +269,7 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
         found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
     if not found and saved.get("labels") != own.get("labels"):
         found.append("labels are others, or in another order")
-    for name in ("classifier", "pretrained"):
+    for name in ("classifier", "decoder", "pretrained"):
         key = f"{name}_digest"
         if saved.get(key) != own.get(key):
             found.append(f"{name} has other weights than then")

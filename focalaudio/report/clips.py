@@ -92,6 +92,10 @@ class InterpretationExporter:
                 )
                 self.written.append(clip_id)
 
+    def skip(self, clip_ids: Sequence[str]) -> None:
+        """Count clips whose files are there already."""
+        self.written = [*self.written, *clip_ids][: self.max_clips]
+
     def _write_sound(
         self,
         interpretation: Interpretation,

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from focalaudio.brains import InterpreterBrain
+from focalaudio.brains.progress import Progress
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import ThresholdInterpreter
@@ -266,3 +268,56 @@ def test_no_file_is_written(classifier, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     evaluate(make_brain(classifier))
     assert list(tmp_path.iterdir()) == []
+
+
+class StoppedError(Exception):
+    """Stands for the end of a process."""
+
+
+@pytest.mark.parametrize("batch_size", [2, 4])
+def test_stopped_and_started_again_is_never_stopped(
+    classifier, seen, tmp_path, batch_size
+):
+    """Rows to the last bit, without passes for what was done before."""
+
+    def evaluated(folder, exporter=None):
+        brain = make_brain(
+            classifier,
+            quantiles=(0.5,),
+            exporter=exporter,
+            progress=Progress(folder),
+        )
+        loader = {"batch_size": batch_size}
+        brain.evaluate(make_mixtures(range(6)), test_loader_kwargs=loader)
+        return brain
+
+    def stop(interpretation, clip_ids, *_):
+        if "clip4" in clip_ids:
+            raise StoppedError
+
+    wanted = evaluated(tmp_path / "whole").rows()
+    seen.clear()
+    with pytest.raises(StoppedError):
+        evaluated(tmp_path / "stopped", stop)
+    done = sum(seen)
+    written = []
+    exporter = Exported(written)
+    brain = evaluated(tmp_path / "stopped", exporter)
+    assert json.dumps(brain.rows()) == json.dumps(wanted)
+    assert sum(seen) - done == 5 * (6 - 4)
+    assert written == ["skipped"] * (4 // batch_size) + ["written"]
+    evaluated(tmp_path / "stopped")
+    assert sum(seen) - done == 5 * (6 - 4)
+
+
+class Exported:
+    """Notes which batches are written."""
+
+    def __init__(self, written):
+        self.written = written
+
+    def __call__(self, *_):
+        self.written.append("written")
+
+    def skip(self, clip_ids):
+        self.written.append("skipped")

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from focalaudio.brains import InterpreterBrain
 from focalaudio.errors import FocalAudioError
 
 KILL = """
@@ -60,6 +61,26 @@ KILL = """
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
             sys.exit(f"{attach.__name__}: was not killed, status {status}")
 """
+KILL_INTERPRETATION = """
+    import os, pathlib, runpy, signal, sys
+    import torch
+    from focalaudio.brains.progress import Progress
+
+    torch.set_num_threads(1)
+    add = Progress.add
+
+    def die_in_the_second_batch(self, *args):
+        path = self.folder / "rows_0.jsonl"
+        begun = path.exists()
+        add(self, *args)
+        if begun:
+            path.write_bytes(path.read_bytes()[:-100])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Progress.add = die_in_the_second_batch
+    sys.argv = sys.argv[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 WATCH = """
     import os, sys
 
@@ -82,7 +103,7 @@ WATCH = """
 """
 
 
-def run_process(command, **environment):
+def run_process(command, returncode=0, **environment):
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     done = subprocess.run(
         [sys.executable, *map(str, command)],
@@ -91,7 +112,7 @@ def run_process(command, **environment):
         env=environment,
         timeout=580,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == returncode, done.stdout + done.stderr
 
 
 def free_port():
@@ -210,6 +231,42 @@ def test_two_ranks_refuse_the_folder_of_another_run(
     assert said[0] == said[1]
     assert "lr was 0.001, is 2" in said[0]
     assert (run / "hyperparams.yaml").read_text() == before
+
+
+def test_an_interpretation_that_is_killed_goes_on_where_it_was(
+    command, recipe, dataset, trained, tmp_path, monkeypatch
+):
+    options = {
+        "data_folder": dataset,
+        "classifier": trained,
+        "condition": "overlap",
+        "compare": "[{method: random}]",
+        "batch_size": 2,
+        "max_clips": 5,
+    }
+    wanted = recipe("interpret", tmp_path / "whole", **options)
+    out = tmp_path / "killed"
+    (tmp_path / "kill.py").write_text(textwrap.dedent(KILL_INTERPRETATION))
+    argv = command("interpret", out, **options)
+    run_process([tmp_path / "kill.py", *argv], returncode=-signal.SIGKILL)
+    assert not (out / "metrics.json").exists()
+    done = []
+    measure = InterpreterBrain.measure
+
+    def count(self, predictions, batch, sources):
+        done.extend(batch.id)
+        return measure(self, predictions, batch, sources)
+
+    monkeypatch.setattr(InterpreterBrain, "measure", count)
+    recipe("interpret", out, **options)
+    assert len(done) == 4  # of 6; the second batch was cut short
+    names = ["metrics.json", "clips.csv", "comparison.md"]
+    for name in (*names, "comparison.csv", "comparison_clips.csv"):
+        assert (out / name).read_bytes() == (wanted / name).read_bytes(), name
+    files = [sorted((f / "interpretations").iterdir()) for f in (out, wanted)]
+    for one, other in zip(*files, strict=True):
+        assert one.name == other.name
+        assert one.read_bytes() == other.read_bytes(), one.name
 
 
 def test_two_ranks_interpret_as_one(

@@ -40,6 +40,15 @@ def weights_of(folder):
     return load_model(folder).classifier.state_dict()
 
 
+def contents_of(folder):
+    """Every file with its bytes."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 def is_same(one, other):
     return all(torch.equal(one[key], other[key]) for key in one | other)
 
@@ -182,6 +191,79 @@ def test_interpretation_tests_what_training_tested(interpreted, trained):
     assert metrics["n_clips"] == TEST_CLIPS
     for name in ("fidelity", "faithfulness", "faithfulness_of_kept"):
         assert metrics[name] == pytest.approx(own[name].mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"quantile": 0.5}, "quantile 0.5"),
+        ({"method": "random"}, 'method was null, is "random"'),
+        ({"condition": "noise"}, 'condition was "clean", is "noise"'),
+        (
+            {"test_folds": "[4]", "valid_folds": "[5]"},
+            r"test_folds was \[5\], is \[4\]",
+        ),
+    ],
+)
+def test_results_of_other_settings_are_left_alone(
+    recipe, dataset, trained, interpreted, options, said
+):
+    before = contents_of(interpreted)
+    with pytest.raises(FocalAudioError, match=said):
+        recipe(
+            "interpret",
+            interpreted,
+            data_folder=dataset,
+            classifier=trained,
+            **options,
+        )
+    assert contents_of(interpreted) == before
+
+
+def test_results_of_another_classifier_are_left_alone(
+    recipe, dataset, trained, interpreted, tmp_path
+):
+    other = recipe(
+        "train_classifier",
+        tmp_path / "other",
+        data_folder=dataset,
+        seed=1,
+        number_of_epochs=1,
+    )
+    before = contents_of(interpreted)
+    with pytest.raises(FocalAudioError, match="classifier has other weights"):
+        recipe("interpret", interpreted, data_folder=dataset, classifier=other)
+    assert contents_of(interpreted) == before
+
+
+def test_results_from_before_settings_were_saved_are_left_alone(
+    recipe, dataset, trained, interpreted, tmp_path
+):
+    old = shutil.copytree(interpreted, tmp_path / "old")
+    shutil.rmtree(old / "progress")
+    before = contents_of(old)
+    with pytest.raises(FocalAudioError, match="condition was"):
+        recipe(
+            "interpret",
+            old,
+            data_folder=dataset,
+            classifier=trained,
+            condition="noise",
+        )
+    assert contents_of(old) == before
+
+
+def test_the_same_settings_give_the_same_result_again(
+    recipe, dataset, trained, interpreted, tmp_path
+):
+    again = shutil.copytree(interpreted, tmp_path / "again")
+    for name in ("metrics.json", "clips.csv"):
+        (again / name).unlink()
+    recipe("interpret", again, data_folder=dataset, classifier=trained)
+    for name in ("metrics.json", "clips.csv"):
+        assert (again / name).read_bytes() == (interpreted / name).read_bytes()
+    log = (again / "log.txt").read_text()
+    assert "3 clips are read back" in log
 
 
 def test_an_overridden_quantile_is_used_and_recorded(

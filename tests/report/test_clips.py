@@ -110,6 +110,17 @@ def test_writing_stops_after_so_many_clips(
     assert exporter.written == list(written)
 
 
+@pytest.mark.parametrize(("max_clips", "written"), [(2, "b"), (None, "bc")])
+def test_what_was_skipped_counts(
+    interpretation, tmp_path, monkeypatch, max_clips, written
+):
+    monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
+    exporter = make_exporter(tmp_path, max_clips=max_clips)
+    exporter.skip(["a"])
+    exporter(interpretation, ["b", "c"], ["dog", "rain"])
+    assert {path.name[0] for path in tmp_path.iterdir()} == set(written)
+
+
 def test_only_the_main_process_writes(interpretation, tmp_path, monkeypatch):
     monkeypatch.setattr(clips, "if_main_process", lambda: False)
     make_exporter(tmp_path)(interpretation, ["a"], ["dog"])
