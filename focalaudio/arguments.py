@@ -10,18 +10,10 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def remember_arguments(kind: Kind) -> Kind:
-    """Make a class's objects keep the arguments of their constructor.
+    """Make a class's objects keep all arguments of their constructor.
 
-    Arguments
-    ---------
-    kind : type
-        Changed in place; a subclass remembers its own only if it is decorated.
-
-    Returns
-    -------
-    type
-        The same; its objects have `arguments`, a dict of all arguments,
-        those with defaults too.
+    `kind` is changed in place: its objects have `arguments`, a dict that holds
+    those with defaults too. A subclass remembers its own only if decorated.
 
     Example
     -------

@@ -54,17 +54,10 @@ class AudioInfo:
         The file.
     sample_rate : int
         Frames per second, Hz.
-    n_channels : int
-        1 for mono, 2 for stereo.
-    n_frames : int
-        Samples per channel that are in the file.
+    n_channels, n_frames : int
+        Channels, and samples per channel that are in the file.
     format : str
         Container and encoding, for instance `WAV PCM_16`.
-
-    Example
-    -------
-    >>> AudioInfo(Path("a.wav"), 16000, 1, 8000, "WAV PCM_16").duration
-    0.5
     """
 
     path: Path
@@ -80,22 +73,7 @@ class AudioInfo:
 
 
 def audio_info(path: AnyPath) -> AudioInfo:
-    """Read the header of an audio file.
-
-    Arguments
-    ---------
-    path : str or os.PathLike
-        The file.
-
-    Returns
-    -------
-    AudioInfo
-        Rate, channels, frames and format.
-
-    Raises
-    ------
-    FileNotFoundError, AudioError
-        If there is no such file; if it is empty or not audio.
+    """Read the header of an audio file; raises as `read_audio` does.
 
     Example
     -------
@@ -121,8 +99,6 @@ def read_audio(path: AnyPath, *, strict: bool = False) -> tuple[Tensor, int]:
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file.
     strict : bool
         Whether a file that is cut off is an error.
 
@@ -162,22 +138,15 @@ def load_wav(
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file, of any rate and number of channels.
+    path, strict
+        As in `read_audio`, whose errors are raised here too.
     sample_rate : int, optional
         Wanted rate in Hz; the file's own if left out.
-    strict : bool
-        Whether a file that is cut off is an error (else a warning).
 
     Returns
     -------
     torch.Tensor
         `[samples]`, float32.
-
-    Raises
-    ------
-    FileNotFoundError, AudioError
-        If there is no such file; if it is empty, damaged or not finite.
 
     Example
     -------
@@ -197,22 +166,15 @@ def iter_blocks(
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file.
+    path, strict
+        As in `read_audio`, whose errors are raised here too.
     n_frames : int
         Frames in a block, at least 1; the last block may be shorter.
-    strict : bool
-        Whether a file that is cut off is an error (else a warning).
 
     Yields
     ------
     torch.Tensor
         `[channels, frames]`, float32, at the file's own rate.
-
-    Raises
-    ------
-    FileNotFoundError, AudioError
-        If there is no such file; if it is empty, damaged or not finite.
 
     Example
     -------
@@ -252,11 +214,6 @@ def write_wav(
         Factor for all samples, see `common_gain`.
     subtype : str
         PCM_16, PCM_24, PCM_32 or FLOAT.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
 
     Raises
     ------
@@ -298,24 +255,15 @@ def wav_writer(
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file; missing folders are made, an existing file is replaced.
-    sample_rate : int
-        Hz, 1000 to 10 million.
+    path, sample_rate, subtype
+        As in `write_wav`, whose errors are raised here too.
     n_channels : int
         1 to 1024.
-    subtype : str
-        PCM_16, PCM_24, PCM_32 or FLOAT.
 
     Yields
     ------
     callable
         Writes a block, `[samples]` or `[channels, samples]`, -1 to 1.
-
-    Raises
-    ------
-    AudioError, ValueError, OSError
-        As in `write_wav`.
 
     Example
     -------

@@ -66,13 +66,6 @@ class RandomGain(nn.Module):
     ---------
     max_gain : float
         Largest gain either way, dB.
-
-    Example
-    -------
-    >>> gain = RandomGain(6.0)
-    >>> wavs, _ = gain(torch.ones(1, 2), torch.ones(1))
-    >>> 0.5 < wavs[0, 0].item() < 2
-    True
     """
 
     def __init__(self, max_gain: float = 6.0) -> None:
@@ -168,21 +161,10 @@ class MixClips(nn.Module):
     def forward(
         self, wavs: Tensor, lens: Tensor, targets: Tensor
     ) -> MixedClips:
-        """Mix a batch and keep the parts.
+        """Mix a batch and keep the parts; in evaluation, nothing is added.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            `[batch, samples]`.
-        lens : torch.Tensor
-            `[batch]`, relative.
-        targets : torch.Tensor
-            `[batch, n_classes]`.
-
-        Returns
-        -------
-        MixedClips
-            In evaluation, clips to which nothing is added.
+        `wavs` are `[batch, samples]`, `lens` `[batch]`, relative, `targets`
+        `[batch, n_classes]`.
         """
         if not (self.training and self.probability > 0):
             return MixedClips(
@@ -204,12 +186,6 @@ class Augment(nn.Module):
     ---------
     steps : sequence of torch.nn.Module
         Each as in this module's docstring.
-
-    Example
-    -------
-    >>> augment = Augment([TimeShift(0.5), RandomGain(3.0)])
-    >>> augment(torch.ones(2, 8), torch.ones(2))[0].shape
-    torch.Size([2, 8])
     """
 
     def __init__(self, steps: Sequence[nn.Module]) -> None:

@@ -35,13 +35,6 @@ class ClassifierOutput:
         `[batch, channels, rows, cols]`, the encoder's last feature map.
     maps : tuple of torch.Tensor
         The encoder's maps, each `[batch, rows, cols]`, non-negative.
-
-    Example
-    -------
-    >>> logits = torch.tensor([[0.0, 2.0]])
-    >>> output = ClassifierOutput(logits, torch.ones(1, 4), logits, ())
-    >>> output.class_ids, round(output.probs.sum().item(), 4)
-    (tensor([1]), 1.0)
     """
 
     logits: Tensor
@@ -68,10 +61,8 @@ class LinearHead(nn.Linear):
 
     Arguments
     ---------
-    n_features : int
-        Size of the embedding.
-    n_classes : int
-        Number of classes.
+    n_features, n_classes : int
+        Size of the embedding, and number of classes.
 
     Example
     -------
@@ -97,10 +88,8 @@ class CosineHead(nn.Module):
 
     Arguments
     ---------
-    n_features : int
-        Size of the embedding.
-    n_classes : int
-        Number of classes.
+    n_features, n_classes : int
+        As in `LinearHead`.
     scale : float
         Factor on the cosines; logits lie within `-scale ... scale`.
 
@@ -147,8 +136,6 @@ class SoundClassifier(nn.Module):
     ---------
     encoder : torch.nn.Module
         One of `focalaudio.encoders`.
-    n_classes : int
-        Number of classes.
     head : str
         `cosine` or `linear`.
     scale : float
@@ -209,19 +196,10 @@ class SoundClassifier(nn.Module):
     def to_image(
         self, log_magnitude: Tensor, n_frames: Tensor | None = None
     ) -> Tensor:
-        """Resize each clip's own frames to the encoder's input.
+        """Resize clips to `[batch, in_channels, height (time), width]`.
 
-        Arguments
-        ---------
-        log_magnitude : torch.Tensor
-            `[batch, time, freq]`.
-        n_frames : torch.Tensor
-            `[batch]`, int64, each clip's own frames; all of them if None.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, in_channels, height, width]`, height is time.
+        `log_magnitude` is `[batch, time, freq]`; `n_frames` `[batch]`, int64,
+        each clip's own frames, all of them if None.
         """
         batch, time, _ = log_magnitude.shape
         if n_frames is None:
@@ -242,11 +220,6 @@ class SoundClassifier(nn.Module):
         design: nothing is estimated, no gradient is taken. With a linear head
         these are class activation maps (CAM, arXiv 1512.04150). In evaluation
         mode.
-
-        Arguments
-        ---------
-        output : ClassifierOutput
-            Of this classifier.
 
         Returns
         -------

@@ -7,61 +7,24 @@ own `ValueError` or `TypeError`.
 
 
 class FocalAudioError(Exception):
-    """Base of the errors below; catch it to catch them all.
-
-    Example
-    -------
-    >>> issubclass(UnsafeModelError, FocalAudioError)
-    True
-    """
+    """Base of the errors below; catch it to catch them all."""
 
 
 class AudioError(FocalAudioError, ValueError):
-    """A file or a tensor does not hold usable audio.
-
-    Example
-    -------
-    >>> raise AudioError("clip.wav holds 0 samples.")
-    Traceback (most recent call last):
-    focalaudio.errors.AudioError: clip.wav holds 0 samples.
-    """
+    """A file or a tensor does not hold usable audio."""
 
 
 class DataError(FocalAudioError, ValueError):
-    """A data set contradicts itself or what is asked of it.
-
-    Example
-    -------
-    >>> issubclass(DataError, ValueError)
-    True
-    """
+    """A data set contradicts itself or what is asked of it."""
 
 
 class ModelError(FocalAudioError, RuntimeError):
-    """A model's files are missing, broken, or do not fit each other.
-
-    Example
-    -------
-    >>> issubclass(ModelError, RuntimeError)
-    True
-    """
+    """A model's files are missing, broken, or do not fit each other."""
 
 
 class UnsafeModelError(ModelError):
-    """A model's files ask for code to be run, or reach outside their folder.
-
-    Example
-    -------
-    >>> issubclass(UnsafeModelError, ModelError)
-    True
-    """
+    """A model's files ask for code to be run, or reach outside their folder."""
 
 
 class HubError(ModelError):
-    """A model cannot be fetched from a hub, or sent to it.
-
-    Example
-    -------
-    >>> issubclass(HubError, ModelError)
-    True
-    """
+    """A model cannot be fetched from a hub, or sent to it."""

@@ -51,11 +51,6 @@ class Experiment:
         The run's own output folder, `hparams["output_folder"]`.
     lock : file
         Held open so that no second run writes the folder.
-
-    Example
-    -------
-    >>> Experiment({"seed": 1}, {}, Path("results")).hparams["seed"]
-    1
     """
 
     hparams: dict[str, Any]
@@ -64,22 +59,12 @@ class Experiment:
     lock: IO[str] | None = None
 
     def brain(self, kind: type[sb.Brain]) -> sb.Brain:
-        """Build a Brain from the YAML's objects, after checking its needs.
-
-        Arguments
-        ---------
-        kind : type
-            A Brain that declares `HPARAMS_NEEDED` and `MODULES_NEEDED`.
-
-        Returns
-        -------
-        speechbrain.Brain
-            Ready to fit or evaluate.
+        """Build a Brain from the YAML's objects, ready to fit or evaluate.
 
         Raises
         ------
         ValueError
-            If the YAML lacks a key that the Brain reads.
+            If the YAML lacks a key that the Brain declares as needed.
         """
         modules = self.hparams.get("modules", {})
         for needed, given, where in (
@@ -108,11 +93,6 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ---------
     argv : sequence of str
         `file.yaml --key value ... --speechbrain_option`.
-
-    Returns
-    -------
-    Experiment
-        With the folder locked until the process ends.
 
     Raises
     ------
@@ -238,21 +218,7 @@ def _explain(
 
 
 class TrainLoggers(TrainLogger):
-    """Pass statistics on to several of SpeechBrain's loggers.
-
-    Arguments
-    ---------
-    loggers : sequence of TrainLogger
-        Each gets every call.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "train_log.txt"
-    >>> logger = TrainLoggers([FileTrainLogger(str(path), precision=4)])
-    >>> logger.log_stats({"epoch": 1}, train_stats={"loss": 2.0})
-    >>> path.read_text().strip()
-    'epoch: 1 - train loss: 2.0000'
-    """
+    """Pass statistics on to several of SpeechBrain's loggers."""
 
     def __init__(self, loggers: Sequence[TrainLogger]) -> None:
         self.loggers = list(loggers)
@@ -302,25 +268,9 @@ class _LateTensorboard(TrainLogger):
 def build_logger(
     output_folder: str, use_tensorboard: bool = False
 ) -> TrainLoggers:
-    """Make the logger of a run: `train_log.txt`, and TensorBoard if wanted.
+    """Make the logger of a run: `train_log.txt` in its folder.
 
-    Arguments
-    ---------
-    output_folder : str
-        The run's folder.
-    use_tensorboard : bool
-        Write event files to `tensorboard/` too.
-
-    Returns
-    -------
-    TrainLoggers
-        SpeechBrain's interface.
-
-    Example
-    -------
-    >>> logger = build_logger(str(getfixture("tmp_path")))
-    >>> len(logger.loggers)
-    1
+    With `use_tensorboard`, event files are written to `tensorboard/` too.
     """
     folder = Path(output_folder)
     loggers: list[TrainLogger] = [

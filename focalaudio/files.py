@@ -16,17 +16,8 @@ from uuid import uuid4
 def replace_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block ends well.
 
-    If the block fails, `path` is what it was before and nothing is left.
-
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        Where the file goes; its folder is made if needed.
-
-    Yields
-    ------
-    pathlib.Path
-        In the same folder, with the same suffix.
+    It has the same folder, which is made if needed, and the same suffix. If
+    the block fails, `path` is what it was before and nothing is left.
 
     Example
     -------
@@ -51,15 +42,8 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 def temporary_folder(beside: str | Path) -> Iterator[Path]:
     """Give an empty folder that is gone when the block ends.
 
-    Arguments
-    ---------
-    beside : str or pathlib.Path
-        What it stands beside, and so on one disk with; made or not.
-
-    Yields
-    ------
-    pathlib.Path
-        In the same folder as `beside`, which is made if needed.
+    It stands beside `beside`, and so on one disk with it; the folder of both
+    is made if needed.
 
     Example
     -------
@@ -87,10 +71,7 @@ def _prefix(beside: Path) -> str:
 def remove_leftovers(beside: str | Path) -> None:
     """Remove the temporary folders of processes that were killed.
 
-    Arguments
-    ---------
-    beside : str or pathlib.Path
-        What they stand beside; nobody else may be making it now.
+    They stand beside `beside`, which nobody else may be making now.
 
     Example
     -------
@@ -111,20 +92,8 @@ def remove_leftovers(beside: str | Path) -> None:
 def replace_folder(folder: str | Path) -> Iterator[Path]:
     """Give a temporary folder that becomes `folder` when the block ends well.
 
-    Arguments
-    ---------
-    folder : str or pathlib.Path
-        Must not exist yet, or be empty.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty folder beside it.
-
-    Raises
-    ------
-    OSError
-        If `folder` holds anything when the block ends.
+    `folder` must not exist yet, or be empty; an `OSError` if it holds anything
+    when the block ends.
 
     Example
     -------
@@ -142,22 +111,7 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
 
 
 def digest_file(path: str | Path) -> str:
-    """Return a file's SHA-256.
-
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        The file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
+    """Return a file's SHA-256, 64 hexadecimal digits.
 
     Example
     -------

@@ -70,20 +70,13 @@ def soft_mask(
 
     Arguments
     ---------
-    saliency : torch.Tensor
-        `[batch, time, freq]`, non-negative.
-    quantile, n_frames
+    saliency, quantile, n_frames
         As in `quantile_mask`.
 
     Returns
     -------
     torch.Tensor
         `[batch, time, freq]`, 0 to 1, at least the binary mask everywhere.
-
-    Raises
-    ------
-    ValueError
-        If `quantile` is outside 0 to 1.
 
     Example
     -------
@@ -126,11 +119,6 @@ def _threshold_at(values: Tensor, quantile: float) -> Tensor:
 
 def check_quantile(quantile: float) -> None:
     """Refuse a quantile, the fraction of cells to drop, outside 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If it is.
 
     Example
     -------
@@ -182,15 +170,8 @@ def apply_mask(mask: Tensor, spectrum: Tensor) -> Tensor:
 def keep_and_remove(mask: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
     """Split a spectrum in the masked part and its complement.
 
-    Arguments
-    ---------
-    mask, spectrum : torch.Tensor
-        As in `apply_mask`.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        Kept and removed, each shaped as `spectrum`; their sum is `spectrum`.
+    Arguments as in `apply_mask`; kept and removed are shaped as `spectrum`,
+    which is their sum.
 
     Example
     -------

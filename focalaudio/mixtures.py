@@ -61,12 +61,6 @@ class Mixture:
         `[samples]`, peak 1 (silence stays silence).
     first, second : torch.Tensor
         `[samples]`, the sources at the level that they have in the mixture.
-
-    Example
-    -------
-    >>> mixture = mix(torch.tensor([0.5, 0.0]), torch.tensor([0.0, 1.0]), 0.0)
-    >>> mixture.wav, mixture.second
-    (tensor([1., 1.]), tensor([0., 1.]))
     """
 
     wav: Tensor
@@ -100,11 +94,6 @@ def mix(first: Tensor, second: Tensor, snr: float) -> Mixture:
     snr : float
         Energy of `first` over that of `second`, dB.
 
-    Returns
-    -------
-    Mixture
-        Of the length of `first`.
-
     Raises
     ------
     ValueError
@@ -128,15 +117,7 @@ def mix(first: Tensor, second: Tensor, snr: float) -> Mixture:
 def concatenate(first: Tensor, second: Tensor, snr: float) -> Mixture:
     """Play the first half of one clip, then the first half of another.
 
-    Arguments
-    ---------
-    first, second, snr
-        See `mix`; `snr` compares the halves.
-
-    Returns
-    -------
-    Mixture
-        Of the length of `first`.
+    Arguments and result as in `mix`; `snr` compares the halves.
 
     Example
     -------

@@ -51,8 +51,8 @@ def iter_windows(
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file.
+    path, strict
+        As in `focalaudio.audio.read_audio`, whose errors are raised too.
     sample_rate : int
         Wanted rate, Hz.
     n_window : int
@@ -62,8 +62,6 @@ def iter_windows(
         `n_window`.
     first : int
         Windows to leave out at the start.
-    strict : bool
-        Whether a file that is cut off is an error (else a warning).
 
     Yields
     ------
@@ -72,8 +70,6 @@ def iter_windows(
 
     Raises
     ------
-    FileNotFoundError, AudioError
-        If there is no such file; if it is empty, damaged or not finite.
     ValueError
         If a length is out of range.
 

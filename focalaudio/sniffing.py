@@ -50,16 +50,8 @@ FOREIGN = {
 def check_is_file(path: Path) -> None:
     """Refuse what is not a file, before anything waits for its bytes.
 
-    Raises
-    ------
-    FileNotFoundError, AudioError
-        If there is nothing; if it is a folder, a pipe or a device.
-
-    Example
-    -------
-    >>> check_is_file(Path("."))
-    Traceback (most recent call last):
-    focalaudio.errors.AudioError: . is a folder; give one of its audio files.
+    `FileNotFoundError` if there is nothing; `AudioError` if it is a folder, a
+    pipe or a device.
     """
     if path.is_dir():
         raise AudioError(f"{path} is a folder; give one of its audio files.")
@@ -76,29 +68,9 @@ def check_header(
 ) -> None:
     """Refuse a header of no sound, or of an Ogg file that is cut off.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-    sample_rate : int
-        As declared, Hz; good from 1000 to 10 million.
-    n_frames : int
-        As declared; 2**63 - 1 where the header is silent.
-    container : str
-        libsndfile's name for it, such as WAV; the pages of OGG are checked.
-
-    Raises
-    ------
-    AudioError
-        If the rate or the length is impossible, there are 0 samples, or the
-        last page is missing.
-
-    Example
-    -------
-    >>> check_header(Path("a.wav"), 16000, 80000, "WAV")
-    >>> check_header(Path("a.wav"), 7, 80000, "WAV")
-    Traceback (most recent call last):
-    focalaudio.errors.AudioError: a.wav says sample_rate=7 Hz, which must be ...
+    `sample_rate` is good from 1000 Hz to 10 MHz; `n_frames` is 2**63 - 1 where
+    the header is silent; `container` is libsndfile's name, such as WAV: the
+    pages of OGG are checked. All else is an `AudioError`.
     """
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise AudioError(
@@ -122,24 +94,8 @@ def check_header(
 def declared_per_present(path: Path) -> float:
     """Divide the bytes of samples that a header promises by those there.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        An existing file; WAV, RF64 and AIFF declare their bytes.
-
-    Returns
-    -------
-    float
-        Above 1 for a file that is cut off; 1 or less for a whole one, and
-        for every format that does not say.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "cut.wav"
-    >>> head = struct.pack("<4sI4s4sI", b"RIFF", 20, b"WAVE", b"data", 8)
-    >>> _ = path.write_bytes(head + bytes(4))
-    >>> declared_per_present(path)
-    2.0
+    Above 1 for a WAV, RF64 or AIFF file that is cut off; 1 or less for a whole
+    one, and for every format that does not say.
     """
     with open(path, "rb") as file:
         order, wanted = SAMPLE_CHUNKS.get(file.read(12)[:4], ("<", None))
@@ -162,17 +118,8 @@ def report_cut(
 ) -> None:
     """Say how much of a file is missing, in seconds.
 
-    Raises
-    ------
-    AudioError
-        If `strict`; else a warning is given, which points two calls further
-        up than the caller: at whoever asked for the sound.
-
-    Example
-    -------
-    >>> report_cut(Path("a.wav"), 5, 2, strict=True)
-    Traceback (most recent call last):
-    focalaudio.errors.AudioError: a.wav is cut off: it declares 5.00 s but ...
+    An `AudioError` if `strict`; else a warning, which points two calls further
+    up than the caller: at whoever asked for the sound.
     """
     message = (
         f"{path} is cut off: it declares {declared:.2f} s "
@@ -184,15 +131,7 @@ def report_cut(
 
 
 def describe_unreadable(path: Path, reason: str) -> str:
-    """Say what a file that the decoder refuses looks like, and what to do.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.wav"
-    >>> _ = path.write_bytes(b"%PDF-1.7")
-    >>> describe_unreadable(path, "Format not recognised")
-    '...a.wav (8 bytes) cannot be read: it looks like a PDF document ...'
-    """
+    """Say what a file that the decoder refuses looks like, and what to do."""
     with open(path, "rb") as file:
         kind = _looks_like(file.read(512))
     advice = "give a WAV, FLAC, Ogg or MP3 file; ffmpeg converts most others"

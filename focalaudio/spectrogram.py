@@ -31,12 +31,6 @@ class Spectrum:
         `[batch]`, int64, each clip's own length without padding.
     n_frames : torch.Tensor
         `[batch]`, int64, how many of `time` are the clip's own.
-
-    Example
-    -------
-    >>> spectrum = Spectrogram()(torch.rand(2, 16000))
-    >>> spectrum.log_magnitude.shape, spectrum.phase.shape
-    (torch.Size([2, 87, 513]), torch.Size([2, 87, 513]))
     """
 
     stft: Tensor
@@ -177,17 +171,8 @@ class Spectrogram(nn.Module):
 def absolute_lengths(lens: Tensor | None, wavs: Tensor) -> Tensor:
     """Turn SpeechBrain's relative lengths into samples.
 
-    Arguments
-    ---------
-    lens : torch.Tensor
-        `[batch]`, 0 to 1, or None for full length.
-    wavs : torch.Tensor
-        `[batch, samples]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch]`, int64, at least 1.
+    From `lens` `[batch]`, 0 to 1 or None for full length, of `wavs`
+    `[batch, samples]`, to `[batch]`, int64, at least 1.
 
     Raises
     ------

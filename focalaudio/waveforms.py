@@ -21,22 +21,7 @@ MAX_BANK = 2**22  # from_rate * to_rate / gcd**2; beyond: gigabytes of kernels
 
 
 def mix_to_mono(audio: Tensor) -> Tensor:
-    """Average the channels.
-
-    Arguments
-    ---------
-    audio : torch.Tensor
-        `[..., channels, samples]`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[..., samples]`.
-
-    Raises
-    ------
-    ValueError
-        If there is no dimension of channels.
+    """Average the channels, `[..., channels, samples]` to `[..., samples]`.
 
     Example
     -------
@@ -58,10 +43,8 @@ def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
     ---------
     wav : torch.Tensor
         `[..., samples]`, floating point.
-    from_rate : int
-        Rate of `wav` in Hz, at least 1.
-    to_rate : int
-        Wanted rate in Hz, at least 1; any pair of rates works.
+    from_rate, to_rate : int
+        Rate of `wav` and wanted rate in Hz, at least 1; any pair works.
 
     Returns
     -------
@@ -96,15 +79,7 @@ def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
 def normalize_peak(wavs: Tensor) -> Tensor:
     """Scale every waveform to a largest magnitude of 1; silence stays silence.
 
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        `[..., samples]`, any scale.
-
-    Returns
-    -------
-    torch.Tensor
-        Same shape, within -1 to 1, signs kept.
+    From `[..., samples]`, any scale, to the same shape, signs kept.
 
     Example
     -------
@@ -121,22 +96,7 @@ def normalize_peak(wavs: Tensor) -> Tensor:
 def fit_length(wav: Tensor, n_samples: int) -> Tensor:
     """Cut the end off, or add zeros to it.
 
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[..., samples]`.
-    n_samples : int
-        Wanted length, at least 0.
-
-    Returns
-    -------
-    torch.Tensor
-        `[..., n_samples]`.
-
-    Raises
-    ------
-    ValueError
-        If `n_samples` is negative.
+    `[..., samples]` to `[..., n_samples]`; a `ValueError` for less than 0.
 
     Example
     -------
@@ -150,22 +110,8 @@ def fit_length(wav: Tensor, n_samples: int) -> Tensor:
 def common_gain(*wavs: Tensor) -> float:
     """Find one gain that brings all waveforms within -1 to 1.
 
-    Sounds that are to be compared must be written with the same gain.
-
-    Arguments
-    ---------
-    *wavs : torch.Tensor
-        Any shapes, any scale.
-
-    Returns
-    -------
-    float
-        Above 0, at most 1.
-
-    Raises
-    ------
-    AudioError
-        If a sample is not finite.
+    Sounds that are to be compared must be written with the same gain, above 0
+    and at most 1. An `AudioError` if a sample is not finite.
 
     Example
     -------
@@ -178,21 +124,10 @@ def common_gain(*wavs: Tensor) -> float:
 
 
 def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
-    """Refuse NaN and infinite samples.
+    """Refuse NaN and infinite samples, with their count and first position.
 
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[..., samples]`.
-    name : str
-        What the message calls it: a path or an argument.
-    first : int
-        Position of `wav`'s first sample in a longer recording.
-
-    Raises
-    ------
-    AudioError
-        If a sample is not finite; gives the count and the first position.
+    `name` is what the message calls `wav`, a path or an argument; `first` is
+    the position of its first sample in a longer recording.
 
     Example
     -------
@@ -211,19 +146,7 @@ def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
 
 
 def check_peak(wav: Tensor, name: str) -> None:
-    """Refuse samples beyond -1 to 1, which a file would clip.
-
-    Arguments
-    ---------
-    wav : torch.Tensor
-        Any shape, finite.
-    name : str
-        What the message calls it: a path or an argument.
-
-    Raises
-    ------
-    AudioError
-        Gives the largest magnitude.
+    """Refuse samples (finite ones) beyond -1 to 1, which a file would clip.
 
     Example
     -------
@@ -243,21 +166,7 @@ def check_whole(
 ) -> None:
     """Refuse a rate, a length or a count that is out of range.
 
-    Arguments
-    ---------
-    name : str
-        What the message calls it: the argument.
-    value : int
-        The number; a float is refused, even a whole one.
-    least : int
-        The smallest that is good.
-    most : float
-        The largest that is good.
-
-    Raises
-    ------
-    ValueError
-        If `value` is not a whole number from `least` to `most`.
+    A `ValueError` unless `value` is an int, no float, from `least` to `most`.
 
     Example
     -------

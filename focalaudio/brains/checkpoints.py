@@ -131,13 +131,6 @@ class History:
 
     Rows are never forgotten: testing loads the best checkpoint, and the
     epochs after it have happened all the same.
-
-    Example
-    -------
-    >>> history = History()
-    >>> history.add({"epoch": 1, "train_loss": 2.0})
-    >>> history.rows
-    [{'epoch': 1, 'train_loss': 2.0}]
     """
 
     def __init__(self) -> None:

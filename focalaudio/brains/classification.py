@@ -47,11 +47,6 @@ class ClassifierBrain(TrainingBrain):
         `spectrogram`, `classifier`.
     opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
-
-    Example
-    -------
-    >>> sorted(ClassifierBrain.MODULES_NEEDED)
-    ['augment', 'classifier', 'mask_spectrogram', 'mixer', 'spectrogram']
     """
 
     HPARAMS_NEEDED = (

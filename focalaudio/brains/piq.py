@@ -60,21 +60,10 @@ class FeatureCache:
     def __call__(
         self, clip_ids: Sequence[str], wavs: Tensor, lens: Tensor
     ) -> ClassifierOutput:
-        """Return what is known of a batch, on its device and without maps.
+        """Return logits, embeddings and features of a batch, on its device.
 
-        Arguments
-        ---------
-        clip_ids : sequence of str
-            One per clip; a clip that is known is not looked at.
-        wavs : torch.Tensor
-            `[batch, samples]`.
-        lens : torch.Tensor
-            `[batch]`, relative.
-
-        Returns
-        -------
-        ClassifierOutput
-            Logits, embeddings and features.
+        `clip_ids` name the clips of `wavs` `[batch, samples]`, with relative
+        `lens` `[batch]`; one that is known is not looked at.
         """
         lengths = absolute_lengths(lens, wavs).tolist()
         for clip_id, wav, length in zip(clip_ids, wavs, lengths, strict=True):
@@ -115,11 +104,6 @@ class PIQBrain(TrainingBrain):
         `augment`, `spectrogram`, `classifier` (frozen) and `decoder`.
     opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
-
-    Example
-    -------
-    >>> "reconstruction_weight" in PIQBrain.HPARAMS_NEEDED
-    True
     """
 
     HPARAMS_NEEDED = (

@@ -113,12 +113,7 @@ class RunSettings:
     def complete(self, text: str, options: RunOptions) -> None:
         """Add the plain values of a YAML file whose references are resolved.
 
-        Arguments
-        ---------
-        text : str
-            The file; nothing in it is executed.
-        options : RunOptions
-            SpeechBrain's; the command line's count more than the file's.
+        Nothing in `text` is executed; the command line's `options` count more.
         """
         values = _read_values(text)
         for name in sorted(_COUNTING):
@@ -139,21 +134,9 @@ class RunSettings:
     ) -> None:
         """Refuse a folder that holds a run with other settings.
 
-        Arguments
-        ---------
-        folder : pathlib.Path
-            The run's.
-        checkpoints : sequence of Checkpoint
-            Those in it; without any there is nothing to refuse.
-        testing : bool
-            Nothing will be trained: any number of processes will do.
-
-        Raises
-        ------
-        FocalAudioError
-            That names each setting that differs, with both values.
-        ModelError
-            If what the folder says of its run cannot be read.
+        Without `checkpoints` there is nothing to refuse; with `testing`, any
+        number of processes will do. A `FocalAudioError` names each setting that
+        differs, with both values; `ModelError` if the run's cannot be read.
         """
         if checkpoints:
             latest = max(checkpoints, key=ckpt_recency)

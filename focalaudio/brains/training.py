@@ -69,11 +69,6 @@ class TrainingBrain(sb.Brain):
     ---------
     modules, opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
-
-    Example
-    -------
-    >>> TrainingBrain.HPARAMS_NEEDED
-    ('history', 'schedule', 'select_by', 'train_logger')
     """
 
     HPARAMS_NEEDED: tuple[str, ...] = (
@@ -125,16 +120,8 @@ class TrainingBrain(sb.Brain):
     ) -> None:
         """Log an epoch, add its row, keep its checkpoint if it is the best.
 
-        Arguments
-        ---------
-        epoch : int
-            Counted from 1.
-        train, valid : mapping
-            What is logged.
-        row : mapping
-            What is added to the history.
-        meta : mapping
-            What the checkpoint is selected by, among others.
+        `epoch` counts from 1, `train` and `valid` are logged, `row` is added to
+        the history, and `meta` has what the checkpoint is selected by.
         """
         stats = {"epoch": epoch, "lr": self.hparams.schedule(epoch)}
         self.hparams.history.add({**stats, **row})

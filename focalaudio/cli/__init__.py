@@ -16,18 +16,7 @@ from focalaudio.version import __version__
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-        With one subcommand per task.
-
-    Example
-    -------
-    >>> build_parser().parse_args(["demo"]).out.as_posix()
-    'results/demo'
-    """
+    """Return the parser of the command line, one subcommand per task."""
     parser = argparse.ArgumentParser(
         prog="focalaudio",
         description="What did the sound classifier listen to?",
@@ -52,17 +41,9 @@ def demo_command(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status.
+    """Run the command; return 0, or 1 after an error that the user can mend.
 
-    Arguments
-    ---------
-    argv : sequence of str
-        Without the program's name; `sys.argv` if None.
-
-    Returns
-    -------
-    int
-        0, or 1 after an error that the user can mend.
+    `argv` is without the program's name; `sys.argv` if None.
     """
     arguments = build_parser().parse_args(argv)
     try:

@@ -35,17 +35,7 @@ class _Finding:
 
 
 def add_doctor(commands: Any) -> None:
-    """Add the parser of `focalaudio doctor`.
-
-    Arguments
-    ---------
-    commands : argparse subparsers
-        Changed in place.
-
-    Example
-    -------
-    >>> add_doctor(argparse.ArgumentParser().add_subparsers())
-    """
+    """Add the parser of `focalaudio doctor` to argparse's subparsers."""
     parser = commands.add_parser(
         "doctor", help="what is installed, what is wrong, and the way out"
     )

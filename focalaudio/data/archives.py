@@ -26,27 +26,8 @@ def unpack_zip(archive: str | Path, folder: str | Path) -> None:
     encryption, and archives that are too large, too many or too well packed
     to be honest.
 
-    Arguments
-    ---------
-    archive : str or pathlib.Path
-        The zip file.
-    folder : str or pathlib.Path
-        Where to; best an empty folder.
-
-    Raises
-    ------
-    DataError
-        If the file is no zip archive, is broken, or has a refused member.
-
-    Example
-    -------
-    >>> root = getfixture("tmp_path")
-    >>> with zipfile.ZipFile(root / "bad.zip", "w") as bad:
-    ...     bad.writestr("../bad.txt", "outside")
-    >>> unpack_zip(root / "bad.zip", root / "folder")
-    Traceback (most recent call last):
-    focalaudio.errors.DataError: archive=...bad.zip: member '../bad.txt'
-    leaves its folder; do not use this archive.
+    A `DataError` says what was refused, or that the file is no zip archive or
+    broken. `folder` is best an empty one.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

@@ -55,10 +55,6 @@ def build_condition(
     ---------
     dataset : DynamicItemDataset
         Of `focalaudio.data.pipelines.open_esc50`.
-    reader : ClipReader
-        Reads the files.
-    encoder : CategoricalEncoder
-        Label to class id.
     condition : str
         One of the above.
     snr : float

@@ -49,11 +49,6 @@ class Contents:
         Of every clip, in Hz.
     n_frames : int
         Samples of every clip; all are mono.
-
-    Example
-    -------
-    >>> Contents().n_frames / Contents().sample_rate
-    5.0
     """
 
     csv_sha256: str = (
@@ -102,14 +97,6 @@ def download_esc50(
     DataError
         If the archive cannot be had, is not what was asked for, or is
         unsafe to unpack; or if the folder holds something else.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path") / "ESC-50"
-    >>> download_esc50(folder, url="http://example.org/esc50.zip")
-    Traceback (most recent call last):
-    focalaudio.errors.DataError: url='http://example.org/esc50.zip' is not
-    https; give one that is.
     """
     folder = Path(data_folder).expanduser().resolve()
     contents = contents or Contents()

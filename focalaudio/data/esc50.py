@@ -92,12 +92,6 @@ class Manifests:
         One row per clip, with the columns `METADATA_COLUMNS`.
     labels : tuple of str
         Label of class 0, 1, ...: order of first appearance in `train`.
-
-    Example
-    -------
-    >>> empty = pd.DataFrame(columns=METADATA_COLUMNS)
-    >>> Manifests(empty, empty, empty, labels=("dog", "rain")).labels
-    ('dog', 'rain')
     """
 
     train: pd.DataFrame
@@ -109,37 +103,11 @@ class Manifests:
 def prepare_esc50(
     data_folder: str | Path, folds: Folds | None = None
 ) -> Manifests:
-    r"""Read a folder, check all of it, and split it by fold.
+    """Read a folder, check all of it, and split it by fold.
 
-    Arguments
-    ---------
-    data_folder : str or pathlib.Path
-        Folder with `audio/` and `meta/esc50.csv`.
-    folds : Folds, optional
-        Which folds go where; the paper's 1, 2, 3 / 4 / 5 if left out.
-
-    Returns
-    -------
-    Manifests
-        Rows keep the order of `meta/esc50.csv`.
-
-    Raises
-    ------
-    DataError
-        If the folder contradicts itself or lacks what `folds` asks for.
-
-    Example
-    -------
-    >>> root = getfixture("tmp_path")
-    >>> (root / "audio").mkdir(), (root / "meta").mkdir()
-    (None, None)
-    >>> table = "filename,fold,target,category,src_file\n"
-    >>> for fold in range(1, 6):
-    ...     (root / "audio" / f"{fold}-A.wav").touch()
-    ...     table += f"{fold}-A.wav,{fold},0,dog,{fold}\n"
-    >>> _ = (root / "meta" / "esc50.csv").write_text(table)
-    >>> prepare_esc50(root).labels
-    ('dog',)
+    The paper's folds, 1, 2, 3 / 4 / 5, if left out; rows keep the order of
+    `meta/esc50.csv`. A `DataError` if the folder contradicts itself or lacks
+    what `folds` asks for.
     """
     folds = folds or Folds()
     metadata = read_metadata(data_folder)
@@ -153,11 +121,6 @@ def prepare_esc50(
 
 def read_metadata(data_folder: str | Path) -> pd.DataFrame:
     """Read `meta/esc50.csv` and check it against itself and against `audio/`.
-
-    Arguments
-    ---------
-    data_folder : str or pathlib.Path
-        Folder with `audio/` and `meta/esc50.csv`.
 
     Returns
     -------
@@ -199,22 +162,8 @@ def read_label_order(
 ) -> list[str]:
     """Return the labels in the order in which some folds first show them.
 
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        A file like ESC-50's `meta/esc50.csv`; no sound is needed.
-    folds : sequence of int
-        Whose rows are looked at.
-
-    Returns
-    -------
-    list of str
-        Distinct.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged, or has no row of these folds.
+    `path` is a file like ESC-50's `meta/esc50.csv`; no sound is needed. A
+    `DataError` if it is missing or damaged, or has no row of these folds.
 
     Example
     -------

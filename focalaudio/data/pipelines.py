@@ -91,16 +91,6 @@ class SoundData:
         Give `id`, `sig`, `label` and `target`.
     label_encoder : CategoricalEncoder
         Label to class id.
-
-    Example
-    -------
-    >>> from focalaudio.data.synthetic import write_dataset
-    >>> folder = write_dataset(
-    ...     getfixture("tmp_path"), clips_per_class=5, seconds=1.0
-    ... )
-    >>> data = open_esc50(folder, [1, 2, 3], [4], [5])
-    >>> data.n_classes, len(data.test), sorted(data.test[0])
-    (10, 10, ['id', 'label', 'sig', 'target'])
     """
 
     train: DynamicItemDataset
@@ -134,10 +124,7 @@ class SoundData:
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.
 
-        Raises
-        ------
-        DataError
-            If the folder has other labels, or the same in another order.
+        A `DataError` if the folder has other labels, or another order of them.
         """
         path = Path(folder) / "label_encoder.txt"
         if path.exists():
@@ -170,12 +157,9 @@ def open_esc50(
     ---------
     data_folder : str or pathlib.Path
         Holds `audio/` and `meta/esc50.csv`, complete or a subset.
-    train_folds : sequence of int
-        Numbers of the folds to train on.
-    valid_folds : sequence of int
-        Those that choose the checkpoint, none of them trained on.
-    test_folds : sequence of int
-        Those that are held out for the result.
+    train_folds, valid_folds, test_folds : sequence of int
+        Numbers of those to train on, to choose the checkpoint by, and held out
+        for the result; each stands once.
     reader : ClipReader
         Reads the files; 16 kHz and 5 s if None.
     download : bool
@@ -183,11 +167,6 @@ def open_esc50(
     labels : sequence of str
         The classes in a trained model's order; the order of first appearance
         in the training folds if None.
-
-    Returns
-    -------
-    SoundData
-        Datasets and labels.
 
     Raises
     ------
@@ -216,16 +195,6 @@ def open_esc50(
 
 def encode_labels(labels: Sequence[str]) -> CategoricalEncoder:
     """Make SpeechBrain's encoder for labels in the order of their class ids.
-
-    Arguments
-    ---------
-    labels : sequence of str
-        Distinct names.
-
-    Returns
-    -------
-    CategoricalEncoder
-        Label to class id and back.
 
     Example
     -------

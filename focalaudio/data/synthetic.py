@@ -56,12 +56,6 @@ class Clip:
         `[samples]`, the event alone, -1 to 1.
     background : torch.Tensor
         `[samples]`, everything else, at the level it has in the clip.
-
-    Example
-    -------
-    >>> clip = Clip(torch.ones(2), torch.zeros(2))
-    >>> clip.wav
-    tensor([1., 1.])
     """
 
     stem: Tensor

@@ -47,11 +47,6 @@ class TransferError(FocalAudioError):
         Of the answer, where that is a refusal; else 0.
     code : str
         The hub's word for it.
-
-    Example
-    -------
-    >>> TransferError("cut", passes=True).status
-    0
     """
 
     def __init__(
@@ -68,17 +63,8 @@ class TransferError(FocalAudioError):
 def check_url(url: str, start: str | None = None) -> None:
     """Refuse all but https, and http on this machine from this machine.
 
-    Arguments
-    ---------
-    url : str
-        Where to go.
-    start : str
-        Where the way began; there if None.
-
-    Raises
-    ------
-    TransferError
-        If that is not https, or no url.
+    `start` is where the way to `url` began; there if None. A `TransferError` if
+    it is neither, or no url.
 
     Example
     -------
@@ -130,14 +116,6 @@ def receive(
         If it cannot be had within the limits.
     OSError
         If it cannot be written.
-
-    Example
-    -------
-    >>> import io
-    >>> receive("ftp://example.org/x", io.BytesIO(), 100)
-    Traceback (most recent call last):
-    focalaudio.data.transfer.TransferError: url='ftp://example.org/x' is not
-    https; give one that is.
     """
     check_url(url)
     seconds = _GRACE + max_bytes / _SLOWEST
@@ -158,10 +136,7 @@ def receive(
 def alone(folder: Path) -> Iterator[None]:
     """Let no two processes make a folder at once, and tidy up for killed ones.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Made beside itself, with `focalaudio.files.temporary_folder`.
+    It is made beside itself, with `focalaudio.files.temporary_folder`.
 
     Example
     -------

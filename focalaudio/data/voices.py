@@ -21,13 +21,7 @@ EPS_POWER = 1e-12  # keeps the ratio of two powers finite in silence
 
 
 def log_uniform(low: float, high: float, draw: Draw) -> float:
-    """Draw from `low` to `high` so that no octave is favoured.
-
-    Example
-    -------
-    >>> 20 <= log_uniform(20, 20000, np.random.default_rng(0)) <= 20000
-    True
-    """
+    """Draw from `low` to `high` so that no octave is favoured."""
     return float(np.exp(draw.uniform(np.log(low), np.log(high))))
 
 
@@ -185,12 +179,6 @@ class Sound:
         Lowest and highest pitch.
     seconds : tuple of float
         Shortest and longest occurrence.
-
-    Example
-    -------
-    >>> sound, t = SOUNDS["bell"], np.arange(8000) / 16000
-    >>> sound.voice(t, sound.hz[0], np.random.default_rng(0)).shape
-    (8000,)
     """
 
     voice: Callable[[Array, float, Draw], Array]
@@ -216,15 +204,7 @@ CLASSES = tuple(SOUNDS)
 def target_number(category: str) -> int:
     """Return a class's place in `CLASSES`; the one place that meets others.
 
-    Raises
-    ------
-    ValueError
-        If there is no such class.
-
-    Example
-    -------
-    >>> target_number("bark"), target_number("bell")
-    (0, 1)
+    A `ValueError` if there is no such class.
     """
     if category not in CLASSES:
         names = ", ".join(CLASSES)

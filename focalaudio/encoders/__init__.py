@@ -81,11 +81,6 @@ ENCODERS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
 def list_encoders() -> list[str]:
     """Return the names that `build_encoder` knows, smallest family first.
 
-    Returns
-    -------
-    list of str
-        Names of variants.
-
     Example
     -------
     >>> "focalnet_base_srf" in list_encoders()
@@ -97,22 +92,9 @@ def list_encoders() -> list[str]:
 def resolve_name(name: str) -> str:
     """Return the full name of a variant.
 
-    Arguments
-    ---------
-    name : str
-        One of `list_encoders()`. What follows the size may be left out:
-        `focalnet_nano` is `focalnet_nano_srf`, `vit_nano` is
-        `vit_nano_patch16`.
-
-    Returns
-    -------
-    str
-        A key of `ENCODERS`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such variant.
+    What follows the size may be left out: `focalnet_nano` is
+    `focalnet_nano_srf`, `vit_nano` is `vit_nano_patch16`. A `ValueError` if
+    there is no such variant.
 
     Example
     -------

@@ -30,13 +30,6 @@ class EncoderOutput:
     maps : tuple of torch.Tensor
         One `[batch, rows, cols]` per name in the encoder's `map_names`,
         non-negative: where the encoder looked.
-
-    Example
-    -------
-    >>> maps = (torch.ones(2, 7, 7),)
-    >>> output = EncoderOutput(torch.ones(2, 8, 7, 7), torch.ones(2, 8), maps)
-    >>> output.maps[-1].shape
-    torch.Size([2, 7, 7])
     """
 
     features: Tensor
@@ -47,23 +40,8 @@ class EncoderOutput:
 class DropPath(nn.Module):
     """Drop a residual branch for whole samples of a batch while training.
 
-    Stochastic depth (arXiv 1603.09382): the kept samples are scaled so that
-    the expectation stays the same.
-
-    Arguments
-    ---------
-    rate : float
-        Probability of dropping, 0 to 1 (excluded).
-
-    Raises
-    ------
-    ValueError
-        If `rate` is outside 0 to 1.
-
-    Example
-    -------
-    >>> DropPath(0.5).eval()(torch.ones(2, 3)).sum().item()
-    6.0
+    Stochastic depth (arXiv 1603.09382) at a rate from 0 to 1 (excluded): the
+    kept samples are scaled so that the expectation stays the same.
     """
 
     def __init__(self, rate: float = 0.0) -> None:
@@ -82,20 +60,7 @@ class DropPath(nn.Module):
 
 
 class Mlp(nn.Sequential):
-    """Two linear maps with a GELU between them, over the last dimension.
-
-    Arguments
-    ---------
-    dim : int
-        Size of the input and the output.
-    hidden_dim : int
-        Size in between.
-
-    Example
-    -------
-    >>> Mlp(4, 16)(torch.ones(2, 3, 4)).shape
-    torch.Size([2, 3, 4])
-    """
+    """Two linear maps with a GELU between them, over the last dimension."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
@@ -105,13 +70,7 @@ class Mlp(nn.Sequential):
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:
-    """Spread rates of stochastic depth over blocks, from 0 to `last`.
-
-    Example
-    -------
-    >>> drop_path_rates(0.5, 3)
-    [0.0, 0.25, 0.5]
-    """
+    """Spread rates of stochastic depth over blocks, from 0 to `last`."""
     return [last * block / max(1, depth - 1) for block in range(depth)]
 
 
@@ -119,11 +78,6 @@ def pad_to_patches(grid: Tensor, patch_size: int) -> Tensor:
     """Pad `[batch, channels, rows, cols]` with zeros to whole patches.
 
     Up to `patch_size - 1` rows and columns, at the bottom and on the right.
-
-    Example
-    -------
-    >>> pad_to_patches(torch.ones(1, 3, 9, 8), 4).shape
-    torch.Size([1, 3, 12, 8])
     """
     bottom, right = (-size % patch_size for size in grid.shape[2:])
     return F.pad(grid, (0, right, 0, bottom)) if bottom or right else grid
@@ -132,15 +86,7 @@ def pad_to_patches(grid: Tensor, patch_size: int) -> Tensor:
 def init_linear(module: nn.Module) -> None:
     """Initialize a linear layer as vision transformers do (std 0.02).
 
-    Other modules are left as they are, so that it can be used with
-    `torch.nn.Module.apply`.
-
-    Example
-    -------
-    >>> layer = nn.Linear(64, 64)
-    >>> init_linear(layer)
-    >>> bool(layer.weight.std() < 0.03), layer.bias.abs().max().item()
-    (True, 0.0)
+    Other modules are left as they are, for `torch.nn.Module.apply`.
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)

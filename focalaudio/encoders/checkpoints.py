@@ -47,11 +47,6 @@ class LoadReport:
         Keys that were not needed: heads, poolers, the state of a training.
     summed_channels : bool
         Whether the patch kernel was summed over its input channels.
-
-    Example
-    -------
-    >>> LoadReport("timm ViT", ("head.bias", "head.weight")).dropped
-    ('head.bias', 'head.weight')
     """
 
     layout: str

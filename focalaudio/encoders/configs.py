@@ -51,17 +51,9 @@ VIT_DEFAULTS = {
 
 
 def read_config(path: str | Path) -> tuple[type[nn.Module], dict[str, Any]]:
-    """Read transformers' configuration of a FocalNet or a ViT.
+    """Read transformers' `config.json` of a FocalNet or a ViT.
 
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        `config.json`.
-
-    Returns
-    -------
-    tuple
-        The encoder's class, and its arguments.
+    Returns the encoder's class, and its arguments.
 
     Raises
     ------

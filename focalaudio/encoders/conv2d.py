@@ -15,20 +15,9 @@ from focalaudio.encoders.base import DropPath, EncoderOutput
 
 
 class ResidualBlock(nn.Module):
-    """A residual block of a 3 x 3 and a 1 x 1 convolution.
+    """A residual block of a 3 x 3 and a 1 x 1 convolution of `dim` channels.
 
-    Arguments
-    ---------
-    dim : int
-        Channels.
-    drop_path : float
-        Rate of stochastic depth, 0 to 1 (excluded).
-
-    Example
-    -------
-    >>> import torch
-    >>> ResidualBlock(4)(torch.ones(2, 4, 5, 5)).shape
-    torch.Size([2, 4, 5, 5])
+    `drop_path` is its rate of stochastic depth, 0 to 1 (excluded).
     """
 
     def __init__(self, dim: int, drop_path: float = 0.0) -> None:
@@ -111,15 +100,8 @@ class Conv2dEncoder(nn.Module):
         The only map, `last`, is the L2 norm over channels of the features; the
         embedding is their mean over cells.
 
-        Arguments
-        ---------
-        image : torch.Tensor
-            `[batch, in_channels, height, width]`, each side at least 16.
-
-        Returns
-        -------
-        EncoderOutput
-            Features `[batch, n_features, height // 16, width // 16]`.
+        `image` is `[batch, in_channels, height, width]`, each side at least 16;
+        features are `[batch, n_features, height // 16, width // 16]`.
         """
         features = self.residual(self.stages(image))
         return EncoderOutput(

@@ -46,12 +46,6 @@ class FocalModulation(nn.Module):
         Kernel size of the first level, odd; each level adds 2.
     focal_levels : int
         How many depthwise convolutions, before the global level.
-
-    Example
-    -------
-    >>> output, modulator = FocalModulation(8, 3, 2)(torch.ones(2, 5, 6, 8))
-    >>> output.shape, modulator.shape
-    (torch.Size([2, 5, 6, 8]), torch.Size([2, 8, 5, 6]))
     """
 
     def __init__(self, dim: int, focal_window: int, focal_levels: int) -> None:
@@ -66,18 +60,9 @@ class FocalModulation(nn.Module):
         self.project_out = nn.Linear(dim, dim)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Modulate a map.
+        """Modulate a map `[batch, rows, cols, channels]`.
 
-        Arguments
-        ---------
-        hidden : torch.Tensor
-            `[batch, rows, cols, channels]`.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            The modulated map `[batch, rows, cols, channels]`, and the
-            modulator `[batch, channels, rows, cols]`.
+        Returns that, and the modulator `[batch, channels, rows, cols]`.
         """
         # one product for each, so that every part lies dense in memory
         query, context, gates = (
@@ -317,15 +302,8 @@ class FocalNet(nn.Module):
         block of each stage (arXiv 2402.02754, section 2); the embedding is
         the mean of the last feature map over its cells.
 
-        Arguments
-        ---------
-        image : torch.Tensor
-            `[batch, in_channels, height, width]`.
-
-        Returns
-        -------
-        EncoderOutput
-            Features `[batch, n_features, rows, cols]`, one map per stage.
+        `image` is `[batch, in_channels, height, width]`; features are
+        `[batch, n_features, rows, cols]`, with one map per stage.
         """
         grids, maps = self._run_stages(image)
         features = grids[-1]

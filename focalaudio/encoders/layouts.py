@@ -30,12 +30,6 @@ class Layout:
         Layers that our encoder does not have, without `prefix`.
     renames : tuple of pairs
         Patterns and what replaces them, in this order.
-
-    Example
-    -------
-    >>> layout = Layout("x", "^stem", "net.", ("head",), (("^stem", "patch"),))
-    >>> layout.rename("net.stem.bias"), layout.drops("head.bias")
-    ('patch.bias', True)
     """
 
     name: str

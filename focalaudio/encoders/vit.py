@@ -186,17 +186,10 @@ class ViT(nn.Module):
     def forward(self, image: Tensor) -> EncoderOutput:
         """Encode images and say where each layer looked.
 
-        Arguments
-        ---------
-        image : torch.Tensor
-            `[batch, in_channels, height, width]`.
-
-        Returns
-        -------
-        EncoderOutput
-            Features `[batch, n_features, rows, cols]`: the patches' tokens
-            after the last layer norm; embeddings: their mean with the CLS
-            token; the maps of `map_names`.
+        `image` is `[batch, in_channels, height, width]`; features are
+        `[batch, n_features, rows, cols]`, the patches' tokens after the last
+        layer norm; embeddings their mean with the CLS token; the maps those of
+        `map_names`.
         """
         patches = self.embedding(pad_to_patches(image, self.patch_size))
         rows, cols = patches.shape[2:]

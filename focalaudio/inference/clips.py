@@ -36,14 +36,6 @@ class PreparedClips:
         `[batch]`, int64, own lengths of the originals.
     levels : torch.Tensor
         `[batch, 1]`, peaks that were scaled to 1.
-
-    Example
-    -------
-    >>> ones = torch.ones(1, 2)
-    >>> whole = torch.ones(1)
-    >>> clips = PreparedClips(ones, whole, 0.5 * ones, 2 * whole, 0.5 * ones)
-    >>> clips.restore(ones)
-    tensor([[0.5000, 0.5000]])
     """
 
     wavs: Tensor
@@ -82,11 +74,8 @@ def restore_interpretation(
 ) -> Interpretation:
     """Give sounds of prepared clips the originals' length and level.
 
-    Returns
-    -------
-    Interpretation
-        `wavs` and `removed_wavs` add up to the originals, and
-        `spectrum.n_samples` are theirs; the rest is `found`'s.
+    `wavs` and `removed_wavs` add up to the originals, and
+    `spectrum.n_samples` are theirs; the rest is `found`'s.
     """
     spectrum = replace(found.spectrum, n_samples=clips.n_samples)
     own = {each.name: getattr(found, each.name) for each in fields(found)}
@@ -98,33 +87,9 @@ def prepare_clips(
 ) -> PreparedClips:
     """Crop or pad and scale each clip by itself, as in training.
 
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        `[batch, samples]`, at the reader's rate, any level.
-    wav_lens : torch.Tensor
-        `[batch]`, relative lengths, 0 to 1; all 1 if None.
-    reader : ClipReader
-        The classifier's.
-
-    Returns
-    -------
-    PreparedClips
-        On the device of `wavs`.
-
-    Raises
-    ------
-    AudioError
-        If a sample is not finite.
-    ValueError
-        If `wavs` or `wav_lens` have another shape.
-
-    Example
-    -------
-    >>> wavs = torch.tensor([[0.5, 0.0, 9.0, 9.0]])
-    >>> reader = ClipReader(1000, clip_seconds=0.003)
-    >>> prepare_clips(wavs, torch.tensor([0.5]), reader).wavs
-    tensor([[1., 0., 0.]])
+    `wavs` are `[batch, samples]`, at the reader's rate, any level; `wav_lens`
+    `[batch]`, relative lengths, 0 to 1, all 1 if None. An `AudioError` if a
+    sample is not finite, a `ValueError` if the shapes are others.
     """
     n_samples = absolute_lengths(wav_lens, wavs)
     check_finite(wavs, "wavs")

@@ -173,16 +173,8 @@ class SoundInterpreter:
     ) -> tuple[Tensor, list[str]]:
         """Return the part of each clip that its class was heard in.
 
-        Arguments
-        ---------
-        wavs, wav_lens
-            See `classify_batch`.
-
-        Returns
-        -------
-        tuple
-            Sound `[batch, samples]`, of the input's length and level, and the
-            predicted labels.
+        Arguments as in `classify_batch`. The sound is `[batch, samples]`, of
+        the input's length and level; with it come the predicted labels.
         """
         interpretation = self.explain_batch(wavs, wav_lens)
         labels = self._answer(interpretation.probs)[3]

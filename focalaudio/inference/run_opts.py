@@ -12,18 +12,7 @@ DEFAULTS = {"device": "cpu", "precision": "fp32", "compile": False}
 
 
 def check_run_opts(run_opts: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete and check the options of `SoundInterpreter`.
-
-    Raises
-    ------
-    ValueError
-        If there is another key, or a value that does not exist here.
-
-    Example
-    -------
-    >>> check_run_opts({"precision": "bf16"})["device"]
-    device(type='cpu')
-    """
+    """Check and complete `run_opts`, or raise a `ValueError`."""
     unknown = sorted(set(run_opts) - set(DEFAULTS))
     if unknown:
         raise ValueError(

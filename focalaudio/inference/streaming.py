@@ -73,12 +73,6 @@ class StreamResult:
         Hz, of `kept`: the model's.
     gain : float
         Factor on `kept`, below 1 only where it would be clipped.
-
-    Example
-    -------
-    >>> paths = [Path(name) for name in ("a.wav", "a.csv", "a.txt")]
-    >>> StreamResult(*paths, (), 8000, 16000, 1.0).duration
-    0.5
     """
 
     kept: Path
@@ -150,24 +144,6 @@ def explain_stream(
         If an argument is out of range.
     OSError
         If the disk refuses.
-
-    Example
-    -------
-    >>> from focalaudio.audio import write_wav
-    >>> from focalaudio.classifier import SoundClassifier
-    >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ThresholdInterpreter
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> folder = getfixture("tmp_path")
-    >>> path = write_wav(folder / "a.wav", torch.zeros(20000), 16000)
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
-    >>> result = explain_stream(
-    ...     interpreter, ClipReader(16000, 0.5), ["dog", "rain"],
-    ...     path, folder / "out", progress=False,
-    ... )
-    >>> result.kept.name, result.duration
-    ('a_kept.wav', 1.25)
     """
     plan = _plan(reader, path, overlap, batch_size)
     stem = Path(out) / Path(path).stem

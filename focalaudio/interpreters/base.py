@@ -40,17 +40,6 @@ class Interpretation:
         Of the whole clips.
     synthesis : Spectrogram
         Made the spectrum, and turns parts of it into sound when asked to.
-
-    Example
-    -------
-    >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ThresholdInterpreter
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3).eval()
-    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
-    >>> with torch.no_grad():
-    ...     interpretation = interpreter(torch.rand(2, 16000))
-    >>> interpretation.wavs.shape, interpretation.kept.shape
-    (torch.Size([2, 16000]), torch.Size([2, 87, 513]))
     """
 
     logits: Tensor
@@ -117,14 +106,6 @@ class Interpreter(nn.Module):
         Frozen in place.
     spectrogram : Spectrogram
         The analysis that the classifier was trained with.
-
-    Example
-    -------
-    >>> from focalaudio.encoders import build_encoder
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
-    >>> interpreter = Interpreter(classifier, Spectrogram()).train()
-    >>> interpreter.classifier.training
-    False
     """
 
     # fraction of a clip's cells to drop; None if masks are not thresholded
@@ -150,20 +131,9 @@ class Interpreter(nn.Module):
     def at_quantile(self, quantile: float) -> Interpreter:
         """Return the same interpreter, of the same classifier, at a quantile.
 
-        Arguments
-        ---------
-        quantile : float
-            Fraction of a clip's cells to drop, 0 to 1.
-
-        Returns
-        -------
-        Interpreter
-            A new one that shares every weight with this one.
-
-        Raises
-        ------
-        ValueError
-            If the quantile is outside 0 to 1, or this interpreter has none.
+        `quantile` is the fraction of a clip's cells to drop, 0 to 1. Every
+        weight is shared. A `ValueError` if it is outside, or this interpreter
+        has none.
         """
         check_quantile(quantile)
         if self.quantile is None:
@@ -230,15 +200,8 @@ class Interpreter(nn.Module):
         Any number of interpreters of the same classifier can `interpret` what
         one of them has looked at.
 
-        Arguments
-        ---------
-        wavs, lens : torch.Tensor
-            As in `forward`.
-
-        Returns
-        -------
-        tuple
-            The spectrum, and what the classifier says of it.
+        Arguments as in `forward`; returns the spectrum, and what the classifier
+        says of it.
         """
         spectrum = self.spectrogram(wavs, lens)
         return spectrum, self.classifier(
@@ -253,19 +216,8 @@ class Interpreter(nn.Module):
     ) -> Interpretation:
         """Interpret clips that were looked at.
 
-        Arguments
-        ---------
-        spectrum : Spectrum
-            Of the whole clips.
-        output : ClassifierOutput
-            Of the whole clips, by this interpreter's classifier.
-        class_ids : torch.Tensor
-            `[batch]`, int64, the classes to explain; the predicted if None.
-
-        Returns
-        -------
-        Interpretation
-            On the same device.
+        `spectrum` and `output` are of the whole clips, by this interpreter's
+        classifier; `class_ids` as in `forward`.
         """
         if class_ids is None:
             class_ids = output.class_ids
@@ -279,15 +231,7 @@ class Interpreter(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Classify the kept and the removed parts, in one batch.
 
-        Arguments
-        ---------
-        interpretation : Interpretation
-            Made by this interpreter.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Logits of the kept and of the removed parts, `[batch, n_classes]`.
+        Returns the logits of both, each `[batch, n_classes]`.
         """
         parts = torch.cat((interpretation.kept, interpretation.removed))
         n_frames = interpretation.spectrum.n_frames.repeat(2)
@@ -299,32 +243,14 @@ class Interpreter(nn.Module):
 
         Fidelity and `faithfulness_of_kept` need no more.
 
-        Arguments
-        ---------
-        interpretation : Interpretation
-            Made by this interpreter.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits of the kept parts, `[batch, n_classes]`.
+        Returns their logits, `[batch, n_classes]`.
         """
         n_frames = interpretation.spectrum.n_frames
         return self.classifier(interpretation.kept, n_frames).logits
 
 
 def name_settings(settings: Mapping[str, Any]) -> str:
-    """Name an interpreter after what distinguishes it.
-
-    Arguments
-    ---------
-    settings : mapping
-        Of an interpreter; `maps` stand for the method `by_design`.
-
-    Returns
-    -------
-    str
-        Method or maps, then everything else but a binary mask.
+    """Return method or maps, then everything else but a binary mask.
 
     Example
     -------

@@ -35,23 +35,7 @@ Classify = Callable[[Tensor], Tensor]  # log-magnitude -> logits
 
 
 def import_captum() -> ModuleType:
-    """Return `captum.attr`, an optional package.
-
-    Returns
-    -------
-    module
-        The attribution methods.
-
-    Raises
-    ------
-    ImportError
-        If captum is not installed.
-
-    Example
-    -------
-    >>> import_captum().Saliency.__name__
-    'Saliency'
-    """
+    """Return `captum.attr`, of an optional package, or raise `ImportError`."""
     try:
         from captum import attr
     except ImportError as error:
@@ -103,18 +87,13 @@ def smoothgrad(
     Arguments
     ---------
     classify, clip, class_id
-        As in `saliency`.
+        As in `saliency`, and so is the result.
     n_samples : int
         How many copies.
     noise_level : float
         Standard deviation of the noise over the range of the clip's values.
     seed : int
         Of the noise.
-
-    Returns
-    -------
-    torch.Tensor
-        `[1, time, freq]`, any sign.
     """
     captum = import_captum()
     method = captum.NoiseTunnel(captum.Saliency(classify))
@@ -140,14 +119,9 @@ def integrated_gradients(
     Arguments
     ---------
     classify, clip, class_id
-        As in `saliency`.
+        As in `saliency`, and so is the result.
     n_steps : int
         Points on the way.
-
-    Returns
-    -------
-    torch.Tensor
-        `[1, time, freq]`, any sign.
     """
     method = import_captum().IntegratedGradients(classify)
     return method.attribute(
@@ -168,15 +142,7 @@ def gradient_shap(
 
     Each copy is taken at a random point of its own way from silence.
 
-    Arguments
-    ---------
-    classify, clip, class_id, n_samples, noise_level, seed
-        As in `smoothgrad`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[1, time, freq]`, any sign.
+    Arguments and result as in `smoothgrad`.
     """
     method = import_captum().GradientShap(classify)
     silence, total = torch.zeros_like(clip), torch.zeros_like(clip)
@@ -268,12 +234,8 @@ def gradcam(
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        In evaluation mode.
-    output : ClassifierOutput
-        Of this classifier.
-    spectrum : Spectrum
-        Of the same clips.
+    classifier, output, spectrum
+        One in evaluation mode, what it says of clips, and their spectrum.
     class_ids : torch.Tensor
         `[batch]`, int64, the classes to explain.
 
@@ -319,19 +281,8 @@ def attribute(
 
     In full precision, whatever mode is on outside.
 
-    Arguments
-    ---------
-    method : str
-        One of `METHODS`.
-    classifier, output, spectrum, class_ids
-        As in `gradcam`.
-    **options
-        All that the method has.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, any sign.
+    `method` is one of `METHODS`, `options` are all that it has, the rest as in
+    `gradcam`. Returns `[batch, time, freq]`, any sign.
     """
     find, _ = METHODS[method]
     with (

@@ -36,28 +36,8 @@ def load_decoder_weights(
     many classes share out the codes, and which are for all, is not in the
     weights: it is as the decoder was built.
 
-    Arguments
-    ---------
-    decoder : torch.nn.Module
-        One of `focalaudio.interpreters.decoders`.
-    source : mapping or str or Path
-        A state dict, or a file of one, which is read without running code
-        from it.
-
-    Returns
-    -------
-    LoadReport
-        The layout that was recognised.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    UnsafeModelError
-        If the file asks for code to be run.
-    ModelError
-        If the file is damaged or of another kind, or its weights are missing,
-        left over, misshapen, no numbers of ours, or not finite.
+    `decoder` is one of `focalaudio.interpreters.decoders`; `source`, the report
+    and the errors are those of `focalaudio.encoders.checkpoints.load_weights`.
 
     Example
     -------

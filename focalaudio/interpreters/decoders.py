@@ -30,14 +30,6 @@ class Decoded:
         `[batch, code_dim, rows, cols]`, before quantization.
     quantized : Quantized
         The same, quantized.
-
-    Example
-    -------
-    >>> import torch
-    >>> decoder = LightDecoder(8, n_classes=2, n_codes=16)
-    >>> decoded = decoder(torch.rand(1, 8, 14, 14), torch.tensor([1]))
-    >>> decoded.mask_logits.shape
-    torch.Size([1, 112, 112])
     """
 
     mask_logits: Tensor
@@ -159,10 +151,8 @@ class LightDecoder(nn.Module):
 
     Arguments
     ---------
-    n_features : int
-        Channels of the encoder's features.
-    n_classes, n_codes, n_shared : int
-        See `Quantizer`.
+    n_features, n_classes, n_codes, n_shared : int
+        As in `PaperDecoder`.
     width : int
         Channels of the codes and of the coarsest level, at least 16.
     n_doublings : int

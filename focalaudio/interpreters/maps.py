@@ -53,15 +53,8 @@ def class_evidence(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
 def class_probability(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
     """Return what each cell alone would make of a class: its probability.
 
-    Arguments
-    ---------
-    cell_logits, class_ids
-        As in `class_evidence`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, rows, cols]`, 0 to 1; its sum over classes is 1.
+    Arguments as in `class_evidence`; returns `[batch, rows, cols]`, 0 to 1,
+    whose sum over classes is 1.
 
     Example
     -------
@@ -81,15 +74,7 @@ CLASS_MAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def map_names(classifier: SoundClassifier) -> tuple[str, ...]:
     """List the maps by which a classifier can be explained.
 
-    Arguments
-    ---------
-    classifier : SoundClassifier
-        Any.
-
-    Returns
-    -------
-    tuple of str
-        The encoder's own, from the input on, then those of a class.
+    The encoder's own, from the input on, then those of a class.
 
     Example
     -------
@@ -105,22 +90,8 @@ def choose_maps(
 ) -> tuple[str, ...]:
     """Check the names of maps; one is a list of one.
 
-    Arguments
-    ---------
-    classifier : SoundClassifier
-        Whose maps they are.
-    maps : sequence of str
-        Names; the encoder's last map, the paper's, if None.
-
-    Returns
-    -------
-    tuple of str
-        At least one.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or one that the classifier does not have.
+    The encoder's last map, the paper's, if None. A `ValueError` if there are
+    none, or one that the classifier does not have.
     """
     if maps is None:
         maps = classifier.encoder.map_names[-1:]
@@ -146,12 +117,8 @@ def by_design(
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Made the output.
-    output : ClassifierOutput
-        Of the whole clips.
-    spectrum : Spectrum
-        Of the whole clips.
+    classifier, output, spectrum
+        The classifier, what it says of whole clips, and their spectrum.
     class_ids : torch.Tensor
         `[batch]`, int64, the classes to explain.
     maps : sequence of str
@@ -190,16 +157,8 @@ def random(
 ) -> Tensor:
     """Return uniform noise, a floor: the same for every clip and every time.
 
-    Arguments
-    ---------
-    classifier, output, spectrum, class_ids
-        As in `by_design`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, 0 to 1; a frame's noise does not depend on how
-        many follow.
+    Arguments as in `by_design`; returns `[batch, time, freq]`, 0 to 1. A
+    frame's noise does not depend on how many follow.
     """
     generator = torch.Generator().manual_seed(0)
     shape = spectrum.log_magnitude.shape[1:]
@@ -215,39 +174,13 @@ def loudest(
 ) -> Tensor:
     """Return the log-magnitude, a floor that knows nothing of the classifier.
 
-    Arguments
-    ---------
-    classifier, output, spectrum, class_ids
-        As in `by_design`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, freq]`, non-negative.
+    Arguments as in `by_design`; returns `[batch, time, freq]`, non-negative.
     """
     return spectrum.log_magnitude * own_cells(spectrum)
 
 
 def own_cells(spectrum: Spectrum) -> Tensor:
-    """Return 1 for a clip's own frames and 0 for padding.
-
-    Arguments
-    ---------
-    spectrum : Spectrum
-        Of the clips.
-
-    Returns
-    -------
-    torch.Tensor
-        `[batch, time, 1]`, float32.
-
-    Example
-    -------
-    >>> from focalaudio.spectrogram import Spectrogram
-    >>> spectrum = Spectrogram()(torch.ones(2, 1000), torch.tensor([0.5, 1.0]))
-    >>> own_cells(spectrum).sum((1, 2))
-    tensor([3., 6.])
-    """
+    """Return 1 for a clip's own frames, 0 for padding: `[batch, time, 1]`."""
     frames = torch.arange(
         spectrum.log_magnitude.shape[1], device=spectrum.n_frames.device
     )

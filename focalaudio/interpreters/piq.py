@@ -39,13 +39,6 @@ class PIQLoss:
         Scalar, `|sg(h) - z|^2`: brings the codes to the latents.
     commitment : torch.Tensor
         Scalar, `|h - sg(z)|^2`: brings the latents to the codes.
-
-    Example
-    -------
-    >>> import torch
-    >>> loss = PIQLoss(torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0))
-    >>> loss.total(0.5)
-    tensor(5.5000)
     """
 
     reconstruction: Tensor
@@ -53,7 +46,7 @@ class PIQLoss:
     commitment: Tensor
 
     def total(self, reconstruction_weight: float = 1.0) -> Tensor:
-        """Return the weighted sum, a scalar."""
+        """Return `w * reconstruction + codebook + commitment`, a scalar."""
         weighted = reconstruction_weight * self.reconstruction
         return weighted + self.codebook + self.commitment
 
@@ -63,10 +56,8 @@ class PIQInterpreter(Interpreter):
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Frozen in place.
-    spectrogram : Spectrogram
-        The analysis that the classifier was trained with.
+    classifier, spectrogram
+        As in `Interpreter`.
     decoder : torch.nn.Module
         One of `focalaudio.interpreters.decoders`.
     threshold : float
@@ -119,36 +110,16 @@ class PIQInterpreter(Interpreter):
     def draw_mask(self, decoded: Decoded, spectrum: Spectrum) -> Tensor:
         """Return the mask on the spectrogram's grid, 0 beyond each clip's end.
 
-        Arguments
-        ---------
-        decoded : Decoded
-            What the decoder made of the clips' features.
-        spectrum : Spectrum
-            Of the clips.
-
-        Returns
-        -------
-        torch.Tensor
-            `[batch, time, freq]`, 0 to 1.
+        `decoded` is made of the clips' features; the mask is
+        `[batch, time, freq]`, 0 to 1.
         """
         return _stretch(decoded, spectrum).sigmoid() * own_cells(spectrum)
 
     def compute_loss(self, decoded: Decoded, spectrum: Spectrum) -> PIQLoss:
         """Compare the mask with the loud cells, and latents with codes.
 
-        The loss of arXiv 2303.12659, with means instead of sums.
-
-        Arguments
-        ---------
-        decoded : Decoded
-            What the decoder made of the clips' features.
-        spectrum : Spectrum
-            Of the clips.
-
-        Returns
-        -------
-        PIQLoss
-            With gradients.
+        The loss of arXiv 2303.12659, with means instead of sums; `decoded` is
+        made of the clips' features.
         """
         logits = _stretch(decoded, spectrum)
         cells = own_cells(spectrum).expand_as(logits)
@@ -185,7 +156,7 @@ def build_decoder(
     n_shared: int = 0,
     options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """Build a decoder that fits a classifier.
+    """Build a decoder that fits a classifier, with random weights.
 
     Arguments
     ---------
@@ -198,23 +169,10 @@ def build_decoder(
     options : mapping
         Further arguments of the decoder's class.
 
-    Returns
-    -------
-    torch.nn.Module
-        With random weights.
-
     Raises
     ------
     ValueError
         If there is no such decoder.
-
-    Example
-    -------
-    >>> from focalaudio.encoders import build_encoder
-    >>> classifier = SoundClassifier(build_encoder("vit_test"), 3)
-    >>> decoder = build_decoder("paper", classifier, options={"layout": "vit"})
-    >>> type(decoder).__name__
-    'PaperDecoder'
     """
     if name not in DECODERS:
         raise ValueError(

@@ -28,13 +28,6 @@ class Quantized:
         `[batch, code_dim, rows, cols]`: the codes, with their own gradient.
     indices : torch.Tensor
         `[batch, rows, cols]`, int64, which codes.
-
-    Example
-    -------
-    >>> quantizer = Quantizer(8, 4, n_classes=2)
-    >>> quantized = quantizer(torch.rand(1, 4, 3, 3), torch.tensor([1]))
-    >>> quantized.indices.shape, bool((quantized.indices >= 4).all())
-    (torch.Size([1, 3, 3]), True)
     """
 
     straight: Tensor
@@ -76,12 +69,6 @@ class Quantizer(nn.Module):
     ------
     ValueError
         If a class would have no code of its own.
-
-    Example
-    -------
-    >>> quantizer = Quantizer(8, 4, n_classes=2)
-    >>> quantizer(torch.rand(2, 4, 3, 3), torch.tensor([0, 1])).codes.shape
-    torch.Size([2, 4, 3, 3])
     """
 
     code_classes: Tensor
@@ -102,17 +89,8 @@ class Quantizer(nn.Module):
     def forward(self, features: Tensor, class_ids: Tensor) -> Quantized:
         """Replace each vector by the nearest code that its clip may use.
 
-        Arguments
-        ---------
-        features : torch.Tensor
-            `[batch, code_dim, rows, cols]`.
-        class_ids : torch.Tensor
-            `[batch]`, int64, the predicted classes.
-
-        Returns
-        -------
-        Quantized
-            Codes and indices.
+        `features` are `[batch, code_dim, rows, cols]`; `class_ids` `[batch]`,
+        int64, the predicted classes.
         """
         vectors = features.permute(0, 2, 3, 1)
         indices = self.find_nearest(vectors.detach().flatten(1, 2), class_ids)

@@ -39,11 +39,6 @@ class Method:
         `[batch, time, freq]`, non-negative.
     options : mapping
         Its options and their values unless others are given.
-
-    Example
-    -------
-    >>> METHODS["integrated_gradients"].options
-    {'n_steps': 32}
     """
 
     saliency: Callable[..., Tensor]
@@ -70,10 +65,8 @@ class ThresholdInterpreter(Interpreter):
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Frozen in place.
-    spectrogram : Spectrogram
-        The analysis that the classifier was trained with.
+    classifier, spectrogram
+        As in `Interpreter`.
     method : str
         One of `METHODS`: `by_design`, captum's methods, or a floor.
     maps : sequence of str

@@ -39,17 +39,8 @@ MAX_LABEL = 500  # characters of a line
 def write_bundle(model: SoundModel, folder: Path) -> None:
     """Write what a bundle needs to be read again, and `SHA256SUMS` of it all.
 
-    Arguments
-    ---------
-    model : SoundModel
-        All of it.
-    folder : pathlib.Path
-        Exists; what is in it already is summed too.
-
-    Raises
-    ------
-    ModelError
-        If a part of the model is of a class that a bundle may not hold.
+    What is in `folder` already is summed too; a `ModelError` if a part of the
+    model is of a class that a bundle may not hold.
     """
     (folder / VALUES).write_text(describe(model), encoding="utf-8")
     encode_labels(model.labels).save(str(folder / LABELS))
@@ -60,13 +51,7 @@ def write_bundle(model: SoundModel, folder: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """Write `SHA256SUMS` of all files, as `sha256sum -c` reads it.
-
-    Arguments
-    ---------
-    folder : pathlib.Path
-        A bundle's.
-    """
+    """Write `SHA256SUMS` of all files, as `sha256sum -c` reads it."""
     paths = sorted(path for path in folder.iterdir() if path.name != SUMS)
     lines = [f"{digest_file(path)}  {path.name}\n" for path in paths]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
@@ -83,47 +68,18 @@ def _save_weights(module: nn.Module, path: Path) -> None:
 def is_bundle(folder: Path) -> bool:
     """Return whether a folder looks like a bundle, or what is left of one.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Any.
-
-    Returns
-    -------
-    bool
-        A finished run has its labels and weights in `save/`.
-
-    Example
-    -------
-    >>> is_bundle(Path("no/such/folder"))
-    False
+    A finished run has its labels and weights in `save/`.
     """
     return any(os.path.lexists(folder / n) for n in (WEIGHTS, LABELS, SUMS))
 
 
 def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
-    """Read a bundle, whoever made it.
+    """Read a bundle, whoever made it, to the CPU, its weights filled in.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        A bundle's.
-    trust_remote_yaml : bool
-        Load `hyperparams.yaml` with HyperPyYAML, which runs what it says.
-
-    Returns
-    -------
-    SoundModel
-        On the CPU, its weights filled in.
-
-    Raises
-    ------
-    UnsafeModelError
-        If a file asks for more than a model needs.
-    ModelError
-        If files are damaged, or do not fit each other.
-    FileNotFoundError
-        If a file is missing.
+    With `trust_remote_yaml`, HyperPyYAML loads `hyperparams.yaml`, which runs
+    what it says. `UnsafeModelError` if a file asks for more than a model needs,
+    `ModelError` if files are damaged or do not fit each other,
+    `FileNotFoundError` if one is missing.
     """
     _check_files(folder)
     labels = _read_labels(folder / LABELS)

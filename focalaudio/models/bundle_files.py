@@ -26,55 +26,18 @@ _MAX_SUMS = 50_000  # bytes of SHA256SUMS
 
 
 def is_bundle_file(name: str) -> bool:
-    """Whether a bundle may have a file of this name, in its root.
-
-    Arguments
-    ---------
-    name : str
-        Of the file.
-
-    Returns
-    -------
-    bool
-        True if so.
-
-    Example
-    -------
-    >>> is_bundle_file("example_2.wav"), is_bundle_file("model.ckpt")
-    (True, False)
-    """
+    """Whether a bundle may have a file of this name, in its root."""
     return name in (*NEEDED, *_OPTIONAL) or bool(_EXAMPLE.fullmatch(name))
 
 
 def choose_files(
     name: str, sizes: Mapping[str, int], max_bytes: int
 ) -> list[str]:
-    """Choose what is a bundle's of a repository's files.
+    """Choose what is a bundle's of a repository's files; return their names.
 
-    Arguments
-    ---------
-    name : str
-        Of the repository, for the message.
-    sizes : mapping
-        Name of each of its files -> bytes.
-    max_bytes : int
-        The most that all chosen together may have.
-
-    Returns
-    -------
-    list of str
-        Names of the chosen.
-
-    Raises
-    ------
-    ModelError
-        If one is missing, or they are too large or too many.
-
-    Example
-    -------
-    >>> choose_files("owner/name", {"README.md": 1}, 100)
-    Traceback (most recent call last):
-    focalaudio.errors.ModelError: owner/name lacks hyperparams.yaml, ...
+    `sizes` are the bytes of each of them, `max_bytes` the most that all chosen
+    together may have. A `ModelError` about `name`, the repository, if one is
+    missing, or they are too large or too many.
     """
     chosen = [each for each in sizes if is_bundle_file(each)]
     lacking = [need for need in NEEDED if need not in sizes]
@@ -94,33 +57,10 @@ def choose_files(
 
 
 def list_files(folder: Path) -> dict[str, int]:
-    """List what is in a bundle's folder, none of it a link.
+    """Return the bytes of each file in a bundle's folder, sorted by name.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        The bundle.
-
-    Returns
-    -------
-    dict
-        Name -> bytes, sorted.
-
-    Raises
-    ------
-    UnsafeModelError
-        If one is a link, or no regular file.
-    ModelError
-        If they are too many.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> (folder / "README.md").symlink_to("/etc/passwd")
-    >>> list_files(folder)
-    Traceback (most recent call last):
-    focalaudio.errors.UnsafeModelError: .../README.md is a link or no regular
-    file; a bundle holds its files themselves.
+    `UnsafeModelError` if one is a link, or no regular file; `ModelError` if
+    they are too many.
     """
     with os.scandir(folder) as found:
         entries = list(islice(found, _MAX_FILES + 1))
@@ -144,29 +84,10 @@ def list_files(folder: Path) -> dict[str, int]:
 def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
     """Compare a folder's files with its SHA256SUMS, if it has one.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Of a bundle.
-    digests : mapping, optional
-        SHA-256 of each of its files, where they are known; else each file
-        is read, once.
-
-    Raises
-    ------
-    UnsafeModelError
-        If it names a file outside the folder.
-    ModelError
-        If it is no such list, a bundle's file is missing or another, or one
-        that is read is not in it.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / SUMS).write_text("0" * 64 + "  README.md")
-    >>> check_sums(folder)
-    Traceback (most recent call last):
-    focalaudio.errors.ModelError: .../README.md does not have the digest ...
+    `digests` are the SHA-256 of each of its files, where they are known; else
+    each file is read, once. `UnsafeModelError` if it names a file outside the
+    folder; `ModelError` if it is no such list, a bundle's file is missing or
+    another, or one that is read is not in it.
     """
     path = folder / SUMS
     if not path.is_file():

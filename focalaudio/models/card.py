@@ -37,11 +37,6 @@ class Measurement:
         Ends of its 95 % bootstrap interval.
     n_clips : int
         How many clips it is the mean of.
-
-    Example
-    -------
-    >>> Measurement("Accuracy", 0.85, 0.775, 0.93, 80).to_row()
-    '| Accuracy | 0.850 | 0.775 to 0.930 | 80 |'
     """
 
     name: str
@@ -80,12 +75,6 @@ class Card:
         Of held-out clips; none if it was not measured.
     has_piq : bool
         Whether PIQ is in the bundle.
-
-    Example
-    -------
-    >>> card = Card("focalnet_nano_srf", ["dog"], "5 s", "ESC-10", "a clip")
-    >>> card.to_markdown().splitlines()[0]
-    '---'
     """
 
     encoder: str
@@ -157,22 +146,9 @@ files are data: loading them runs no code of theirs."""
 
 
 def read_measurements(run: Path) -> list[Measurement]:
-    """Read what a run measured, and how sure it is.
+    """Read what a run measured, and how sure it is; nothing if it was not.
 
-    Arguments
-    ---------
-    run : pathlib.Path
-        Holds `metrics.json` and `clips.csv`, if it was evaluated.
-
-    Returns
-    -------
-    list of Measurement
-        Empty if it was not.
-
-    Example
-    -------
-    >>> read_measurements(Path("no/such/run"))
-    []
+    From its `metrics.json` and `clips.csv`.
     """
     paths = run / "metrics.json", run / "clips.csv"
     if not all(path.exists() for path in paths):

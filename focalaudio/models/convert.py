@@ -143,16 +143,8 @@ def _unwrap(weights: Mapping[str, Any]) -> dict[str, Any]:
 def read_label_file(path: str | Path) -> list[str]:
     r"""Read the labels of a head, in its order.
 
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        One label a line; or a `.csv` in ESC-50's layout, whose order is that
-        of first appearance in the rows with fold 1, 2 or 3.
-
-    Returns
-    -------
-    list of str
-        Distinct.
+    One label a line; or a `.csv` in ESC-50's layout, whose order is that of
+    first appearance in the rows with fold 1, 2 or 3.
 
     Raises
     ------

@@ -48,22 +48,9 @@ UNITS = {
 
 
 def describe(model: SoundModel) -> str:
-    """Write what a model is made of.
+    """Write what a model is made of: the text of its `hyperparams.yaml`.
 
-    Arguments
-    ---------
-    model : SoundModel
-        Any.
-
-    Returns
-    -------
-    str
-        The text of `hyperparams.yaml`.
-
-    Raises
-    ------
-    ModelError
-        If a part is of a class that a bundle may not hold.
+    A `ModelError` if a part is of a class that a bundle may not hold.
     """
     parts = {
         "spectrogram": model.spectrogram,
@@ -88,28 +75,10 @@ def describe(model: SoundModel) -> str:
 
 
 def describe_parts(parts: Mapping[str, Any]) -> Iterator[str]:
-    """Write objects as YAML, each with all arguments that it was made with.
+    """Yield lines of YAML: objects, with all arguments they were made with.
 
-    Arguments
-    ---------
-    parts : mapping
-        From a key of the file to an object; an object that stands before
-        another is referred to.
-
-    Yields
-    ------
-    str
-        Lines.
-
-    Example
-    -------
-    >>> from focalaudio.data.pipelines import ClipReader
-    >>> print("".join(describe_parts({"reader": ClipReader(8000, None)})))
-    <BLANKLINE>
-    reader: !new:focalaudio.data.pipelines.ClipReader
-        sample_rate: 8000  # Hz, one channel
-        clip_seconds: null  # s, cropped or padded, ...
-    <BLANKLINE>
+    `parts` maps a key of the file to an object; one that stands before another
+    is referred to.
     """
     keys = {id(part): f"!ref <{key}>" for key, part in parts.items()}
     for key, part in parts.items():
@@ -140,27 +109,12 @@ def _text(value: Any) -> str:
 
 
 def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
-    """Make the objects that a file describes, running nothing of it.
+    """Make the values and objects of a description, running nothing of it.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        A bundle's or a run's description, whoever wrote it.
-    weights : mapping
-        From `classifier`, `decoder` or both to the files of their weights,
-        which must be large enough for them before memory is taken.
-
-    Returns
-    -------
-    dict
-        Values and objects by their keys.
-
-    Raises
-    ------
-    UnsafeModelError
-        If the file says anything but what a model needs.
-    ModelError
-        If a part is missing, or larger than its weights.
+    `weights` maps `classifier`, `decoder` or both to the files of their
+    weights, which must be large enough for them before memory is taken.
+    `UnsafeModelError` if the file says anything but what a model needs,
+    `ModelError` if a part is missing, or larger than its weights.
     """
     rules = {key: KEYS[key] for key in KEYS if key in {*weights, *NO_WEIGHTS}}
     needed = [*weights, *(PARTS if "classifier" in weights else ())]
@@ -194,17 +148,7 @@ def to_explanation(
 ) -> Explanation:
     """Read how a model is explained, as any version wrote it.
 
-    Arguments
-    ---------
-    parts : mapping
-        Of `read_parts`.
-    classifier : SoundClassifier
-        Of the same file.
-
-    Returns
-    -------
-    Explanation
-        The defaults, where the file says nothing.
+    `parts` are those of `read_parts`; the defaults hold where they are silent.
     """
     if "explanation" in parts:
         return Explanation(**parts["explanation"])

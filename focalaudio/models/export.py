@@ -87,18 +87,7 @@ def export_run(
 
 
 def check_free(folder: Path) -> None:
-    """Check that a bundle can be made at a folder.
-
-    Arguments
-    ---------
-    folder : pathlib.Path
-        There or not.
-
-    Raises
-    ------
-    ModelError
-        If it is there and not empty.
-    """
+    """Refuse, with a `ModelError`, a folder that is there and not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(
             f"out={folder} is there and not empty; give a new folder."
@@ -110,26 +99,9 @@ def save_bundle(
 ) -> Path:
     """Write a bundle, whole and read back, or nothing.
 
-    Arguments
-    ---------
-    model : SoundModel
-        All of it.
-    folder : pathlib.Path
-        Must not exist yet, or be empty.
-    card : Card
-        What is known of it.
-    wav : torch.Tensor
-        `[samples]`, a clip as the classifier reads it: the example.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    ModelError
-        If what was written does not give the model's own answers.
+    `folder` must not exist yet, or be empty; the example is `wav` `[samples]`,
+    a clip as the classifier reads it. A `ModelError` if what was written does
+    not give the model's own answers.
     """
     with replace_folder(folder) as temporary:
         text = card.to_markdown()
@@ -156,18 +128,7 @@ def _check_answers(model: SoundModel, read: SoundModel, wav: Tensor) -> None:
 
 
 def describe_sound(model: SoundModel) -> str:
-    """Say in words what a classifier reads.
-
-    Arguments
-    ---------
-    model : SoundModel
-        With its reader.
-
-    Returns
-    -------
-    str
-        Length, rate and channels.
-    """
+    """Say in words what a classifier reads: length, rate and channels."""
     seconds = model.reader.clip_seconds
     length = "any length" if seconds is None else f"{seconds:g} s"
     return f"{length}, {model.reader.sample_rate} Hz, one channel"
@@ -208,15 +169,7 @@ def _choose_example(
 def synthesize_example(model: SoundModel) -> tuple[Tensor, str]:
     """Make a clip of a class of the model, or of any if it knows none.
 
-    Arguments
-    ---------
-    model : SoundModel
-        With its labels and reader.
-
-    Returns
-    -------
-    tuple
-        The clip as the classifier reads it, `[samples]`, and what it is.
+    Returns it as the classifier reads it, `[samples]`, and what it is.
     """
     known = [label for label in model.labels if label in CLASSES]
     category = (known or list(CLASSES))[0]

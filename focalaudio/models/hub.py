@@ -60,24 +60,10 @@ def parse_source(
 ) -> Path | _HubSource:
     """Tell a path from a hub's name, by its form only.
 
-    Arguments
-    ---------
-    source : str or os.PathLike
-        `owner/name` or `owner/name@revision` is a hub's, whatever folders
-        there are. All else is a path: `./x`, `/x`, more than one slash, or an
-        `os.PathLike`.
-    revision : str, optional
-        Branch, tag or commit; `main` if neither says one.
-
-    Returns
-    -------
-    pathlib.Path, or a record of `name` and `revision`
-        What it is.
-
-    Raises
-    ------
-    ValueError
-        If the revision has no meaning here, or there are two.
+    `owner/name` or `owner/name@revision` is a hub's, whatever folders there
+    are. All else is a path: `./x`, `/x`, more than one slash, or an
+    `os.PathLike`. The revision is `main` if neither argument says one; a
+    `ValueError` if it has no meaning here, or there are two.
 
     Example
     -------
@@ -133,11 +119,6 @@ def fetch_bundle(
         The hub's address; HF_ENDPOINT's or huggingface.co if None.
     progress : bool
         Whether to show a bar on stderr.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
 
     Raises
     ------
@@ -220,12 +201,6 @@ def push_bundle(
         If the hub refuses or is out of reach.
     ValueError
         If `name` or `revision` is not one.
-
-    Example
-    -------
-    >>> push_bundle(getfixture("tmp_path"), "owner/name")
-    Traceback (most recent call last):
-    focalaudio.errors.ModelError: .../ lacks hyperparams.yaml, ...
     """
     if not _is_hub_name(name):
         raise ValueError(f"{name=} must be a hub's owner/name.")

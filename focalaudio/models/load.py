@@ -97,11 +97,6 @@ def load_interpreter(
     piq : str or pathlib.Path
         The folder of a run of `train_piq.py`; the model's own decoder if None.
 
-    Returns
-    -------
-    Interpreter
-        Of this model's classifier.
-
     Raises
     ------
     ValueError
@@ -129,8 +124,6 @@ def load_compared(
 
     Arguments
     ---------
-    model : SoundModel
-        Of that interpreter.
     interpreter : Interpreter
         What the others are compared with.
     others : sequence of mapping
@@ -143,11 +136,6 @@ def load_compared(
     -------
     torch.nn.ModuleList
         Of interpreters, no two of a name, none that is the first one again.
-
-    Raises
-    ------
-    ValueError, ModelError
-        See `load_interpreter`.
     """
     listed = []
     for other in others:

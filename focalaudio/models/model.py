@@ -38,11 +38,6 @@ class Explanation:
         `binary` or `soft`.
     quantile : float
         Fraction of a clip's cells to drop, 0 to 1.
-
-    Example
-    -------
-    >>> Explanation(maps=("class_probability",)).quantile
-    0.9
     """
 
     method: str = "by_design"
@@ -59,18 +54,9 @@ def choose_explanation(
 ) -> Explanation:
     """Say how the model of a training run is explained by default.
 
-    Arguments
-    ---------
-    maps, mask, quantile
-        See `Explanation`.
-    evidence_weight : float
-        Of the loss on each cell. If it is above 0, what cells say of a class
-        was trained, and is the default map.
-
-    Returns
-    -------
-    Explanation
-        By design.
+    `maps`, `mask`, `quantile` as in `Explanation`. If `evidence_weight`, of the
+    loss on each cell, is above 0, what cells say of a class was trained, and is
+    the default map.
 
     Example
     -------

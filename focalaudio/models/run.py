@@ -44,26 +44,13 @@ OURS = (Layout("focalaudio", ""),)
 def save_model(model: SoundModel, folder: str | Path) -> None:
     """Write into a run's folder what its model is made of; one process does.
 
-    Arguments
-    ---------
-    model : SoundModel
-        Its weights are the checkpoints' affair.
-    folder : str or pathlib.Path
-        The run's own.
+    Its weights are the checkpoints' affair.
     """
     run_on_main(_write, args=[Path(folder) / MODEL, describe(model)])
 
 
 def save_decoder(decoder: nn.Module, folder: str | Path) -> None:
-    """Write into a run's folder what its decoder is made of; see `save_model`.
-
-    Arguments
-    ---------
-    decoder : torch.nn.Module
-        Of a class that a bundle may hold.
-    folder : str or pathlib.Path
-        The run's own.
-    """
+    """Write, as `save_model` does, what a run's decoder is made of."""
     text = "".join(describe_parts({"decoder": decoder}))
     run_on_main(_write, args=[Path(folder) / DECODER, text])
 
@@ -74,24 +61,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def load_run(source: str | Path) -> SoundModel:
-    """Load the best checkpoint of a finished run.
+    """Load the best checkpoint of a finished run, to the CPU.
 
-    Arguments
-    ---------
-    source : str or pathlib.Path
-        The run's folder, `results/<experiment_name>/<seed>`.
-
-    Returns
-    -------
-    SoundModel
-        On the CPU.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file of the run is missing.
-    ModelError
-        If files are damaged, or do not fit each other.
+    `source` is its folder, `results/<experiment_name>/<seed>`.
+    `FileNotFoundError` if a file is missing, `ModelError` if files are damaged,
+    or do not fit each other.
     """
     folder = Path(source)
     best = best_checkpoint(folder, "min_key")
@@ -109,26 +83,9 @@ def load_run(source: str | Path) -> SoundModel:
 
 
 def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
-    """Load the best decoder of a finished run that trained one.
+    """Load the best decoder of a run of `train_piq.py`, to the CPU, frozen.
 
-    Arguments
-    ---------
-    source : str or pathlib.Path
-        The folder of a run of `train_piq.py`.
-    classifier : SoundClassifier
-        That the decoder was trained on.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU, frozen, in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file of the run is missing.
-    ModelError
-        If files are damaged, or the decoder is another classifier's.
+    Errors as in `load_run`; a `ModelError` too if it is another classifier's.
     """
     folder = Path(source)
     _check_described(folder / DECODER)
@@ -140,20 +97,7 @@ def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
 
 
 def add_decoder(model: SoundModel, source: str | Path) -> SoundModel:
-    """Give a model the decoder of a run of `train_piq.py`.
-
-    Arguments
-    ---------
-    model : SoundModel
-        That the decoder was trained on.
-    source : str or pathlib.Path
-        The run's folder.
-
-    Returns
-    -------
-    SoundModel
-        With another decoder, for PIQ.
-    """
+    """Return a model with the decoder of a run of `train_piq.py` on it."""
     decoder = load_decoder(source, model.classifier)
     return replace(model, decoders={**model.decoders, "piq": decoder})
 
@@ -196,29 +140,7 @@ def _read_part(path: Path, key: str, weights: Path) -> dict[str, Any]:
 
 
 def existing(path: Path) -> Path:
-    """Return the path, or say that it is not there.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-        A file that a finished run leaves.
-
-    Returns
-    -------
-    pathlib.Path
-        The same.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-
-    Example
-    -------
-    >>> existing(Path("no/such/run"))
-    Traceback (most recent call last):
-    FileNotFoundError: .../no/such/run is missing; ...
-    """
+    """Return the path, or raise `FileNotFoundError` that says what to do."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path.absolute()} is missing; give a bundle, or the folder of a "
@@ -228,26 +150,10 @@ def existing(path: Path) -> Path:
 
 
 def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Read the plain values of a run's `hyperparams.yaml`; nothing is executed.
+    """Return the plain values of a run's `hyperparams.yaml`; nothing is run.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-    keys : sequence of str
-        What it must have.
-
-    Returns
-    -------
-    dict
-        All plain values.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelError
-        If a key is missing, or the file is not YAML.
+    `FileNotFoundError` if it is not there; `ModelError` if it is not YAML, or
+    lacks one of `keys`.
     """
     try:
         text = read_text(existing(path))
@@ -266,24 +172,9 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Read SpeechBrain's `label_encoder.txt`.
+    """Read `label_encoder.txt`: labels in the order of their class ids.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    tuple of str
-        Labels in the order of their class ids.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelError
-        If it is damaged.
+    `FileNotFoundError` if it is not there, `ModelError` if it is damaged.
     """
     encoder = CategoricalEncoder()
     try:
@@ -299,24 +190,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def best_checkpoint(folder: Path, kind: str) -> Path:
     """Return the folder of a run's best checkpoint, by its `select_by`.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        The run's own.
-    kind : str
-        `min_key` if lower is better, else `max_key`.
-
-    Returns
-    -------
-    pathlib.Path
-        Inside `save/`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no checkpoint.
-    ModelError
-        If the run does not say what it selected by.
+    `kind` is `min_key` if lower is better, else `max_key`. `FileNotFoundError`
+    if there is no checkpoint, `ModelError` if the run does not say what it
+    selected by.
     """
     path = folder / "hyperparams.yaml"
     key = read_values(path, ["select_by"])["select_by"]

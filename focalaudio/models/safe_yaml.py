@@ -66,11 +66,6 @@ class Rule:
         Ends the sentence "... must be".
     accepts : callable
         Says whether a value is.
-
-    Example
-    -------
-    >>> Rule("positive", lambda value: value > 0).accepts(-1)
-    False
     """
 
     text: str
@@ -87,12 +82,6 @@ class Maker:
         Called with the arguments, as keywords.
     rules : mapping
         A rule for each argument that may be given.
-
-    Example
-    -------
-    >>> maker = Maker(dict, {"a": Rule("any", lambda value: True)})
-    >>> maker.make(a=1)
-    {'a': 1}
     """
 
     make: Callable[..., Any]
@@ -142,26 +131,7 @@ for _name, (_pattern, _starts) in SCALARS.items():
 
 
 def refused(mark: yaml.Mark, reason: str) -> UnsafeModelError:
-    """Make the error that names the file, the line and the reason.
-
-    Arguments
-    ---------
-    mark : yaml.Mark
-        Where it stands.
-    reason : str
-        What is not allowed.
-
-    Returns
-    -------
-    UnsafeModelError
-        To be raised.
-
-    Example
-    -------
-    >>> mark = yaml.Mark("a.yaml", 0, 6, 0, None, None)
-    >>> print(refused(mark, "tags are not allowed"))
-    a.yaml, line 7: tags are not allowed; ...
-    """
+    """Make the error that names the file, the line and the reason."""
     return UnsafeModelError(
         f"{mark.name}, line {mark.line + 1}: {reason[:200]}; a model's file "
         "is data (see docs/publish.md). Ask its author for a bundle made by "
@@ -170,33 +140,9 @@ def refused(mark: yaml.Mark, reason: str) -> UnsafeModelError:
 
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
-    """Read a text file of limited size.
+    """Read a UTF-8 file of at most `limit` bytes.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        UTF-8.
-    limit : int
-        Bytes.
-
-    Returns
-    -------
-    str
-        All of it.
-
-    Raises
-    ------
-    UnsafeModelError
-        If it is larger.
-    ModelError
-        If it is no text.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.yaml"
-    >>> _ = path.write_text("a: 1")
-    >>> read_text(path)
-    'a: 1'
+    `UnsafeModelError` if it is larger, `ModelError` if it is no text.
     """
     with path.open("rb") as file:
         content = file.read(limit + 1)
@@ -213,26 +159,10 @@ def read_objects(
 ) -> dict[str, Any]:
     """Read a bundle's YAML: values, and objects of a closed table.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        The file.
-    rules : mapping
-        A rule for each key that the file may have.
-    table : mapping
-        What may stand behind `!new:`, to the letter.
-
-    Returns
-    -------
-    dict
-        The file's keys.
-
-    Raises
-    ------
-    UnsafeModelError
-        If there is anything in it that is not allowed.
-    ModelError
-        If it is not YAML, or an object cannot be made of its arguments.
+    `rules` has a rule for each key that the file may have, `table` what may
+    stand behind `!new:`, to the letter. `UnsafeModelError` if there is anything
+    in it that is not allowed, `ModelError` if it is not YAML, or an object
+    cannot be made of its arguments.
 
     Example
     -------

@@ -98,23 +98,7 @@ def _mapping_of(rules: Mapping[str, Rule]) -> Rule:
 
 
 def name_of(kind: type) -> str:
-    """Return what `!new:` calls a class.
-
-    Arguments
-    ---------
-    kind : type
-        The class.
-
-    Returns
-    -------
-    str
-        Its dotted name.
-
-    Example
-    -------
-    >>> name_of(Spectrogram)
-    'focalaudio.spectrogram.Spectrogram'
-    """
+    """Return what `!new:` calls a class: its dotted name."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

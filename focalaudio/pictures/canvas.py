@@ -28,13 +28,7 @@ TITLE_LETTERS = 80  # that fit across a figure
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make a figure without axes that lays itself out; sizes are in inches.
-
-    Example
-    -------
-    >>> new_figure(4.0, 3.0).get_size_inches().tolist()
-    [4.0, 3.0]
-    """
+    """Make a figure without axes that lays itself out; sizes are in inches."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
     figure = Figure((width, height), layout=layout)
     FigureCanvasAgg(figure)
@@ -42,13 +36,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def count_columns(n_panels: int) -> int:
-    """Return how many panels stand in a row, 1 to 3.
-
-    Example
-    -------
-    >>> [count_columns(n_panels) for n_panels in (1, 2, 3, 4, 5)]
-    [1, 2, 3, 2, 3]
-    """
+    """Return how many panels stand in a row, 1 to 3."""
     return 2 if n_panels == 4 else min(n_panels, 3)
 
 
@@ -57,27 +45,8 @@ def make_grid(
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure of panels on one scale, labelled at the outer edge.
 
-    Arguments
-    ---------
-    n_panels : int
-        At least 1.
-    xlabel : str
-        Of all panels; their x axis is one.
-    ylabel : str, optional
-        Of all panels; without it each has a y axis of its own.
-    margin : float
-        Inches of height beside the rows of panels.
-
-    Returns
-    -------
-    tuple
-        The figure, and its panels by row.
-
-    Example
-    -------
-    >>> figure, axes = make_grid(5, "Time (s)", margin=0.9)
-    >>> [panel.get_xlabel() for panel in axes]
-    ['', '', 'Time (s)', 'Time (s)', 'Time (s)']
+    Without `ylabel` each panel has a y axis of its own; `margin` is inches of
+    height beside the rows of panels. Returns the figure, and its panels by row.
     """
     n_columns = count_columns(n_panels)
     n_rows = math.ceil(n_panels / n_columns)
@@ -103,25 +72,7 @@ def make_grid(
 def save_picture(figure: Figure, path: str | Path, *, dpi: int = DPI) -> Path:
     """Write a figure as PNG, whole or not at all.
 
-    Arguments
-    ---------
-    figure : matplotlib.figure.Figure
-        Any.
-    path : str or pathlib.Path
-        Where it goes; its folder is made if needed.
-    dpi : int
-        Pixels per inch.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "new" / "empty.png"
-    >>> save_picture(new_figure(4.0, 3.0), path).read_bytes()[1:4]
-    b'PNG'
+    Missing folders are made; `dpi` is pixels per inch.
     """
     with replace_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi)
@@ -129,13 +80,7 @@ def save_picture(figure: Figure, path: str | Path, *, dpi: int = DPI) -> Path:
 
 
 def wrap(text: str, width: int, max_lines: int = 2) -> str:
-    r"""Break a text into lines of at most `width` letters; a rest ends in dots.
-
-    Example
-    -------
-    >>> wrap("a dog barks twice", 9)
-    'a dog\nbarks...'
-    """
+    """Break a text into lines of `width` letters at most; a rest gets dots."""
     lines = textwrap.wrap(text, width)
     if len(lines) > max_lines:
         last = lines[max_lines - 1][: width - 3] + "..."
@@ -144,12 +89,5 @@ def wrap(text: str, width: int, max_lines: int = 2) -> str:
 
 
 def format_share(share: Tensor) -> str:
-    """Format a share, 0 to 1, as a percentage with one decimal.
-
-    Example
-    -------
-    >>> import torch
-    >>> format_share(torch.tensor(0.5))
-    '50.0 %'
-    """
+    """Format a share, 0 to 1, as a percentage with one decimal."""
     return f"{100 * float(share):.1f} %"

@@ -74,23 +74,6 @@ def draw_interpretation(
     ------
     ValueError
         If there is no such row, or not one label for each class.
-
-    Example
-    -------
-    >>> import torch
-    >>> from focalaudio.classifier import SoundClassifier
-    >>> from focalaudio.encoders import build_encoder
-    >>> from focalaudio.interpreters import ThresholdInterpreter
-    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2)
-    >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
-    >>> figure = draw_interpretation(
-    ...     interpreter(torch.rand(1, 8000)),
-    ...     0,
-    ...     spectrogram=interpreter.spectrogram,
-    ...     labels=("rain", "dog"),
-    ... )
-    >>> [axes.get_title() for axes in figure.axes[:2]]
-    ['Input', 'Saliency over the input']
     """
     _check_row(interpretation, row, labels)
     n_frames = int(interpretation.spectrum.n_frames[row])
@@ -142,16 +125,6 @@ def draw_spectrograms(
     ------
     ValueError
         If there is no panel, or one that is not from this analysis.
-
-    Example
-    -------
-    >>> import torch
-    >>> spectrogram = Spectrogram()
-    >>> clips = spectrogram(torch.rand(2, 8000)).log_magnitude
-    >>> panels = [("Rain", clips[0]), ("Dog", clips[1])]
-    >>> figure = draw_spectrograms(panels, spectrogram)
-    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
-    ('Time (s)', 'Frequency (kHz)')
     """
     if not panels:
         raise ValueError("panels=[] must hold at least one spectrogram.")
