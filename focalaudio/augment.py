@@ -8,13 +8,15 @@ generator. Spectrograms are masked by SpeechBrain's `SpectrogramDrop`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from speechbrain.augment.freq_domain import SpectrogramDrop
 from torch import Tensor, nn
 
+from focalaudio.masks import quantile_mask
 from focalaudio.mixtures import EPS_ENERGY, energy, scale_to_snr
 
 Augmented = tuple[Tensor, Tensor]
@@ -133,38 +135,59 @@ class MixedClips:
 class MixClips(nn.Module):
     """Add another clip of the batch at a random ratio; share the label.
 
-    Mixup (arXiv 1710.09412) of waveforms at a stated ratio in dB; the targets
-    are mixed by the share of energy, as between-class learning does (arXiv
-    1711.10282).
-
     Arguments
     ---------
     probability : float
-        Share of clips that are mixed, 0 to 1.
+        Of a clip to be mixed, 0 to 1.
     max_ratio : float
-        Largest ratio between the two clips either way, dB.
+        Largest ratio of the energies, either way, in dB.
+    other_class : bool
+        Take partners of another class where the batch has one: two clips of
+        one class teach no place.
+    halves : float
+        Share of the clips, 0 to 1, that come one after the other instead of
+        at once: what each cell holds is known exactly then.
 
     Example
     -------
-    >>> mix = MixClips(1.0, 0.0)
-    >>> mix(torch.ones(2, 8), torch.ones(2), torch.eye(2)).targets.sum(1)
-    tensor([1., 1.])
+    >>> mixer = MixClips(probability=1.0).train()
+    >>> clips, targets = torch.ones(2, 4), torch.eye(2)
+    >>> mixed = mixer(clips, torch.ones(2), targets)
+    >>> torch.equal(mixed.own, clips)
+    True
     """
 
     def __init__(
-        self, probability: float = 0.5, max_ratio: float = 12.0
+        self,
+        probability: float = 0.5,
+        max_ratio: float = 12.0,
+        other_class: bool = False,
+        halves: float = 0.0,
     ) -> None:
         super().__init__()
         self.probability = probability
         self.max_ratio = max_ratio
+        self.other_class = other_class
+        self.halves = halves
 
     def forward(
         self, wavs: Tensor, lens: Tensor, targets: Tensor
     ) -> MixedClips:
-        """Mix a batch and keep the parts; in evaluation, nothing is added.
+        """Mix a batch and keep the parts.
 
-        `wavs` are `[batch, samples]`, `lens` `[batch]`, relative, `targets`
-        `[batch, n_classes]`.
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            `[batch, samples]`.
+        lens : torch.Tensor
+            `[batch]`, relative lengths, 0 to 1.
+        targets : torch.Tensor
+            `[batch, n_classes]`.
+
+        Returns
+        -------
+        MixedClips
+            In evaluation nothing is added.
         """
         if not (self.training and self.probability > 0):
             return MixedClips(
@@ -172,11 +195,35 @@ class MixClips(nn.Module):
             )
         batch, device = len(wavs), wavs.device
         other = torch.randperm(batch, device=device)
+        if self.other_class:
+            other = _prefer_others(other, targets.argmax(1))
         snr = self.max_ratio * (2 * torch.rand(batch, device=device) - 1)
         mixed = torch.rand(batch, device=device) < self.probability
         added = scale_to_snr(wavs, wavs[other], snr) * mixed[:, None]
         lens = torch.where(mixed, torch.maximum(lens, lens[other]), lens)
+        if self.halves > 0:
+            wavs, added = self._part(wavs, added, mixed)
         return MixedClips(wavs, added, lens, targets, targets[other])
+
+    def _part(
+        self, own: Tensor, added: Tensor, mixed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Let some clips end where what was added begins, or the reverse."""
+        batch, n_samples = own.shape
+        draw = torch.rand(3, batch, device=own.device)
+        cut = ((0.25 + 0.5 * draw[0]) * n_samples).long()[:, None]
+        first = torch.arange(n_samples, device=own.device) < cut
+        first = torch.where((draw[1] < 0.5)[:, None], first, ~first)
+        whole = ~(mixed & (draw[2] < self.halves))[:, None]
+        return own * (whole | first), added * (whole | ~first)
+
+
+def _prefer_others(other: Tensor, class_ids: Tensor) -> Tensor:
+    """Replace partners of the same class by the next of another one."""
+    batch = len(other)
+    order = (other[:, None] + torch.arange(batch, device=other.device)) % batch
+    differs = class_ids[order] != class_ids[:, None]
+    return order.gather(1, differs.int().argmax(1, keepdim=True))[:, 0]
 
 
 class Augment(nn.Module):
@@ -246,3 +293,138 @@ class MaskSpectrogram(nn.Module):
         for drop in self.drops:
             log_magnitude = drop(log_magnitude)
         return log_magnitude
+
+
+class MaskedViews(nn.Module):
+    """Show the classifier only parts of some spectrograms.
+
+    Explanations are judged by what a classifier says of masked spectrograms,
+    so it should be at home on them (arXiv 2405.20448, 2601.12660). The shape of
+    a mask must not tell the class (arXiv 2211.14646): beside the loudest cells
+    and the classifier's own maps there are masks of random shape, and maps of
+    another clip. Only the input is masked, and the targets are those of what
+    is visible.
+
+    Arguments
+    ---------
+    probability : float
+        Of a clip to be shown in part, 0 to 1.
+    kinds : sequence of str
+        One is drawn for each clip: `loudest`, `own` (the classifier's map of
+        the clip), `foreign` (its map of the next clip of the batch), `blobs`
+        (smooth noise on grids of random size).
+    lowest, highest : float
+        Between them the quantile is drawn, the fraction of cells that is
+        hidden, 0 to 1; for masks that know nothing of the clip, which would
+        hide all of it, it is scaled to 0.2 ... 0.8.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+
+    Example
+    -------
+    >>> views = MaskedViews(probability=1.0, kinds=["loudest"]).train()
+    >>> loud = torch.arange(100.0).view(1, 10, 10)
+    >>> mask, chosen = views(loud, torch.tensor([10]), None)
+    >>> bool(mask[0, 9].all()), bool(mask[0, 0].any())
+    (True, False)
+    """
+
+    KINDS = ("loudest", "own", "foreign", "blobs")
+
+    def __init__(
+        self,
+        probability: float = 0.5,
+        kinds: Sequence[str] = KINDS,
+        lowest: float = 0.5,
+        highest: float = 0.95,
+    ) -> None:
+        super().__init__()
+        if not set(kinds) <= set(self.KINDS) or not kinds:
+            raise ValueError(
+                f"kinds={list(kinds)} must be of {', '.join(self.KINDS)}."
+            )
+        self.probability = probability
+        self.kinds = list(kinds)
+        self.lowest, self.highest = lowest, highest
+
+    @property
+    def is_active(self) -> bool:
+        """Whether training changes anything."""
+        return self.training and self.probability > 0
+
+    def forward(
+        self,
+        log_magnitude: Tensor,
+        n_frames: Tensor,
+        find_map: Callable[[Tensor], Tensor] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the masks of a batch.
+
+        Arguments
+        ---------
+        log_magnitude : torch.Tensor
+            `[batch, time, freq]`.
+        n_frames : torch.Tensor
+            `[batch]`, int64, each clip's own frames.
+        find_map : callable
+            Maps rows of the batch `[n]` to the classifier's saliency of these
+            clips `[n, time, freq]`.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Masks `[batch, time, freq]`, bool, True where the clip is visible;
+            and which clips are shown in part, `[batch]`, bool.
+        """
+        batch = len(log_magnitude)
+        chosen = torch.rand(batch) < self.probability
+        kinds = torch.randint(len(self.kinds), (batch,)).tolist()
+        draws = torch.rand(batch)
+        mask = torch.ones_like(log_magnitude, dtype=torch.bool)
+        rows = chosen.nonzero()[:, 0].tolist()
+        maps = self._find_maps(rows, kinds, batch, find_map)
+        for row in rows:
+            kind = self.kinds[kinds[row]]
+            if kind == "blobs":
+                saliency = _draw_blobs(log_magnitude[row])
+            else:
+                saliency = maps.get(row, log_magnitude[row])
+            low, high = self.lowest, self.highest
+            if kind in ("blobs", "foreign"):
+                low, high = 0.2, 0.8
+            quantile = float(low + (high - low) * draws[row])
+            own = n_frames[row : row + 1]
+            view = quantile_mask(saliency[None], quantile, own)[0]
+            if view.any():  # a map that points nowhere hides nothing
+                mask[row] = view
+        return mask, chosen.to(log_magnitude.device)
+
+    def _find_maps(
+        self,
+        rows: Sequence[int],
+        kinds: Sequence[int],
+        batch: int,
+        find_map: Callable[[Tensor], Tensor] | None,
+    ) -> dict[int, Tensor]:
+        """Ask the classifier, in one batch, for the maps that are needed."""
+        steps = {"own": 0, "foreign": 1}
+        needed = {
+            row: (row + steps[self.kinds[kinds[row]]]) % batch
+            for row in rows
+            if self.kinds[kinds[row]] in steps
+        }
+        if not needed or find_map is None:
+            return {}
+        found = find_map(torch.tensor(list(needed.values())))
+        return dict(zip(needed, found, strict=True))
+
+
+def _draw_blobs(like: Tensor) -> Tensor:
+    """Return smooth noise `[time, freq]`, on a grid of 4 to 64 cells a side."""
+    side = int(2 ** (2 + 4 * torch.rand(1).item()))
+    noise = torch.rand(1, 1, side, side, device=like.device)
+    shape = (like.shape[0], like.shape[1])
+    return F.interpolate(noise, shape, mode="bilinear")[0, 0]

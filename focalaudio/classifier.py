@@ -7,6 +7,7 @@ of arXiv 2402.02754.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from focalaudio.arguments import remember_arguments
 from focalaudio.spectrogram import group_by_length
 
+QUIETEST = 0.1  # of a clip's mean loudness: the floor of a cell's weight
+EPS_LOUDNESS = 1e-6  # protects the division by the loudness of silence
 EPS_NORM = 1e-12  # protects the division by the norm of a zero embedding
 
 
@@ -35,12 +38,21 @@ class ClassifierOutput:
         `[batch, channels, rows, cols]`, the encoder's last feature map.
     maps : tuple of torch.Tensor
         The encoder's maps, each `[batch, rows, cols]`, non-negative.
+    cell_weights : torch.Tensor
+        `[batch, rows, cols]`, the share of each cell of the features in the
+        embedding, sums to 1; None if all weigh alike.
+    image, fine : torch.Tensor
+        What `SoundClassifier.share_logits` reads beside the cells: the
+        encoder's input and its early features; None without a share decoder.
     """
 
     logits: Tensor
     embeddings: Tensor
     features: Tensor
     maps: tuple[Tensor, ...]
+    cell_weights: Tensor | None = None
+    image: Tensor | None = None
+    fine: Tensor | None = None
 
     @property
     def probs(self) -> Tensor:
@@ -145,11 +157,18 @@ class SoundClassifier(nn.Module):
         the encoder's own if None.
     dropout : float
         Rate of dropout on the embedding, 0 to 1.
+    pooling : str
+        How cells become the embedding: `mean`, or `loudness`: each cell of the
+        features counts by its mean log-magnitude, with a floor of a tenth of
+        the mean over the clip, so that silence hardly votes.
+    share_decoder : torch.nn.Module
+        A `focalaudio.shares.ShareDecoder`, or None.
 
     Raises
     ------
     ValueError
-        If `head` is neither of the two.
+        If `head` or `pooling` is neither of its two, or they do not go
+        together, or the encoder has no early features for a share decoder.
 
     Example
     -------
@@ -169,15 +188,28 @@ class SoundClassifier(nn.Module):
         scale: float = 15.0,
         image_size: tuple[int, int] | None = None,
         dropout: float = 0.0,
+        pooling: str = "mean",
+        share_decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if head not in ("cosine", "linear"):
             raise ValueError(f"head={head!r} must be 'cosine' or 'linear'.")
+        if pooling not in ("mean", "loudness"):
+            raise ValueError(
+                f"pooling={pooling!r} must be 'mean' or 'loudness'."
+            )
+        if pooling == "loudness" and head != "linear":
+            raise ValueError(
+                "pooling='loudness' needs head='linear', whose cells add up to "
+                "the logit whatever they weigh."
+            )
         self.encoder = encoder
         self.n_classes = n_classes
         self.frozen = False
         self.image_size = tuple(image_size or self.encoder.image_size)
         self.dropout = nn.Dropout(dropout)
+        self.pooling = pooling
+        self.share_decoder = share_decoder
         self.head = (
             CosineHead(self.encoder.n_features, n_classes, scale)
             if head == "cosine"
@@ -215,11 +247,11 @@ class SoundClassifier(nn.Module):
     def cell_logits(self, output: ClassifierOutput) -> Tensor:
         """Say what each cell of the feature map adds to each class's logit.
 
-        The mean over cells is the logit, exactly, for encoders that pool
-        their feature map (a ViT pools its CLS token too), so this explains by
-        design: nothing is estimated, no gradient is taken. With a linear head
-        these are class activation maps (CAM, arXiv 1512.04150). In evaluation
-        mode.
+        The mean over cells (weighted by `output.cell_weights`, if there are
+        any) is the logit, exactly, for encoders that pool their feature map
+        (a ViT pools its CLS token too), so this explains by design: nothing is
+        estimated, no gradient is taken. With a linear head these are class
+        activation maps (CAM, arXiv 1512.04150). In evaluation mode.
 
         Returns
         -------
@@ -230,12 +262,76 @@ class SoundClassifier(nn.Module):
         evidence = self.head.cell_logits(cells).transpose(1, 2)
         return evidence.unflatten(2, output.features.shape[2:])
 
+    def share_logits(self, output: ClassifierOutput) -> Tensor:
+        """Refine what the cells say, at the resolution of the share decoder.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, n_classes, rows, cols]`; the softmax over classes is each
+            class's share of a fine cell.
+
+        Raises
+        ------
+        ValueError
+            If the classifier has no share decoder.
+        """
+        if self.share_decoder is None:
+            raise ValueError(
+                "This classifier has no share decoder; train one with "
+                "share_channels above 0."
+            )
+        return self.share_decoder(
+            self.cell_logits(output), output.features, output.fine, output.image
+        )
+
     def forward(
         self, log_magnitude: Tensor, n_frames: Tensor | None = None
     ) -> ClassifierOutput:
         """Classify clips; arguments as in `to_image`."""
-        encoded = self.encoder(self.to_image(log_magnitude, n_frames))
-        logits = self.head(self.dropout(encoded.embeddings))
+        image = self.to_image(log_magnitude, n_frames)
+        encoded = self.encoder(image)
+        embeddings, weights = encoded.embeddings, None
+        if self.pooling == "loudness":
+            weights = weigh_by_loudness(image, encoded.features.shape[2:])
+            cells = encoded.features * weights[:, None]
+            embeddings = cells.sum((2, 3))
+        logits = self.head(self.dropout(embeddings))
+        refined = self.share_decoder is not None
         return ClassifierOutput(
-            logits, encoded.embeddings, encoded.features, encoded.maps
+            logits,
+            embeddings,
+            encoded.features,
+            encoded.maps,
+            weights,
+            image if refined else None,
+            encoded.fine if refined else None,
         )
+
+
+def weigh_by_loudness(image: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return how much each cell counts: its share of the clip's loudness.
+
+    Arguments
+    ---------
+    image : torch.Tensor
+        `[batch, channels, height, width]`, non-negative.
+    shape : sequence of int
+        Rows and columns of the cells.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, rows, cols]`, positive, sums to 1.
+
+    Example
+    -------
+    >>> image = torch.tensor([[[[1.0, 3.0]]]])
+    >>> weigh_by_loudness(image, (1, 2)).round(decimals=3)
+    tensor([[[0.2730, 0.7270]]])
+    """
+    rows, cols = shape
+    loudness = F.adaptive_avg_pool2d(image[:, 0].float(), (rows, cols))
+    mean = loudness.mean((1, 2), keepdim=True)
+    loudness = loudness + QUIETEST * mean + EPS_LOUDNESS
+    return loudness / loudness.sum((1, 2), keepdim=True)

@@ -9,6 +9,7 @@ there. Between-class mixing (arXiv 1711.10282) taught where, not only how much.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,7 +33,7 @@ def evidence_loss(
     n_frames: Tensor,
     own_targets: Tensor,
     added_targets: Tensor,
-    floor: float = 1.0,
+    floor: float | Tensor = 1.0,
 ) -> Tensor:
     """Return the cross-entropy of every cell with what is louder in it.
 
@@ -52,9 +53,9 @@ def evidence_loss(
         `[batch]`, int64, each mixture's own frames.
     own_targets, added_targets : torch.Tensor
         `[batch, n_classes]`.
-    floor : float
-        Added to every cell's weight, in means of its clip's weights; at 0
-        silence counts nothing.
+    floor : float or torch.Tensor
+        Added to every cell's weight, in means of its clip's weights, `[batch]`
+        or the same for all; at 0 silence counts nothing.
 
     Returns
     -------
@@ -63,7 +64,6 @@ def evidence_loss(
 
     Example
     -------
-    >>> import torch
     >>> evidence = torch.zeros(1, 2, 3, 3)
     >>> loud = torch.ones(1, 6, 6)
     >>> loss = evidence_loss(
@@ -75,15 +75,106 @@ def evidence_loss(
     shape = (evidence.shape[2], evidence.shape[3])
     weight = _pool_cells(magnitude, n_frames, shape)
     loud = _pool_cells(magnitude * dominant, n_frames, shape)
-    share = (loud / weight).nan_to_num(0.5)[:, None]  # silence is nobody's
+    share = (loud / weight).nan_to_num(0.5)  # silence is nobody's
+    return _cell_loss(
+        evidence, share, weight, own_targets, added_targets, floor
+    )
+
+
+def share_loss(
+    share_logits: Tensor,
+    own_stft: Tensor,
+    added_stft: Tensor,
+    visible: Tensor,
+    n_frames: Tensor,
+    own_targets: Tensor,
+    added_targets: Tensor,
+    floor: float | Tensor = 1.0,
+) -> Tensor:
+    """Return the cross-entropy of fine cells with the parts of a mixture.
+
+    A cell's target is the clip's to the share of the magnitudes that is its
+    own, `|S| / (|S| + |O|)`, and the added clip's for the rest: the softmax
+    learns the ideal ratio mask of every class at once. Cells count by the root
+    of their mean log-magnitude, plus a floor: quiet ones make up most of a
+    clip.
+
+    Arguments
+    ---------
+    share_logits : torch.Tensor
+        `[batch, n_classes, rows, cols]`, of `SoundClassifier.share_logits`.
+    own_stft, added_stft : torch.Tensor
+        `[batch, time, freq, 2]`, of the two parts.
+    visible : torch.Tensor
+        `[batch, time, freq]`, the log-magnitude that the classifier was shown.
+    n_frames, own_targets, added_targets, floor
+        As in `evidence_loss`.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, nats, mean over cells and clips.
+
+    Example
+    -------
+    >>> logits, part = torch.zeros(1, 2, 3, 3), torch.ones(1, 6, 6, 2)
+    >>> loss = share_loss(
+    ...     logits, part, part, part[..., 0], torch.tensor([6]),
+    ...     *torch.eye(2)[:, None],
+    ... )
+    >>> round(loss.item(), 4)  # ln 2
+    0.6931
+    """
+    shape = (share_logits.shape[2], share_logits.shape[3])
+    own, added = (
+        _pool_cells(stft.square().sum(-1).sqrt(), n_frames, shape)
+        for stft in (own_stft, added_stft)
+    )
+    share = (own / (own + added)).nan_to_num(0.5)
+    weight = _pool_cells(visible, n_frames, shape).sqrt()
+    return _cell_loss(
+        share_logits, share, weight, own_targets, added_targets, floor
+    )
+
+
+def _cell_loss(
+    logits: Tensor,
+    share: Tensor,
+    weight: Tensor,
+    own_targets: Tensor,
+    added_targets: Tensor,
+    floor: float | Tensor,
+) -> Tensor:
+    """Weighted cross-entropy of cells that belong to two clips in shares."""
+    share = share[:, None]
     targets = (
         share * own_targets[:, :, None, None]
         + (1 - share) * added_targets[:, :, None, None]
     )
+    floor = torch.as_tensor(floor, device=weight.device).view(-1, 1, 1)
     mean = weight.mean((1, 2), keepdim=True)
-    weight = (weight / mean).nan_to_num(1.0) + floor
-    errors = -(targets * evidence.float().log_softmax(1)).sum(1)
-    return (errors * weight).mean() / (1 + floor)
+    weight = ((weight / mean).nan_to_num(1.0) + floor) / (1 + floor)
+    errors = -(targets * logits.float().log_softmax(1)).sum(1)
+    return (errors * weight).mean()
+
+
+def visible_share(own_stft: Tensor, added_stft: Tensor, mask: Tensor) -> Tensor:
+    """Return how much of what a mask shows of a mixture is the clip's own.
+
+    STFTs `[batch, time, freq, 2]` and a mask `[batch, time, freq]` to shares
+    of the energy `[batch]`, 0 to 1; 1 where nothing is shown.
+
+    Example
+    -------
+    >>> ones, mask = torch.ones(1, 1, 2, 2), torch.tensor([[[1.0, 0.0]]])
+    >>> visible_share(ones, 3 * ones, mask)
+    tensor([0.1000])
+    """
+    own, added = (
+        (stft.square().sum(-1) * mask).sum((1, 2))
+        for stft in (own_stft, added_stft)
+    )
+    return (own / (own + added)).nan_to_num(1.0)
 
 
 def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
@@ -94,7 +185,6 @@ def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
 
     Example
     -------
-    >>> import torch
     >>> is_dominant(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
     tensor([[[True, True]]])
     """

@@ -93,6 +93,7 @@ def soft_mask(
 
 
 MASKS = {"binary": quantile_mask, "soft": soft_mask}
+RATIO = "ratio"  # the saliency itself, where it is a share: no threshold
 
 
 def _telling_clips(

@@ -11,6 +11,8 @@ the mixture (as in weakly supervised separation, arXiv 1911.02182).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -90,8 +92,8 @@ class ShareDecoder(nn.Module):
         )
         self.blocks = nn.Sequential(*(_Block(narrow) for _ in range(n_blocks)))
         self.to_classes = nn.Conv2d(narrow, n_classes, 1)
-        nn.init.zeros_(self.to_classes.weight)
-        nn.init.zeros_(self.to_classes.bias)
+        for parameter in self.to_classes.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, cells: Tensor, features: Tensor, fine: Tensor, image: Tensor
@@ -129,3 +131,50 @@ class ShareDecoder(nn.Module):
 
 def _resize(grid: Tensor, shape: torch.Size) -> Tensor:
     return F.interpolate(grid, tuple(shape), mode="bilinear")
+
+
+def build_share_decoder(
+    encoder: Any, n_classes: int, narrow: int = 24, width: int = 32
+) -> ShareDecoder | None:
+    """Build a share decoder that fits an encoder.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        One of `focalaudio.encoders` that has early features: a FocalNet.
+    n_classes : int
+        Number of classes.
+    narrow, width : int
+        See `ShareDecoder`; none is built if `narrow` is 0.
+
+    Returns
+    -------
+    ShareDecoder or None
+        With random weights, zero in the last layer.
+
+    Raises
+    ------
+    ValueError
+        If the encoder has no early features.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> build_share_decoder(build_encoder("focalnet_test"), 3, narrow=0)
+    """
+    if narrow == 0:
+        return None
+    n_fine = getattr(encoder, "n_fine", None)
+    if n_fine is None:
+        raise ValueError(
+            f"A share decoder needs an encoder with early features, and "
+            f"{type(encoder).__name__} has none; set share_channels to 0."
+        )
+    return ShareDecoder(
+        n_classes,
+        encoder.n_features,
+        n_fine,
+        encoder.in_channels,
+        width=width,
+        narrow=narrow,
+    )

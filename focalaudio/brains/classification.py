@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import speechbrain as sb
@@ -18,7 +19,13 @@ from focalaudio.classifier import (
     LinearHead,
     SoundClassifier,
 )
-from focalaudio.evidence import evidence_loss, is_dominant
+from focalaudio.evidence import (
+    evidence_loss,
+    is_dominant,
+    share_loss,
+    visible_share,
+)
+from focalaudio.interpreters.maps import by_design, choose_maps
 from focalaudio.metrics.functional import accuracy, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum
@@ -31,6 +38,8 @@ class _Step:
     mixed: MixedClips
     targets: Tensor
     spectrum: Spectrum
+    weighed: Tensor  # the log-magnitude by which cells count in their losses
+    floor: float | Tensor  # added to that, in means of a clip
     output: ClassifierOutput
 
 
@@ -38,13 +47,15 @@ class ClassifierBrain(TrainingBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
     With `evidence_weight` above 0 the evidence in every cell is trained too,
-    on what is louder there (see `focalaudio.evidence`).
+    on what is louder there, and with `share_weight` what the share decoder
+    makes of it (see `focalaudio.evidence`). With `views` some clips are shown
+    in part.
 
     Arguments
     ---------
     modules : dict
-        `augment`, `mixer` and `mask_spectrogram` (see `focalaudio.augment`),
-        `spectrogram`, `classifier`.
+        `augment`, `mixer`, `mask_spectrogram` and `views` (see
+        `focalaudio.augment`), `spectrogram`, `classifier`.
     opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
     """
@@ -55,11 +66,14 @@ class ClassifierBrain(TrainingBrain):
         "evidence_weight",
         "label_smoothing",
         "labels",
+        "model",
+        "share_weight",
     )
     MODULES_NEEDED = (
         "augment",
         "mixer",
         "mask_spectrogram",
+        "views",
         "spectrogram",
         "classifier",
     )
@@ -85,6 +99,11 @@ class ClassifierBrain(TrainingBrain):
                 "it is trained, so that a cell's evidence is no part of the "
                 "logit then."
             )
+        if self.hparams.share_weight and self.classifier.share_decoder is None:
+            raise ValueError(
+                f"share_weight={self.hparams.share_weight} needs a share "
+                "decoder; set share_channels above 0, such as 24."
+            )
         super().on_fit_start()
 
     def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
@@ -98,44 +117,98 @@ class ClassifierBrain(TrainingBrain):
         )
         spectrum = self.modules.spectrogram(mixed.wavs, mixed.lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
+        if self.modules.views.is_active:
+            return self._show_parts(mixed, spectrum, visible)
         output = self.modules.classifier(visible, spectrum.n_frames)
-        return _Step(mixed, mixed.targets, spectrum, output)
+        weighed = spectrum.log_magnitude  # stripes or not
+        floor = self.hparams.evidence_floor
+        return _Step(mixed, mixed.targets, spectrum, weighed, floor, output)
+
+    def _show_parts(
+        self, mixed: MixedClips, spectrum: Spectrum, visible: Tensor
+    ) -> _Step:
+        """Mask some clips; their targets are those of what is visible."""
+        mask, masked = self.modules.views(
+            spectrum.log_magnitude,
+            spectrum.n_frames,
+            partial(self._find_maps, mixed, spectrum),
+        )
+        rows = masked[:, None, None]
+        visible = torch.where(rows, spectrum.log_magnitude * mask, visible)
+        share = visible_share(*self._parts(mixed), mask)[:, None]
+        targets = share * mixed.own_targets + (1 - share) * mixed.added_targets
+        # what a mask hides is no silence that has to be learnt
+        floor = self.hparams.evidence_floor * (~masked).float()
+        output = self.modules.classifier(visible, spectrum.n_frames)
+        return _Step(mixed, targets, spectrum, visible, floor, output)
+
+    @torch.no_grad()
+    def _find_maps(
+        self, mixed: MixedClips, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """Explain one of the two classes of some mixtures, by design."""
+        classifier, rows = self.classifier, rows.to(self.device)
+        log_magnitude = spectrum.log_magnitude[rows]
+        n_frames = spectrum.n_frames[rows]
+        class_ids = torch.where(
+            torch.rand(len(rows), device=self.device) < 0.5,
+            mixed.own_targets[rows].argmax(1),
+            mixed.added_targets[rows].argmax(1),
+        )
+        part = replace(spectrum, log_magnitude=log_magnitude, n_frames=n_frames)
+        classifier.eval()
+        output = classifier(log_magnitude, n_frames)
+        maps = choose_maps(classifier, self.hparams.model.explanation.maps)
+        found = by_design(classifier, output, part, class_ids, maps=maps)
+        classifier.train()
+        return found
+
+    def _parts(self, mixed: MixedClips) -> tuple[Tensor, Tensor]:
+        """Analyze both parts of the mixtures: STFTs."""
+        own, added = (
+            self.modules.spectrogram(wavs, mixed.lens).stft
+            for wavs in (mixed.own, mixed.added)
+        )
+        return own, added
 
     def compute_objectives(
         self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
         """Return the cross-entropy; remember each clip in evaluation."""
         logits = predictions.output.logits.float()
-        smoothing = self.hparams.label_smoothing
         if stage == sb.Stage.TRAIN:
             loss = F.cross_entropy(
-                logits, predictions.targets, label_smoothing=smoothing
+                logits,
+                predictions.targets,
+                label_smoothing=self.hparams.label_smoothing,
             )
-            weight = self.hparams.evidence_weight
-            return loss + weight * self.evidence_loss(predictions)
+            return loss + self._cell_losses(predictions)
         losses = F.cross_entropy(logits, predictions.targets, reduction="none")
         rows = self._describe(logits, predictions.targets, batch, losses)
         self.tracker.update(batch.id, rows)
         return losses.mean()
 
-    def evidence_loss(self, step: _Step) -> Tensor | float:
-        """Return the loss on each cell's evidence, 0 if it weighs nothing."""
-        if not self.hparams.evidence_weight:
+    def _cell_losses(self, step: _Step) -> Tensor | float:
+        """Return the weighted losses on cells, 0 if they weigh nothing."""
+        coarse, fine = self.hparams.evidence_weight, self.hparams.share_weight
+        if not (coarse or fine):
             return 0.0
-        mixed, spectrum = step.mixed, step.spectrum
-        own, added = (
-            self.modules.spectrogram(wavs, mixed.lens).stft
-            for wavs in (mixed.own, mixed.added)
-        )
-        return evidence_loss(
-            self.classifier.cell_logits(step.output),
-            spectrum.log_magnitude,
-            is_dominant(own, added),
-            spectrum.n_frames,
-            mixed.own_targets,
-            mixed.added_targets,
-            self.hparams.evidence_floor,
-        )
+        parts = self._parts(step.mixed)
+        n_frames, mixed = step.spectrum.n_frames, step.mixed
+        targets = (mixed.own_targets, mixed.added_targets)
+        loss: Tensor | float = 0.0
+        if coarse:
+            cells = self.classifier.cell_logits(step.output)
+            dominant = is_dominant(*parts)
+            loss = coarse * evidence_loss(
+                cells, step.weighed, dominant, n_frames, *targets, step.floor
+            )
+        if fine:
+            shares = self.classifier.share_logits(step.output)
+            loss = loss + fine * share_loss(
+                shares, *parts, step.weighed, n_frames, *targets, step.floor
+            )
+        return loss
 
     def _describe(
         self,

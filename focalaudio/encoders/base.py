@@ -30,11 +30,15 @@ class EncoderOutput:
     maps : tuple of torch.Tensor
         One `[batch, rows, cols]` per name in the encoder's `map_names`,
         non-negative: where the encoder looked.
+    fine : torch.Tensor
+        `[batch, n_fine, more rows, more cols]`, the feature map of an early
+        stage; None if the encoder has none.
     """
 
     features: Tensor
     embeddings: Tensor
     maps: tuple[Tensor, ...]
+    fine: Tensor | None = None
 
 
 class DropPath(nn.Module):

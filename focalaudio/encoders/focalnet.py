@@ -264,6 +264,7 @@ class FocalNet(nn.Module):
             )
         self.in_channels = in_channels
         self.image_size = tuple(image_size)
+        self.n_fine = dim  # channels of the first stage
         self.n_features = dim * 2 ** (len(depths) - 1)
         self.map_names = tuple(
             f"stage_{stage + 1}" for stage in range(len(depths))
@@ -310,7 +311,9 @@ class FocalNet(nn.Module):
         if self.finest is not None:
             features, modulator = self.top_down(grids[self.finest - 1 :])
             maps.append(modulator.float().norm(dim=1))
-        return EncoderOutput(features, features.mean((2, 3)), tuple(maps))
+        return EncoderOutput(
+            features, features.mean((2, 3)), tuple(maps), grids[0]
+        )
 
     def _run_stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return every stage's feature map, and where it looked."""

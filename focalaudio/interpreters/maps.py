@@ -17,8 +17,14 @@ from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.saliency import combine_maps, resize_maps
 from focalaudio.spectrogram import Spectrum
 
+# What is left of loudness in a product with a map of a class: enough that loud
+# cells of the class come first, too little to prefer another source.
+LOUDNESS_POWER = 0.25
 
-def class_evidence(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
+
+def class_evidence(
+    cell_logits: Tensor, class_ids: Tensor, cell_weights: Tensor | None = None
+) -> Tensor:
     """Return what each cell says for a class beyond the average class.
 
     What a cell adds to all logits alike decides nothing, so the mean over
@@ -31,6 +37,8 @@ def class_evidence(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
         `[batch, n_classes, rows, cols]`, of `SoundClassifier.cell_logits`.
     class_ids : torch.Tensor
         `[batch]`, int64, the classes to explain.
+    cell_weights : torch.Tensor
+        `[batch, rows, cols]`, share of each cell in the logit; alike if None.
 
     Returns
     -------
@@ -44,9 +52,13 @@ def class_evidence(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
     >>> class_evidence(cells, torch.tensor([0]))
     tensor([[[0.5000, 0.0000]]])
     """
-    n_cells = cell_logits[0, 0].numel()
-    own = cell_logits[torch.arange(len(class_ids)), class_ids] / n_cells
-    evidence = own - cell_logits.mean(1) / n_cells
+    own = cell_logits[torch.arange(len(class_ids)), class_ids]
+    average = cell_logits.mean(1)
+    if cell_weights is None:
+        n_cells = cell_logits[0, 0].numel()
+        evidence = own / n_cells - average / n_cells
+    else:
+        evidence = (own - average) * cell_weights
     return evidence - evidence.amin((1, 2), keepdim=True)
 
 
@@ -65,24 +77,41 @@ def class_probability(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
     return shares[torch.arange(len(class_ids)), class_ids]
 
 
-CLASS_MAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "class_evidence": class_evidence,
-    "class_probability": class_probability,
+# Maps of a class, from the classifier's output and the class ids.
+CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
+    "class_evidence": lambda classifier, output, class_ids: class_evidence(
+        classifier.cell_logits(output).float(), class_ids, output.cell_weights
+    ),
+    "class_probability": lambda classifier, output, class_ids: (
+        class_probability(classifier.cell_logits(output).float(), class_ids)
+    ),
+    "class_share": lambda classifier, output, class_ids: class_probability(
+        classifier.share_logits(output).float(), class_ids
+    ),
 }
+# those that say how much of a cell is the class's: 0 to 1, 1 over all classes
+SHARES = ("class_probability", "class_share")
 
 
 def map_names(classifier: SoundClassifier) -> tuple[str, ...]:
     """List the maps by which a classifier can be explained.
 
-    The encoder's own, from the input on, then those of a class.
+    The encoder's own, from the input on, then those of a class, `class_share`
+    if there is a share decoder; and `loudness`, the log-magnitude to the power
+    of `LOUDNESS_POWER`, a factor for the others.
 
     Example
     -------
     >>> from focalaudio.encoders import build_encoder
     >>> map_names(SoundClassifier(build_encoder("focalnet_test"), 3))
-    ('stage_1', 'stage_2', 'class_evidence', 'class_probability')
+    ('stage_1', 'stage_2', 'class_evidence', 'class_probability', 'loudness')
     """
-    return (*classifier.encoder.map_names, *CLASS_MAPS)
+    of_class = [
+        name
+        for name in CLASS_MAPS
+        if name != "class_share" or classifier.share_decoder is not None
+    ]
+    return (*classifier.encoder.map_names, *of_class, "loudness")
 
 
 def choose_maps(
@@ -97,10 +126,11 @@ def choose_maps(
         maps = classifier.encoder.map_names[-1:]
     chosen = (maps,) if isinstance(maps, str) else tuple(maps)
     known = map_names(classifier)
-    if not chosen or not set(chosen) <= set(known):
+    if not set(chosen) <= set(known) or not set(chosen) - {"loudness"}:
         raise ValueError(
             f"maps={list(chosen)} must name at least one of "
-            f"{', '.join(known)}; several are multiplied."
+            f"{', '.join(known)}; several are multiplied, and loudness is a "
+            "factor for others only."
         )
     return chosen
 
@@ -137,16 +167,17 @@ def by_design(
         )
         if name in maps
     }
-    if set(maps) & set(CLASS_MAPS):
-        cell_logits = classifier.cell_logits(output).float()
-        named |= {
-            name: find(cell_logits, class_ids)
-            for name, find in CLASS_MAPS.items()
-            if name in maps
-        }
-    combined = combine_maps([named[name] for name in maps])
+    named |= {
+        name: find(classifier, output, class_ids)
+        for name, find in CLASS_MAPS.items()
+        if name in maps
+    }
+    combined = combine_maps([named[name] for name in maps if name in named])
     _, time, freq = spectrum.log_magnitude.shape
-    return resize_maps(combined, spectrum.n_frames, (time, freq))
+    saliency = resize_maps(combined, spectrum.n_frames, (time, freq))
+    if "loudness" in maps:
+        saliency = saliency * spectrum.log_magnitude**LOUDNESS_POWER
+    return saliency
 
 
 def random(

@@ -17,14 +17,16 @@ from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.interpreters import captum
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.maps import (
+    SHARES,
     by_design,
     choose_maps,
     loudest,
     random,
 )
-from focalaudio.masks import MASKS, QUANTILE, check_quantile
+from focalaudio.masks import MASKS, QUANTILE, RATIO, check_quantile
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
+RATIOS = [[name] for name in SHARES]  # what a ratio mask can be of
 LOWEST = {"n_samples": 1, "n_steps": 1, "noise_level": 0}  # of the options
 
 
@@ -73,9 +75,12 @@ class ThresholdInterpreter(Interpreter):
         Of `by_design` only: names of maps, multiplied; the encoder's last if
         None.
     mask : str
-        `binary` or `soft`; see `focalaudio.masks`.
+        `binary` or `soft`, see `focalaudio.masks`; or `ratio`, for one map
+        that says which share of a cell is the class's (`class_share`,
+        `class_probability`): the mask is that share.
     quantile : float
-        Fraction of a clip's cells to drop, 0 to 1.
+        Fraction of a clip's cells to drop, 0 to 1; .9 if None. A ratio mask
+        has none.
     options : mapping
         Of captum's methods, such as `{"n_samples": 16}`.
 
@@ -97,8 +102,6 @@ class ThresholdInterpreter(Interpreter):
     tensor(0.1000)
     """
 
-    quantile: float
-
     def __init__(
         self,
         classifier: SoundClassifier,
@@ -106,18 +109,17 @@ class ThresholdInterpreter(Interpreter):
         method: str = "by_design",
         maps: Sequence[str] | str | None = None,
         mask: str = "binary",
-        quantile: float = QUANTILE,
+        quantile: float | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(classifier, spectrogram)
-        check_quantile(quantile)
-        if mask not in MASKS:
+        if mask not in (*MASKS, RATIO):
             raise ValueError(
-                f"mask={mask!r} must be one of {', '.join(MASKS)}."
+                f"mask={mask!r} must be one of {', '.join((*MASKS, RATIO))}."
             )
         self.method = method
         self.mask = mask
-        self.quantile = quantile
+        self.quantile = _find_quantile(mask, quantile)
         given = {} if maps is None else {"maps": maps}
         self.options = _fill_options(method, given | dict(options or {}))
         if method in captum.METHODS:
@@ -125,13 +127,19 @@ class ThresholdInterpreter(Interpreter):
         if method == "by_design":
             chosen = choose_maps(classifier, maps)
             self.options["maps"] = list(chosen)
+        if mask == RATIO and self.options.get("maps") not in RATIOS:
+            raise ValueError(
+                f"mask='ratio' needs method='by_design' and one map that is a "
+                f"share: {', '.join(SHARES)}."
+            )
 
     @property
     def settings(self) -> dict[str, Any]:
         """Method, quantile, kind of mask, and the method's options."""
+        thresholds = {} if self.mask == RATIO else {"quantile": self.quantile}
         return {
             "method": self.method,
-            "quantile": self.quantile,
+            **thresholds,
             "mask": self.mask,
             **self.options,
         }
@@ -143,8 +151,24 @@ class ThresholdInterpreter(Interpreter):
         saliency = METHODS[self.method].saliency(
             self.classifier, output, spectrum, class_ids, **self.options
         )
+        if self.quantile is None:
+            return saliency, saliency
         mask = MASKS[self.mask](saliency, self.quantile, spectrum.n_frames)
         return saliency, mask
+
+
+def _find_quantile(mask: str, quantile: float | None) -> float | None:
+    """Check a quantile, or fill it in, as the kind of mask wants it."""
+    if mask == RATIO:
+        if quantile is not None:
+            raise ValueError(
+                f"quantile={quantile} means nothing to mask='ratio', which is "
+                "the saliency itself; leave it out."
+            )
+        return None
+    quantile = QUANTILE if quantile is None else quantile
+    check_quantile(quantile)
+    return quantile
 
 
 def _fill_options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,17 +52,21 @@ def describe(model: SoundModel) -> str:
 
     A `ModelError` if a part is of a class that a bundle may not hold.
     """
+    classifier = model.classifier
     parts = {
         "spectrogram": model.spectrogram,
         "reader": model.reader,
-        "encoder": model.classifier.encoder,
-        "classifier": model.classifier,
+        "encoder": classifier.encoder,
+        "share_decoder": classifier.share_decoder,
+        "classifier": classifier,
     }
+    if classifier.share_decoder is None:
+        del parts["share_decoder"]
     if "piq" in model.decoders:
         parts["decoder"] = model.decoders["piq"]
     own = asdict(model.explanation)
     if own["method"] == "by_design":
-        own["maps"] = list(choose_maps(model.classifier, own["maps"]))
+        own["maps"] = list(choose_maps(classifier, own["maps"]))
     return "".join(
         (
             HEADER,
@@ -125,10 +129,9 @@ def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
         raise ModelError(f"{path} has no {', '.join(missing)}.")
     for key, file in weights.items():
         _check_size(parts[key], file)
-    if parts.get("encoder") is not getattr(
-        parts.get("classifier"), "encoder", None
-    ):
-        raise ModelError(f"{path}: the encoder is not the classifier's.")
+    for key in ("encoder", "share_decoder"):
+        if parts.get(key) is not getattr(parts.get("classifier"), key, None):
+            raise ModelError(f"{path}: the {key} is not the classifier's.")
     return read_objects(path, rules, MAKERS)
 
 

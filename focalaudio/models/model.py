@@ -18,7 +18,7 @@ from focalaudio.interpreters import (
 )
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS
-from focalaudio.masks import QUANTILE
+from focalaudio.masks import QUANTILE, RATIO
 from focalaudio.spectrogram import Spectrogram
 
 DECODED: dict[str, Callable[..., Interpreter]] = {"piq": PIQInterpreter}
@@ -51,6 +51,7 @@ def choose_explanation(
     mask: str = "binary",
     quantile: float = QUANTILE,
     evidence_weight: float = 0.0,
+    share_weight: float = 0.0,
 ) -> Explanation:
     """Say how the model of a training run is explained by default.
 
@@ -63,7 +64,9 @@ def choose_explanation(
     >>> choose_explanation(evidence_weight=3.0).maps
     ('class_probability',)
     """
-    if maps is None and evidence_weight > 0:
+    if maps is None and share_weight > 0:
+        maps = ("class_share", "loudness")
+    elif maps is None and evidence_weight > 0:
         maps = ("class_probability",)
     chosen = (maps,) if isinstance(maps, str) else maps
     return Explanation("by_design", chosen, mask, quantile)
@@ -169,13 +172,14 @@ class SoundModel:
             )
         if maps is None and method == own.method:
             maps = own.maps
+        kind = own.mask if mask is None else mask
         interpreter = ThresholdInterpreter(
             self.classifier,
             self.spectrogram,
             method,
             maps,
-            own.mask if mask is None else mask,
-            own.quantile if quantile is None else quantile,
+            kind,
+            own.quantile if quantile is None and kind != RATIO else quantile,
             options,
         )
         return interpreter.eval()

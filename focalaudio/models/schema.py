@@ -22,8 +22,9 @@ from focalaudio.interpreters.decoders import (
     PaperDecoder,
 )
 from focalaudio.interpreters.threshold import METHODS
-from focalaudio.masks import MASKS
+from focalaudio.masks import MASKS, RATIO
 from focalaudio.models.safe_yaml import Maker, Rule
+from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrogram
 
 
@@ -157,7 +158,19 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "encoder": ENCODER,
         "scale": SCALE,
         "dropout": RATE,
+        "pooling": _one_of("mean", "loudness"),
+        "share_decoder": _either(NOTHING, _made_by(ShareDecoder)),
         **HEAD,
+    },
+    ShareDecoder: {
+        "n_classes": CLASSES,
+        "n_features": CODES["n_features"],
+        "n_fine": CODES["n_features"],
+        "in_channels": IMAGE["in_channels"],
+        "stride": _whole(1, 64),
+        "width": WIDTH,
+        "narrow": WIDTH,
+        "n_blocks": _whole(0, 16),
     },
     LightDecoder: {**CODES, "width": WIDTH, "n_doublings": _whole(0, 8)},
     PaperDecoder: {**CODES, "layout": _one_of(*LAYOUTS)},
@@ -170,7 +183,7 @@ NAME = Rule(
 EXPLANATION: dict[str, Rule] = {
     "method": _one_of("piq", *METHODS),
     "maps": _either(NOTHING, _list_of(NAME, 1, 64)),
-    "mask": _one_of(*MASKS),
+    "mask": _one_of(*MASKS, RATIO),
     "quantile": _real(0, 1),
 }
 OLD_EXPLANATION = {
@@ -182,6 +195,7 @@ KEYS: dict[str, Rule] = {
     "spectrogram": _made_by(Spectrogram),
     "reader": _made_by(ClipReader),
     "encoder": ENCODER,
+    "share_decoder": _made_by(ShareDecoder),
     "classifier": _made_by(SoundClassifier),
     "decoder": DECODER,
     "explanation": _mapping_of(EXPLANATION),
