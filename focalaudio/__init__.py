@@ -14,6 +14,7 @@ spectrogram   waveform <-> STFT <-> log-magnitude
 encoders      image -> features + maps
 evidence      known parts of a mixture -> what each cell should say
 classifier    log-magnitude -> image -> encoder -> logits
+shares        cells + finer features -> what fine cells say of each class
 saliency      maps -> saliency on the spectrogram's grid
 masks         saliency -> mask -> kept / removed
 interpreters  the one pipeline from waveforms to an Interpretation

@@ -5,6 +5,7 @@ import torch
 
 from focalaudio.augment import (
     Augment,
+    MaskedViews,
     MaskSpectrogram,
     MixClips,
     RandomGain,
@@ -267,3 +268,96 @@ def test_masking_leaves_its_input_alone():
 def test_masking_that_is_off_is_the_identity(mask):
     log_magnitude = torch.rand(2, 40, 50)
     assert torch.equal(mask(log_magnitude), log_magnitude)
+
+
+def test_partners_are_of_another_class_where_there_is_one():
+    targets = torch.eye(3)[[0, 0, 0, 1, 2, 2]]
+    wavs = torch.rand(6, 100)
+    for _ in range(10):
+        mixer = MixClips(1.0, other_class=True).train()
+        mixed = mixer(wavs, torch.ones(6), targets)
+        assert (mixed.own_targets * mixed.added_targets).sum() == 0
+    alike = torch.eye(3)[[1, 1]]
+    mixed = MixClips(1.0, other_class=True)(wavs[:2], torch.ones(2), alike)
+    assert torch.equal(mixed.added_targets, alike)
+
+
+def test_halves_never_sound_at_once():
+    wavs, lens = torch.rand(50, 400) + 0.1, torch.ones(50)
+    mixed = MixClips(1.0, halves=1.0)(wavs, lens, torch.eye(50))
+    assert ((mixed.own == 0) | (mixed.added == 0)).all()
+    assert ((mixed.own != 0) | (mixed.added != 0)).all()
+    share = (mixed.own != 0).float().mean(1)
+    assert ((share > 0.2) & (share < 0.8)).all()
+    starts = (mixed.own[:, 0] != 0).float().mean()
+    assert 0.2 < starts < 0.8  # either may come first
+    whole = MixClips(1.0, halves=1e-9)(wavs, lens, torch.eye(50))
+    assert torch.equal(whole.own, wavs)
+
+
+class Maps:
+    """A classifier's maps: row `i` of the batch has its peak in frame `i`."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, rows):
+        self.asked += rows.tolist()
+        maps = torch.rand(len(rows), 8, 4)
+        maps[torch.arange(len(rows)), rows] += 10
+        return maps
+
+
+@pytest.mark.parametrize(("kind", "step"), [("own", 0), ("foreign", 1)])
+def test_a_view_is_what_a_map_shows_first(kind, step):
+    views = MaskedViews(1.0, [kind], 0.5, 0.9).train()
+    maps, clips = Maps(), torch.rand(8, 8, 4)
+    mask, masked = views(clips, torch.full((8,), 8), maps)
+    assert masked.all()
+    assert maps.asked == [(row + step) % 8 for row in range(8)]
+    for row in range(8):
+        shown = mask[row].any(1)
+        assert shown[(row + step) % 8]
+        low, high = (0.5, 0.9) if kind == "own" else (0.2, 0.8)
+        assert 1 - high - 0.05 <= mask[row].float().mean() <= 1 - low + 0.05
+
+
+def test_the_loudest_cells_are_what_is_visible():
+    clips = torch.rand(4, 8, 6)
+    mask, _ = MaskedViews(1.0, ["loudest"])(clips, torch.full((4,), 8), None)
+    for clip, view in zip(clips, mask, strict=True):
+        assert clip[view].min() > clip[~view].max()
+
+
+def test_blobs_know_nothing_of_the_clip():
+    frames = torch.full((4,), 40)
+    masks = []
+    for clips in (torch.rand(4, 40, 30), torch.ones(4, 40, 30)):
+        torch.manual_seed(3)
+        masks.append(MaskedViews(1.0, ["blobs"])(clips, frames, None)[0])
+    assert torch.equal(*masks)
+    assert not masks[0].all()
+
+
+def test_only_so_many_clips_are_masked_and_none_beyond_its_end():
+    clips, frames = torch.rand(300, 8, 4), torch.full((300,), 5)
+    views = MaskedViews(0.3, ["loudest", "blobs"])
+    mask, masked = views(clips, frames, None)
+    assert masked.float().mean() == pytest.approx(0.3, abs=0.08)
+    assert mask[~masked].all()
+    assert not mask[masked][:, 5:].any()
+
+
+def test_a_map_that_points_nowhere_hides_nothing():
+    clips, flat = torch.rand(2, 8, 4), torch.ones(2, 8, 4)
+    views = MaskedViews(1.0, ["own"])
+    mask, _ = views(clips, torch.tensor([8, 8]), lambda rows: flat)
+    assert mask.all()
+
+
+def test_views_know_whether_they_are_on():
+    assert MaskedViews(0.5).is_active
+    assert not MaskedViews(0.5).eval().is_active
+    assert not MaskedViews(0.0).is_active
+    with pytest.raises(ValueError, match="kinds=.'squares'.* must be of loud"):
+        MaskedViews(0.5, ["squares"])

@@ -12,6 +12,7 @@ from focalaudio.classifier import (
     SoundClassifier,
 )
 from focalaudio.encoders import build_encoder
+from focalaudio.shares import build_share_decoder
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -261,3 +262,50 @@ def test_the_mean_over_fine_cells_is_the_logit_of_any_class(head):
         atol=1e-5,
         rtol=1e-5,
     )
+
+
+def make_fine(pooling="loudness"):
+    torch.manual_seed(0)
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    decoder = build_share_decoder(encoder, 4, narrow=4, width=6)
+    classifier = SoundClassifier(
+        encoder, 4, "linear", pooling=pooling, share_decoder=decoder
+    )
+    return classifier.eval()
+
+
+def test_weighted_cells_add_up_to_the_logit():
+    classifier = make_fine()
+    output = classifier(torch.rand(3, 80, 513) ** 8)
+    cells, weights = classifier.cell_logits(output), output.cell_weights
+    torch.testing.assert_close(weights.sum((1, 2)), torch.ones(3))
+    torch.testing.assert_close(
+        (cells * weights[:, None]).sum((2, 3)), output.logits
+    )
+    assert weights.max() > 1.2 * weights.min()
+
+
+def test_silence_weighs_its_cells_alike():
+    output = make_fine()(torch.zeros(1, 80, 513))
+    assert output.logits.isfinite().all()
+    assert output.cell_weights.max() == output.cell_weights.min()
+
+
+def test_shares_of_all_classes_add_up_in_every_fine_cell():
+    classifier = make_fine("mean")
+    output = classifier(torch.rand(2, 80, 513))
+    shares = classifier.share_logits(output).softmax(1)
+    rows, cols = classifier.image_size
+    assert shares.shape == (2, 4, rows // 2, cols // 2)
+    torch.testing.assert_close(shares.sum(1), torch.ones_like(shares[:, 0]))
+
+
+def test_what_does_not_go_together_is_refused():
+    encoder = build_encoder("focalnet_test")
+    with pytest.raises(ValueError, match="pooling='max' must be"):
+        SoundClassifier(encoder, 3, pooling="max")
+    with pytest.raises(ValueError, match="pooling='loudness' needs head='lin"):
+        SoundClassifier(encoder, 3, "cosine", pooling="loudness")
+    plain = SoundClassifier(encoder, 3).eval()
+    with pytest.raises(ValueError, match="no share decoder"):
+        plain.share_logits(plain(torch.rand(1, 80, 513)))

@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from focalaudio.evidence import evidence_loss, is_dominant
+from focalaudio.evidence import (
+    evidence_loss,
+    is_dominant,
+    share_loss,
+    visible_share,
+)
 
 
 def loss_of(evidence, dominant, floor=1.0, magnitude=None):
@@ -113,3 +118,65 @@ def test_the_louder_part_dominates_and_a_clip_alone_does_everywhere():
     ahead, behind = is_dominant(own, added), is_dominant(added, own)
     assert torch.equal(ahead, ~behind)
     assert is_dominant(0 * own, 0 * own).all()
+
+
+@pytest.fixture
+def parts():
+    """Two parts `[2, 8, 6, 2]` of which the first is louder in time's start."""
+    torch.manual_seed(0)
+    own, added = torch.randn(2, 2, 8, 6, 2)
+    own[:, 4:] *= 0.1
+    added[:, :4] *= 0.1
+    return own, added
+
+
+def shares_of(parts, shape):
+    own, added = (part.square().sum(-1).sqrt() for part in parts)
+    own, added = (
+        torch.nn.functional.adaptive_avg_pool2d(part, shape)
+        for part in (own, added)
+    )
+    return own / (own + added)
+
+
+def fine_loss(logits, parts, floor=1.0):
+    own, added = torch.eye(3)[[0, 0]], torch.eye(3)[[1, 1]]
+    frames = torch.tensor([8, 8])
+    return share_loss(
+        logits, *parts, torch.ones(2, 8, 6), frames, own, added, floor
+    )
+
+
+def test_the_ideal_ratio_mask_loses_least(parts):
+    share = shares_of(parts, (4, 3))
+    ideal = torch.stack((share, 1 - share, torch.full_like(share, 1e-9)), 1)
+    best = fine_loss(ideal.log(), parts)
+    entropy = torch.special.entr(ideal[:, :2]).sum(1).mean()
+    torch.testing.assert_close(best, entropy, atol=1e-5, rtol=1e-4)
+    for _ in range(5):
+        other = ideal.log() + 0.3 * torch.randn(2, 3, 4, 3)
+        assert fine_loss(other, parts) > best
+
+
+def test_a_floor_may_be_each_clips_own(parts):
+    logits = torch.randn(2, 3, 4, 3)
+    alone = [
+        fine_loss(logits[[row, row]], [part[[row, row]] for part in parts], f)
+        for row, f in enumerate((0.0, 2.0))
+    ]
+    both = fine_loss(logits, parts, torch.tensor([0.0, 2.0]))
+    torch.testing.assert_close(both, sum(alone) / 2)
+
+
+def test_what_is_hidden_counts_neither_way(parts):
+    own, added = parts
+    mask = torch.zeros(2, 8, 6)
+    mask[:, :4] = 1
+    share = visible_share(own, added, mask)
+    assert (share > 0.9).all()
+    torch.testing.assert_close(
+        share + visible_share(added, own, mask), torch.ones(2)
+    )
+    assert torch.equal(
+        visible_share(own, added, torch.zeros(2, 8, 6)), torch.ones(2)
+    )

@@ -32,6 +32,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.waveforms": 1,
     "focalaudio.encoders": 2,
     "focalaudio.classifier": 3,
+    "focalaudio.shares": 3,
     "focalaudio.interpreters": 4,
     "focalaudio.data": 5,
     "focalaudio.metrics": 5,

@@ -8,13 +8,22 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from focalaudio.augment import Augment, MaskSpectrogram, MixClips, TimeShift
+from focalaudio.augment import (
+    Augment,
+    MaskedViews,
+    MaskSpectrogram,
+    MixClips,
+    TimeShift,
+)
 from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.checkpoints import History, WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError
 from focalaudio.experiment import TrainLoggers, build_logger
+from focalaudio.models import SoundModel
+from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
 
 LABELS = ["low", "middle", "high"]
@@ -56,7 +65,14 @@ def make_dataset(numbers, samples=lambda number: 3000):
 
 
 def make_brain(
-    folder=None, steps=(), mix=0.0, run_opts=None, stripes=0, **hparams
+    folder=None,
+    steps=(),
+    mix=0.0,
+    run_opts=None,
+    stripes=0,
+    views=0.0,
+    classifier=None,
+    **hparams,
 ):
     """A tiny brain; with a folder it keeps checkpoints and a log there."""
     torch.manual_seed(0)
@@ -65,11 +81,12 @@ def make_brain(
         "augment": Augment(steps),
         "mixer": MixClips(mix, 0.0),
         "mask_spectrogram": MaskSpectrogram(stripes, 5, 5),
+        "views": MaskedViews(views),
         "spectrogram": Spectrogram(),
-        "classifier": SoundClassifier(
-            encoder, 3, "linear", image_size=(32, 32)
-        ),
+        "classifier": classifier
+        or SoundClassifier(encoder, 3, "linear", image_size=(32, 32)),
     }
+    own = (modules["classifier"], modules["spectrogram"], ClipReader())
     history = History()
     hparams = {
         "evidence_floor": 1.0,
@@ -77,6 +94,8 @@ def make_brain(
         "history": history,
         "label_smoothing": 0.0,
         "labels": LABELS,
+        "model": SoundModel(*own, LABELS),
+        "share_weight": 0.0,
         "schedule": lambda epoch: 0.003,
         "select_by": "error",
         "train_logger": build_logger(str(folder))
@@ -311,7 +330,7 @@ def test_cells_learn_what_is_louder_in_them():
         brain.fit_batch(batch)
         with torch.no_grad():
             output = brain.compute_forward(batch, sb.Stage.TRAIN)
-            losses.append(float(brain.evidence_loss(output)))
+            losses.append(float(brain._cell_losses(output)))
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -321,3 +340,59 @@ def test_evidence_is_not_trained_through_a_cosine_head():
     brain.modules.classifier.head = head
     with pytest.raises(ValueError, match="evidence_weight=1.0 needs"):
         fit(brain)
+
+
+def test_only_the_input_is_masked_and_targets_are_of_the_visible():
+    brain = make_brain(views=1.0, mix=1.0)
+    brain.modules.train()
+    batch = batch_of(range(6))
+    step = brain.compute_forward(batch, sb.Stage.TRAIN)
+    plain = brain.modules.spectrogram(step.mixed.wavs, step.mixed.lens)
+    assert torch.equal(step.spectrum.log_magnitude, plain.log_magnitude)
+    hidden = step.weighed != plain.log_magnitude
+    assert (step.weighed[hidden] == 0).all()
+    assert hidden.flatten(1).any(1).all()
+    torch.testing.assert_close(step.targets.sum(1), torch.ones(6))
+    assert not torch.equal(step.targets, step.mixed.targets)
+    assert step.floor.tolist() == [0.0] * 6
+    assert brain.classifier.training  # as before its own maps were found
+
+
+def test_without_views_nothing_is_hidden():
+    brain = make_brain(mix=1.0)
+    brain.modules.train()
+    step = brain.compute_forward(batch_of(range(4)), sb.Stage.TRAIN)
+    assert torch.equal(step.weighed, step.spectrum.log_magnitude)
+    assert torch.equal(step.targets, step.mixed.targets)
+
+
+def test_fine_cells_learn_the_ratio_of_the_parts():
+    torch.manual_seed(0)
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    classifier = SoundClassifier(
+        encoder,
+        3,
+        "linear",
+        image_size=(32, 32),
+        share_decoder=build_share_decoder(encoder, 3, 4, 6),
+    )
+    brain = make_brain(
+        classifier=classifier, mix=1.0, views=0.5, share_weight=3.0
+    )
+    losses = []
+    brain.on_fit_start()
+    brain.modules.train()
+    for _ in range(30):
+        torch.manual_seed(1)  # the same mixtures, the same views
+        step = brain.compute_forward(batch_of(range(6)), sb.Stage.TRAIN)
+        loss = brain._cell_losses(step)
+        loss.backward()
+        brain.optimizer.step()
+        brain.optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_shares_need_a_decoder(tmp_path):
+    with pytest.raises(ValueError, match="share_weight=1.0 needs a share deco"):
+        fit(make_brain(tmp_path, share_weight=1.0))

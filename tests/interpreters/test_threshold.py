@@ -7,6 +7,8 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import EncoderOutput, build_encoder
 from focalaudio.interpreters import ThresholdInterpreter
+from focalaudio.interpreters.maps import LOUDNESS_POWER
+from focalaudio.shares import build_share_decoder
 
 
 class Listener(nn.Module):
@@ -340,3 +342,72 @@ def test_bad_arguments_are_refused_at_the_door(
 ):
     with pytest.raises(ValueError, match=message):
         ThresholdInterpreter(classifier, spectrogram, **arguments)
+
+
+@pytest.fixture
+def fine(spectrogram, device):
+    """A classifier with a share decoder, and its ratio masks."""
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    decoder = build_share_decoder(encoder, 4, narrow=4, width=6)
+    nn.init.normal_(decoder.to_classes.weight)
+    classifier = SoundClassifier(
+        encoder, 4, "linear", pooling="loudness", share_decoder=decoder
+    ).to(device)
+    return ThresholdInterpreter(
+        classifier, spectrogram, maps="class_share", mask="ratio"
+    )
+
+
+def test_ratio_masks_of_all_classes_add_up_to_the_sound(fine, two_tones):
+    ids = [torch.tensor([i], device=two_tones.device) for i in range(4)]
+    parts = [fine(two_tones, class_ids=each) for each in ids]
+    for each in parts:
+        assert torch.equal(each.mask, each.saliency)
+        assert each.mask.min() >= 0
+    torch.testing.assert_close(
+        sum(each.wavs for each in parts), two_tones, atol=1e-5, rtol=0
+    )
+
+
+def test_a_ratio_mask_has_no_quantile(fine):
+    assert fine.settings == {
+        "method": "by_design",
+        "mask": "ratio",
+        "maps": ["class_share"],
+    }
+    assert fine.name == "class_share, mask ratio"
+    with pytest.raises(ValueError, match="quantile=0.5 means nothing"):
+        fine.at_quantile(0.5)
+    with pytest.raises(ValueError, match="quantile=0.5 means nothing to mask"):
+        ThresholdInterpreter(
+            fine.classifier,
+            fine.spectrogram,
+            maps="class_share",
+            mask="ratio",
+            quantile=0.5,
+        )
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"maps": "stage_1"},
+        {"maps": ["class_share", "loudness"]},
+        {"method": "loudest"},
+    ],
+)
+def test_a_ratio_mask_needs_a_share(fine, choice):
+    parts = (fine.classifier, fine.spectrogram)
+    with pytest.raises(ValueError, match="one map that is a share: class_pro"):
+        ThresholdInterpreter(*parts, **choice, mask="ratio")
+
+
+def test_loudness_is_a_factor_and_no_map_of_its_own(fine, two_tones):
+    parts = (fine.classifier, fine.spectrogram)
+    both = ThresholdInterpreter(*parts, maps=["class_share", "loudness"])
+    found = both(two_tones)
+    share = fine(two_tones).saliency
+    expected = share * found.log_magnitude**LOUDNESS_POWER
+    torch.testing.assert_close(found.saliency, expected)
+    with pytest.raises(ValueError, match="loudness is a factor for others"):
+        ThresholdInterpreter(*parts, maps="loudness")

@@ -17,6 +17,7 @@ from focalaudio.errors import ModelError
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.decoders import DECODERS
 from focalaudio.models import Explanation, SoundModel
+from focalaudio.models.bundle import read_bundle, write_bundle
 from focalaudio.models.description import (
     describe,
     describe_parts,
@@ -24,6 +25,7 @@ from focalaudio.models.description import (
 )
 from focalaudio.models.safe_yaml import read_objects
 from focalaudio.models.schema import KEYS, MAKERS
+from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
 
 OLD = Path(__file__).parent / "bundle_0.1"
@@ -133,3 +135,35 @@ def test_positions_in_old_bundles_become_names(tmp_path):
     path.write_text(text.replace('["class_probability"]', "[9]"))
     with pytest.raises(ModelError, match="maps=.'9'. must name"):
         SoundInterpreter.from_hparams(folder)
+
+
+def test_a_share_decoder_is_part_of_the_classifier(tmp_path):
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    decoder = build_share_decoder(encoder, 4, narrow=4, width=6)
+    classifier = SoundClassifier(
+        encoder, 4, "linear", pooling="loudness", share_decoder=decoder
+    )
+    own = Explanation(maps=["class_share"], mask="ratio")
+    model = SoundModel(
+        classifier.eval(), Spectrogram(), ClipReader(), tuple("abcd"), own
+    )
+    write_bundle(model, tmp_path)
+    read = read_bundle(tmp_path)
+    assert describe(read) == describe(model)
+    assert read.classifier.share_decoder.arguments == decoder.arguments
+    wavs = torch.rand(1, 8000)
+    with torch.no_grad():
+        masks = [each.interpreter()(wavs).mask for each in (model, read)]
+    assert torch.equal(*masks)
+
+
+def test_a_share_decoder_that_nobody_needs_is_refused(tmp_path):
+    write_bundle(make_model(), tmp_path)
+    path = tmp_path / "hyperparams.yaml"
+    path.write_text(
+        path.read_text() + "share_decoder: !new:focalaudio.shares.ShareDecoder "
+        "{n_classes: 9999, n_features: 9999, n_fine: 9999}\n"
+    )
+    (tmp_path / "SHA256SUMS").unlink()
+    with pytest.raises(ModelError, match="share_decoder is not the classifier"):
+        read_bundle(tmp_path)
