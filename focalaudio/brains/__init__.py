@@ -5,6 +5,7 @@ piq             PIQBrain: train the post-hoc interpreter
 interpretation  InterpreterBrain: measure any interpreter
 training        what the Brains that train have in common
 checkpoints     what a killed run needs to go on unchanged
+progress        what of an evaluation was done before
 settings        what a run's result depends on; no folder for another's
 """
 

@@ -117,16 +117,16 @@ class InterpreterBrain(sb.Brain):
     ) -> Tensor:
         """Remember every interpretation's row; return the classifier's loss."""
         first = predictions[self.interpreter.name]
-        sources = self.find_sources(batch)
+        sources = self._find_sources(batch)
         found = {
-            name: self.listed(batch, first.logits, columns)
-            for name, columns in self.measure(predictions, batch, sources)
+            name: self._listed(batch, first.logits, columns)
+            for name, columns in self._measure(predictions, batch, sources)
         }
         if self.hparams.exporter is not None:
             self.hparams.exporter(first, batch.id, batch.label, sources)
         if self.hparams.progress is not None:
             self.hparams.progress.add(batch.id, found)
-        self.keep(batch.id, found)
+        self._keep(batch.id, found)
         targets = torch.as_tensor(batch.target, device=self.device)
         return F.cross_entropy(first.logits.float(), targets)
 
@@ -136,12 +136,12 @@ class InterpreterBrain(sb.Brain):
         found = None if progress is None else progress.find(batch.id)
         if found is None:
             return super().evaluate_batch(batch, stage)
-        self.keep(batch.id, found)
+        self._keep(batch.id, found)
         if exporter is not None:
             exporter.skip(batch.id)
         return torch.zeros(())
 
-    def measure(
+    def _measure(
         self,
         predictions: Mapping[str, Interpretation],
         batch: PaddedBatch,
@@ -174,7 +174,7 @@ class InterpreterBrain(sb.Brain):
             )
         return columns
 
-    def find_sources(self, batch: PaddedBatch) -> Sources | None:
+    def _find_sources(self, batch: PaddedBatch) -> Sources | None:
         """Analyze a batch's known sources, if it has any."""
         if not hasattr(batch, "first"):
             return None
@@ -189,7 +189,7 @@ class InterpreterBrain(sb.Brain):
         )
         return Sources(first, second, *energies, *targets)
 
-    def listed(
+    def _listed(
         self, batch: PaddedBatch, logits: Tensor, columns: Columns
     ) -> dict[str, list[Any]]:
         """Return columns as lists, the classes' names among them."""
@@ -204,7 +204,7 @@ class InterpreterBrain(sb.Brain):
             found["other_label"] = [labels[i] if i >= 0 else "" for i in others]
         return found
 
-    def keep(self, clip_ids: Sequence[str], found: Found) -> None:
+    def _keep(self, clip_ids: Sequence[str], found: Found) -> None:
         """Remember each clip's row under every interpreter's name."""
         for name, columns in found.items():
             self.trackers.setdefault(name, ClipTracker())

@@ -90,29 +90,10 @@ class Sources:
         return Sources(*chosen), found
 
 
-def part_columns(
+def _part_columns(
     logits: Tensor, kept_logits: Tensor, removed_logits: Tensor, targets: Tensor
 ) -> Columns:
-    """Return every column that follows from the three classifications.
-
-    Arguments
-    ---------
-    logits, kept_logits, removed_logits : torch.Tensor
-        `[batch, n_classes]`, of the whole clips and their parts.
-    targets : torch.Tensor
-        `[batch]`, int64, the true classes.
-
-    Returns
-    -------
-    dict
-        From a column's name to `[batch]`.
-
-    Example
-    -------
-    >>> columns = part_columns(*[torch.zeros(1, 2)] * 3, torch.tensor([0]))
-    >>> columns["faithfulness"], columns["fidelity"]
-    (tensor([0.]), tensor([1.]))
-    """
+    """Return every column that follows from the three classifications."""
     whole, kept, removed = (
         formulas.predicted_probability(part, logits)
         for part in (logits, kept_logits, removed_logits)
@@ -180,7 +161,7 @@ def interpretation_columns(
     (tensor([1.]), tensor([1.]))
     """
     return {
-        **part_columns(interpretation.logits, *parts, targets),
+        **_part_columns(interpretation.logits, *parts, targets),
         **_saliency_columns(interpretation.saliency, interpretation.spectrum),
         "kept_fraction": interpretation.kept_fraction,
     }

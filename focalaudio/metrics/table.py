@@ -76,11 +76,6 @@ class Metric:
         )
         return f"{ends} {self.unit}".removeprefix("..").strip()
 
-    def to_row(self) -> str:
-        """Return its row in docs/metrics.md."""
-        cells = f"`{self.name}`", self.words, self.formula
-        return f"| {' | '.join((*cells, self.direction, self.span))} |"
-
 
 # in the order of tables
 METRICS = {

@@ -1,5 +1,8 @@
-"""`rows -> CSV, JSON`: results as files.
+"""`rows -> CSV, JSON, Markdown`; `clips -> wav + png`: results as files.
 
-tables    rows -> clips.csv, metrics.json
-timeline  one label per window -> CSV, Audacity labels
+evaluation  rows of a tested fold -> metrics.json, clips.csv, comparison.*
+training    the same of a training run, and its pictures
+tables      rows -> CSV, JSON, Markdown
+clips       interpretations -> wav + png
+timeline    one label per window -> CSV, Audacity labels
 """

@@ -93,10 +93,10 @@ class Plan:
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
-            folds=find_folds(hparams["folds"]),
+            folds=_find_folds(hparams["folds"]),
             seed=hparams["seed"],
-            systems=choose(hparams["systems"], hparams["wanted_systems"]),
-            conditions=choose(
+            systems=_choose(hparams["systems"], hparams["wanted_systems"]),
+            conditions=_choose(
                 hparams["conditions"], hparams["wanted_conditions"]
             ),
             training={**hparams["training"], **small.get("training", {})},
@@ -142,6 +142,18 @@ class Plan:
             for system, options in self.systems.items():
                 yield from self._system_steps(fold, system, options, shared)
 
+    def take_steps(self) -> int:
+        """Take every step that was not finished before; return how many.
+
+        Raises
+        ------
+        DataError
+            If the folder of a step was made with other options.
+        subprocess.CalledProcessError
+            If a recipe fails; it has said why.
+        """
+        return sum(_take_step(*step, self.flags) for step in self.steps())
+
     def _system_steps(
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
@@ -163,33 +175,13 @@ class Plan:
             yield "interpret", place, {**given, **keys}
 
 
-def choose(
+def _choose(
     named: Mapping[str, Options], wanted: Sequence[str] | str
 ) -> dict[str, Options]:
     """Return the systems or conditions that are wanted.
 
-    Arguments
-    ---------
-    named : mapping
-        All of them. (A mapping on the command line adds to that of the YAML
-        file, so that names are the way to leave something out.)
-    wanted : sequence of str or str
-        Names, or `all`.
-
-    Returns
-    -------
-    dict
-        Those, in their order in `named`.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one that does not exist.
-
-    Example
-    -------
-    >>> choose({"focalnet": {}, "vit": {}}, ["vit"])
-    {'vit': {}}
+    A mapping on the command line adds to that of the YAML file, so that names
+    are the way to leave something out.
     """
     names = list(named) if wanted == "all" else list(wanted)
     if not names or not set(names) <= set(named):
@@ -199,29 +191,8 @@ def choose(
     return {name: named[name] for name in named if name in names}
 
 
-def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
-    """Read which test folds are wanted.
-
-    Arguments
-    ---------
-    folds : sequence of int or str
-        Numbers from 1 to 5, or `all`.
-
-    Returns
-    -------
-    tuple of int
-        In rising order.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one that does not exist.
-
-    Example
-    -------
-    >>> find_folds("all"), find_folds([5])
-    ((1, 2, 3, 4, 5), (5,))
-    """
+def _find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
+    """Read which test folds are wanted."""
     known = range(1, N_FOLDS + 1)
     wanted = known if folds == "all" else folds
     if not wanted or not set(wanted) <= set(known):
@@ -231,34 +202,10 @@ def find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
     return tuple(fold for fold in known if fold in wanted)
 
 
-def take_step(
-    recipe: str, folder: Path, options: Options, flags: Sequence[str] = ()
+def _take_step(
+    recipe: str, folder: Path, options: Options, flags: Sequence[str]
 ) -> bool:
-    """Run a recipe, unless it was finished with these options.
-
-    Arguments
-    ---------
-    recipe : str
-        Its name.
-    folder : pathlib.Path
-        Its own; `options.json` there says what it was made with.
-    options : mapping
-        Keys of its YAML file.
-    flags : sequence of str
-        SpeechBrain's options.
-
-    Returns
-    -------
-    bool
-        Whether there was anything to do.
-
-    Raises
-    ------
-    DataError
-        If the folder was made with other options.
-    subprocess.CalledProcessError
-        If the recipe fails; it has said why.
-    """
+    """Run a recipe, unless it was finished with these options; say which."""
     record = folder / "options.json"
     asked = json.loads(json.dumps({"recipe": recipe, **options}, default=str))
     if record.exists():
@@ -281,25 +228,6 @@ def take_step(
     return True
 
 
-def take_steps(plan: Plan) -> int:
-    """Take every step that was not finished before; return how many.
-
-    Arguments
-    ---------
-    plan : Plan
-        All of it.
-
-    Returns
-    -------
-    int
-        How many steps there were to take.
-    """
-    return sum(
-        take_step(recipe, folder, options, plan.flags)
-        for recipe, folder, options in plan.steps()
-    )
-
-
 def reproduce(plan: Plan) -> None:
     """Take the steps that are missing, then write tables and figures.
 
@@ -308,7 +236,7 @@ def reproduce(plan: Plan) -> None:
     plan : Plan
         All of it.
     """
-    taken = take_steps(plan)
+    taken = plan.take_steps()
     logger.info("%d steps were missing; now the tables and figures.", taken)
     trained = read_clips(plan.places("classifier"), "clips.csv")
     write_classifiers(trained, plan.folder)

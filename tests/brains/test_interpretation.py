@@ -238,7 +238,7 @@ def test_two_interpreters_of_one_name_are_an_error(classifier):
         evaluate(brain)
 
 
-def test_exporter_gets_every_batch_as_it_was_judged(classifier):
+def test_exporter_gets_every_batch_as_it_was_measured(classifier):
     calls = []
     brain = make_brain(classifier, exporter=lambda *call: calls.append(call))
     rows = evaluate(brain)

@@ -29,13 +29,13 @@ KEPT = logits_of((0.8, 0.1, 0.1), (0.5, 0.4, 0.1), (0.1, 0.2, 0.7))
 REMOVED = logits_of((0.1, 0.8, 0.1), (0.2, 0.7, 0.1), (0.3, 0.1, 0.6))
 
 
-def judge(logits):
+def believe(logits):
     return predicted_probability(logits, WHOLE)
 
 
 def test_values_by_hand():
     close = {"atol": 1e-6, "rtol": 0}
-    whole, kept, removed = judge(WHOLE), judge(KEPT), judge(REMOVED)
+    whole, kept, removed = believe(WHOLE), believe(KEPT), believe(REMOVED)
     for values, expected in (
         (accuracy(WHOLE, torch.tensor([0, 2, 2])), [1, 0, 1]),
         (fidelity(WHOLE, KEPT), [1, 0, 1]),
@@ -52,7 +52,9 @@ def test_values_by_hand():
 
 def test_identity_mask_is_faithful():
     assert fidelity(WHOLE, WHOLE).tolist() == [1, 1, 1]
-    assert faithfulness_of_kept(judge(WHOLE), judge(WHOLE)).tolist() == [0] * 3
+    assert (
+        faithfulness_of_kept(believe(WHOLE), believe(WHOLE)).tolist() == [0] * 3
+    )
 
 
 def test_probability_is_of_the_class_of_the_whole_clip():
@@ -80,16 +82,16 @@ def test_low_precision_logits_give_single_precision_probabilities():
     low = WHOLE.bfloat16()
     values = predicted_probability(low, low)
     assert values.dtype == torch.float
-    torch.testing.assert_close(values, judge(WHOLE), atol=0.01, rtol=0)
+    torch.testing.assert_close(values, believe(WHOLE), atol=0.01, rtol=0)
 
 
-def test_clips_are_judged_independently_of_their_order():
+def test_clips_are_measured_independently_of_their_order():
     order = torch.tensor([2, 0, 1])
     assert torch.equal(
         fidelity(WHOLE[order], KEPT[order]), fidelity(WHOLE, KEPT)[order]
     )
     torch.testing.assert_close(
-        predicted_probability(KEPT[order], WHOLE[order]), judge(KEPT)[order]
+        predicted_probability(KEPT[order], WHOLE[order]), believe(KEPT)[order]
     )
 
 

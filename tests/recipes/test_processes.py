@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from focalaudio.brains import InterpreterBrain
+from focalaudio.brains.progress import Progress
 from focalaudio.errors import FocalAudioError
 
 KILL = """
@@ -251,13 +251,13 @@ def test_an_interpretation_that_is_killed_goes_on_where_it_was(
     run_process([tmp_path / "kill.py", *argv], returncode=-signal.SIGKILL)
     assert not (out / "metrics.json").exists()
     done = []
-    measure = InterpreterBrain.measure
+    add = Progress.add
 
-    def count(self, predictions, batch, sources):
-        done.extend(batch.id)
-        return measure(self, predictions, batch, sources)
+    def count(self, clip_ids, found):
+        done.extend(clip_ids)
+        add(self, clip_ids, found)
 
-    monkeypatch.setattr(InterpreterBrain, "measure", count)
+    monkeypatch.setattr(Progress, "add", count)
     recipe("interpret", out, **options)
     assert len(done) == 4  # of 6; the second batch was cut short
     names = ["metrics.json", "clips.csv", "comparison.md"]

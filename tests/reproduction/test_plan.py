@@ -1,18 +1,15 @@
 """Laws of a reproduction: every step once, with the options it names."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hyperpyyaml import load_hyperpyyaml
 
 from focalaudio.errors import DataError
 from focalaudio.reproduction import plan as reproduction
-from focalaudio.reproduction.plan import (
-    Plan,
-    choose,
-    find_folds,
-    take_step,
-    take_steps,
-)
+from focalaudio.reproduction.plan import Plan
 
 SYSTEMS = {
     "plain": {"training": {"lr": 0.1}},
@@ -48,7 +45,7 @@ def runs(monkeypatch):
 
 
 def test_every_system_is_trained_before_it_is_interpreted(plan, runs):
-    assert take_steps(plan) == len(runs) == 2 * (1 + 2 + 2 + 2)
+    assert plan.take_steps() == len(runs) == 2 * (1 + 2 + 2 + 2)
     assert [recipe for recipe, _, _ in runs[:7]] == [
         "train_classifier",
         "interpret",
@@ -64,7 +61,7 @@ def test_every_system_is_trained_before_it_is_interpreted(plan, runs):
 
 
 def test_what_a_system_says_goes_before_what_all_say(plan, runs):
-    take_steps(plan)
+    plan.take_steps()
     rates = [o["lr"] for r, _, o in runs if r == "train_classifier"]
     assert rates == [0.1, 0.2] * 2
     epochs = {
@@ -74,7 +71,7 @@ def test_what_a_system_says_goes_before_what_all_say(plan, runs):
 
 
 def test_piq_stands_beside_the_others_where_it_was_trained(plan, runs):
-    take_steps(plan)
+    plan.take_steps()
     methods = [
         [other.get("method", "maps") for other in options["compare"]]
         for recipe, _, options in runs
@@ -111,36 +108,55 @@ def test_a_stopped_reproduction_goes_on_where_it_stopped(
         reproduction, "run_recipe", lambda *a, **o: next(steps)(*a, **o)
     )
     with pytest.raises(KeyboardInterrupt):
-        take_steps(plan)
+        plan.take_steps()
     monkeypatch.setattr(reproduction, "run_recipe", finish)
-    assert take_steps(plan) == 14 - 2
-    assert take_steps(plan) == 0
+    assert plan.take_steps() == 14 - 2
+    assert plan.take_steps() == 0
 
 
-def test_other_options_are_an_error_not_a_mixture(tmp_path, runs):
-    take_step("interpret", tmp_path, {"quantile": 0.9})
+def test_other_options_are_an_error_not_a_mixture(plan, runs):
+    plan.take_steps()
+    other = replace(plan, interpret={"quantile": 0.5})
     with pytest.raises(DataError, match="another quantile"):
-        take_step("interpret", tmp_path, {"quantile": 0.5})
-    made = json.loads((tmp_path / "options.json").read_text())
-    assert made == {"recipe": "interpret", "quantile": 0.9}
+        other.take_steps()
+    place = plan.place(5, "plain", "clean") / "options.json"
+    assert "quantile" not in json.loads(place.read_text())
+
+
+def read(**options):
+    """A plan of these options and those of the YAML file."""
+    text = (shipped / "reproduce.yaml").read_text(encoding="utf-8")
+    hparams = load_hyperpyyaml(text, {"data_folder": "ESC-10"} | options)
+    return Plan.from_hparams(hparams, {"debug": False, "device": "cpu"})
+
+
+shipped = Path(__file__).parents[2] / "hparams"
 
 
 @pytest.mark.parametrize("folds", [[], [0], [6], "some"])
 def test_folds_that_do_not_exist_are_an_error(folds):
     with pytest.raises(ValueError, match="folds="):
-        find_folds(folds)
+        read(folds=folds)
 
 
 def test_all_folds_are_five():
-    assert find_folds("all") == (1, 2, 3, 4, 5)
+    assert read(folds="all").folds == (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("wanted", [[], ["none"], "some"])
-def test_names_that_do_not_exist_are_an_error(wanted):
+@pytest.mark.parametrize("kind", ["systems", "conditions"])
+def test_names_that_do_not_exist_are_an_error(kind, wanted):
     with pytest.raises(ValueError, match="wanted="):
-        choose(SYSTEMS, wanted)
+        read(**{f"wanted_{kind}": wanted})
 
 
 def test_what_is_wanted_keeps_its_order():
-    assert list(choose(SYSTEMS, ["rich", "plain"])) == ["plain", "rich"]
-    assert choose(SYSTEMS, "all") == SYSTEMS
+    wanted = read(wanted_systems=["vit", "focalnet"]).systems
+    assert list(wanted) == ["focalnet", "vit"]
+    assert list(read().systems) == ["focalnet", "vit", "focalnet_pyramid"]
+
+
+def test_the_conditions_of_the_figures_are_among_the_conditions():
+    plan = read()
+    assert {plan.figure_2, plan.figure_3} <= set(plan.conditions)
+    assert plan.conditions[plan.figure_2]["max_clips"] > 0
