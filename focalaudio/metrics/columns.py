@@ -18,6 +18,7 @@ from focalaudio.metrics.mixtures import (
     keep_best,
     mask_iou,
     oracle_scores,
+    pointing_game,
     saliency_auc,
     si_sdr,
     source_kept,
@@ -239,6 +240,7 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     columns = {
         "source_share": source_share(interpretation.mask, source, other),
         "iou": mask_iou(interpretation.mask, ideal_binary_mask(source, other)),
+        "pointing": pointing_game(interpretation.saliency, source, other),
         "auc": saliency_auc(interpretation.saliency, source, other),
         "si_sdr": ratio,
         "si_sdr_improvement": ratio - mixture,

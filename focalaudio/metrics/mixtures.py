@@ -120,6 +120,37 @@ def mask_iou(mask: Tensor, ideal: Tensor) -> Tensor:
     return common / torch.maximum(mask, ideal).sum((1, 2))
 
 
+def pointing_game(saliency: Tensor, source: Tensor, other: Tensor) -> Tensor:
+    """Say whether the most salient cell is one in which the source is louder.
+
+    The pointing game (arXiv 1608.00507) with the cells of a spectrogram; where
+    several cells are the most salient, the share of them that is right.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`, any scale.
+    source, other : torch.Tensor
+        `[batch, time, freq]`, energy.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1. Higher is better; chance is the share of the cells
+        in which the source is louder.
+
+    Example
+    -------
+    >>> saliency = torch.tensor([[[0.1, 0.9]], [[0.9, 0.1]]])
+    >>> source = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])
+    >>> pointing_game(saliency, source, torch.ones(2, 1, 2))
+    tensor([1., 0.])
+    """
+    most = saliency == saliency.amax((1, 2), keepdim=True)
+    right = (most & ideal_binary_mask(source, other)).float().sum((1, 2))
+    return right / most.float().sum((1, 2))
+
+
 def saliency_auc(saliency: Tensor, source: Tensor, other: Tensor) -> Tensor:
     """Return how well a saliency ranks the source's cells above the others.
 

@@ -203,6 +203,12 @@ METRICS = {
             "sources",
         ),
         Metric(
+            "pointing",
+            "Share of clips whose most salient cell is one of these",
+            "1[S > O at the largest saliency]",
+            "sources",
+        ),
+        Metric(
             "auc",
             "How well the saliency ranks these cells above the others",
             "area under the ROC curve, over all cells that sound; chance .5",

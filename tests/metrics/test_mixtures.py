@@ -10,6 +10,7 @@ from focalaudio.metrics.mixtures import (
     keep_best,
     mask_iou,
     oracle_scores,
+    pointing_game,
     saliency_auc,
     si_sdr,
     source_kept,
@@ -75,6 +76,16 @@ def test_what_is_kept_ignores_the_level_and_is_unknown_for_silence(energies):
         source_kept(mask, 1e-3 * source), source_kept(mask, source)
     )
     assert source_kept(mask, 0 * source).isnan().all()
+
+
+def test_the_loudest_excess_points_right_and_its_opposite_wrong(energies):
+    source, other = energies
+    excess = source - other
+    assert (pointing_game(excess, source, other) == 1).all()
+    assert (pointing_game(-excess, source, other) == 0).all()
+    flat = torch.ones_like(excess)
+    share = ideal_binary_mask(source, other).float().mean((1, 2))
+    torch.testing.assert_close(pointing_game(flat, source, other), share)
 
 
 def slow_auc(scores, truth):
