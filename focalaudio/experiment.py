@@ -20,6 +20,7 @@ import speechbrain as sb
 import torch.distributed
 import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
+from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
     FileTrainLogger,
@@ -117,7 +118,14 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         overrides=overrides,
     )
     command = shlex.join([sys.executable, sys.argv[0], *argv])
-    sys.excepthook = partial(_explain, sys.excepthook, folder, hparams, command)
+    checkpointer = hparams.get("checkpointer")
+    # paths only: what the hook knew of models would outlive the interpreter,
+    # and with them the threads of a group of processes
+    saved = checkpointer and checkpointer.checkpoints_dir
+    goes_on = "progress" in hparams
+    sys.excepthook = partial(
+        _explain, sys.excepthook, folder, saved, goes_on, command
+    )
     return Experiment(hparams, run_opts, folder, lock)
 
 
@@ -197,7 +205,8 @@ def _lock_folder(folder: Path) -> IO[str]:
 def _explain(
     otherwise: Callable[..., Any],
     folder: Path,
-    hparams: dict[str, Any],
+    checkpoints: Path | None,
+    goes_on: bool,
     command: str,
     kind: type[BaseException],
     *rest: Any,
@@ -207,12 +216,11 @@ def _explain(
         otherwise(kind, *rest)
     elif if_main_process():
         saved = "no epoch is saved, and this starts again"
-        checkpointer = hparams.get("checkpointer")
-        last = checkpointer and checkpointer.find_checkpoint()
+        last = checkpoints and Checkpointer(checkpoints).find_checkpoint()
         if last:
             epoch = last.meta.get("epoch")
             saved = f"epoch {epoch} is saved in {folder}, and this goes on"
-        elif "progress" in hparams:
+        elif goes_on:
             saved = f"what is done is saved in {folder}, and this goes on"
         logger.warning("Interrupted; %s: %s", saved, command)
 
