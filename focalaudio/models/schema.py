@@ -19,10 +19,12 @@ from focalaudio.encoders.vit import ViT
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
+    LMACDecoder,
     PaperDecoder,
 )
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.spectrogram import Spectrogram
 
@@ -159,6 +161,12 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "dropout": RATE,
         **HEAD,
     },
+    LMACDecoder: {
+        "n_features": CODES["n_features"],
+        "n_classes": CLASSES,
+        "width": WIDTH,
+        "n_doublings": _whole(0, 8),
+    },
     LightDecoder: {**CODES, "width": WIDTH, "n_doublings": _whole(0, 8)},
     PaperDecoder: {**CODES, "layout": _one_of(*LAYOUTS)},
 }
@@ -168,7 +176,7 @@ NAME = Rule(
     lambda value: isinstance(value, str) and value.isidentifier(),
 )
 EXPLANATION: dict[str, Rule] = {
-    "method": _one_of("piq", *METHODS),
+    "method": _one_of(*DECODERS, *METHODS),
     "maps": _either(NOTHING, _list_of(NAME, 1, 64)),
     "mask": _one_of(*MASKS),
     "quantile": _real(0, 1),
@@ -184,6 +192,7 @@ KEYS: dict[str, Rule] = {
     "encoder": ENCODER,
     "classifier": _made_by(SoundClassifier),
     "decoder": DECODER,
+    "lmac": _made_by(LMACDecoder),
     "explanation": _mapping_of(EXPLANATION),
     # of format 1: numbers that its objects refer to
     **SOUND,
