@@ -35,7 +35,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.lobes.models.PIQ import VectorQuantizedPSIFocalNet_Audio
 from torch import Tensor, nn
 
-from focalaudio.brains.piq import FeatureCache
+from focalaudio.brains.decoders import FeatureCache
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders import build_encoder

@@ -17,6 +17,7 @@ from focalaudio.data.pipelines import ClipReader, encode_labels
 from focalaudio.data.synthetic import write_dataset
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.interpreters.decoders import LMACDecoder
 from focalaudio.interpreters.piq import build_decoder
 from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.export import export_run
@@ -105,7 +106,7 @@ RUN = {
     "test_folds": [5],
     "number_of_epochs": 3,
 }
-PIQ = {"select_by": "score"}
+SELECTED = {"select_by": "score"}
 DECODER = {"width": 16, "n_doublings": 1}
 
 
@@ -179,19 +180,34 @@ def finished_piq(tmp_path_factory):
     """A finished run of PIQ on that classifier."""
     torch.manual_seed(2)
     decoder = build_decoder("light", make_classifier(), 12, 0, DECODER)
-    folder = tmp_path_factory.mktemp("runs") / "piq" / "7"
-    save_decoder(spread(decoder), folder)
+    return write_decoder_run(tmp_path_factory, "piq", spread(decoder))
+
+
+@pytest.fixture(scope="session")
+def finished_lmac(tmp_path_factory):
+    """A finished run of L-MAC on that classifier."""
+    torch.manual_seed(3)
+    n_features = make_classifier().encoder.n_features
+    decoder = LMACDecoder(n_features, 3, **DECODER)
+    return write_decoder_run(tmp_path_factory, "lmac", spread(decoder))
+
+
+def write_decoder_run(tmp_path_factory, method, decoder):
+    folder = tmp_path_factory.mktemp("runs") / method / "7"
+    save_decoder(method, decoder, folder)
     settings = {"classifier_digest": digest_weights(make_classifier())}
     return write_run(
-        folder, {"decoder": decoder}, PIQ, {"score": 0.5}, settings
+        folder, {"decoder": decoder}, SELECTED, {"score": 0.5}, settings
     )
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, finished, finished_piq):
-    """The bundle of both; read-only."""
+def exported(tmp_path_factory, finished, finished_piq, finished_lmac):
+    """The bundle of all three; read-only."""
     out = tmp_path_factory.mktemp("bundles") / "made" / "bundle"
-    return export_run(finished, out, finished_piq)
+    return export_run(
+        finished, out, {"piq": finished_piq, "lmac": finished_lmac}
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`datasets -> trained or measured`: the Brains that recipes run.
 
 classification  ClassifierBrain: train and test a classifier
-piq             PIQBrain: train the post-hoc interpreter
+decoders        PIQBrain, LMACBrain: train the post-hoc interpreters
 interpretation  InterpreterBrain: measure any interpreter
 training        what the Brains that train have in common
 checkpoints     what a killed run needs to go on unchanged
@@ -10,7 +10,7 @@ settings        what a run's result depends on; no folder for another's
 """
 
 from focalaudio.brains.classification import ClassifierBrain
+from focalaudio.brains.decoders import LMACBrain, PIQBrain
 from focalaudio.brains.interpretation import InterpreterBrain
-from focalaudio.brains.piq import PIQBrain
 
-__all__ = ["ClassifierBrain", "InterpreterBrain", "PIQBrain"]
+__all__ = ["ClassifierBrain", "InterpreterBrain", "LMACBrain", "PIQBrain"]

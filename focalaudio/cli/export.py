@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+DECODERS = ("piq", "lmac")  # the methods that have one
+
 
 def add_export(commands: Any) -> None:
     """Add the parser of `focalaudio export` to argparse's subparsers."""
@@ -15,9 +17,13 @@ def add_export(commands: Any) -> None:
     parser.add_argument(
         "source", type=Path, metavar="RUN", help="results/<name>/<seed>"
     )
-    parser.add_argument(
-        "--piq", type=Path, metavar="RUN", help="run of train_piq.py"
-    )
+    for method in DECODERS:
+        parser.add_argument(
+            f"--{method}",
+            type=Path,
+            metavar="RUN",
+            help=f"run of train_{method}.py",
+        )
     parser.add_argument(
         "--push", metavar="OWNER/NAME", help="upload it to the hub"
     )
@@ -44,7 +50,10 @@ def _export(arguments: argparse.Namespace) -> None:
     from focalaudio.models.export import export_run
 
     folder = export_run(
-        arguments.source, arguments.out, arguments.piq, arguments.license
+        arguments.source,
+        arguments.out,
+        {method: getattr(arguments, method) for method in DECODERS},
+        arguments.license,
     )
     say_what_was_written(folder)
     if arguments.push:

@@ -4,19 +4,22 @@ base             Interpretation, and the one pipeline of all interpreters
 maps             the classifier's own maps, and the floors -> saliency
 captum           captum's post-hoc methods -> saliency
 threshold        saliency -> mask, for every method that needs no training
-piq              a mask drawn by a trained decoder
-decoders         PIQ's decoders: features -> quantizer -> mask
+decoded          a mask drawn by a trained decoder
+piq, lmac        what its decoder learns
+decoders         features -> mask logits; PIQ's with a quantizer within
 decoder_weights  published weights -> a decoder
 quantizer        a codebook that is partitioned by class
 """
 
 from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.lmac import LMACInterpreter
 from focalaudio.interpreters.piq import PIQInterpreter
 from focalaudio.interpreters.threshold import ThresholdInterpreter
 
 __all__ = [
     "Interpretation",
     "Interpreter",
+    "LMACInterpreter",
     "PIQInterpreter",
     "ThresholdInterpreter",
 ]

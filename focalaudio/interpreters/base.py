@@ -250,7 +250,9 @@ class Interpreter(nn.Module):
 
 
 def name_settings(settings: Mapping[str, Any]) -> str:
-    """Return method or maps, then everything else but a binary mask.
+    """Return method or maps, then everything else.
+
+    A binary mask is named only where a decoder could have drawn another one.
 
     Example
     -------
@@ -263,7 +265,7 @@ def name_settings(settings: Mapping[str, Any]) -> str:
     rest = dict(settings)
     method = rest.pop("method")
     maps = "*".join(rest.pop("maps", ()))
-    if rest.get("mask") == "binary":
+    if rest.get("mask") == "binary" and "decoder" not in rest:
         del rest["mask"]
     details = (f"{key} {value}" for key, value in rest.items())
     return ", ".join((maps or method, *details))

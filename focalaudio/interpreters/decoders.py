@@ -1,12 +1,13 @@
-"""`features -> quantizer -> mask logits`: PIQ's decoders.
+"""`features -> mask logits`: the decoders of PIQ and of L-MAC.
 
-`paper` are the published architectures (arXiv 2303.12659, arXiv 2402.02754),
-whose weights load; `light` is ours: its channels shrink as the map grows, and
-it fits any encoder.
+PIQ's have a quantizer within: `paper` are the published architectures (arXiv
+2303.12659, arXiv 2402.02754), whose weights load; `light` is ours: its channels
+shrink as the map grows, and it fits any encoder. So does L-MAC's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -18,21 +19,40 @@ from focalaudio.interpreters.quantizer import Quantized, Quantizer
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What a decoder makes of a batch of feature maps.
+class Drawn:
+    """What any decoder draws of a batch of feature maps.
 
     Arguments
     ---------
     mask_logits : torch.Tensor
         `[batch, rows, cols]`, before the sigmoid, on the decoder's own grid:
         time and frequency at its resolution.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = LMACDecoder(8, n_classes=2)
+    >>> decoder(torch.rand(1, 8, 7, 9), torch.tensor([1])).mask_logits.shape
+    torch.Size([1, 56, 72])
+    """
+
+    mask_logits: Tensor
+
+
+@dataclass(frozen=True)
+class Decoded(Drawn):
+    """What a decoder of PIQ makes of a batch of feature maps.
+
+    Arguments
+    ---------
+    mask_logits : torch.Tensor
+        See `Drawn`.
     latents : torch.Tensor
         `[batch, code_dim, rows, cols]`, before quantization.
     quantized : Quantized
         The same, quantized.
     """
 
-    mask_logits: Tensor
     latents: Tensor
     quantized: Quantized
 
@@ -181,12 +201,10 @@ class LightDecoder(nn.Module):
             nn.Conv2d(n_features, width, 1), ResidualBlock(width)
         )
         self.down = nn.Conv2d(width, width, 4, 2, 1)
-        self.up = nn.Sequential(_Enlarge(width, width))
-        for _ in range(n_doublings):
-            narrower = max(width // 2, 8)
-            self.up.append(_Enlarge(width, narrower))
-            width = narrower
-        self.to_mask = nn.Conv2d(width, 1, 3, padding=1)
+        self.up = nn.Sequential(
+            _Enlarge(width, width), *_doublings(width, n_doublings)
+        )
+        self.to_mask = nn.Conv2d(_narrowed(width, n_doublings), 1, 3, padding=1)
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Decoded:
         """Decode `[batch, n_features, rows, cols]` for classes `[batch]`."""
@@ -210,6 +228,75 @@ class _Enlarge(nn.Sequential):
             nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(),
+        )
+
+
+def _narrowed(width: int, n_doublings: int) -> int:
+    """Return the channels that are left when a map was doubled so often."""
+    for _ in range(n_doublings):
+        width = max(width // 2, 8)
+    return width
+
+
+def _doublings(width: int, n_doublings: int) -> Iterator[_Enlarge]:
+    """Yield steps that double the map and halve the channels, to 8."""
+    for step in range(n_doublings):
+        yield _Enlarge(_narrowed(width, step), _narrowed(width, step + 1))
+
+
+@remember_arguments
+class LMACDecoder(nn.Module):
+    """L-MAC's decoder: from the classifier's features to a mask for a class.
+
+    The paper's decoder (arXiv 2403.13086) is a U-Net on several layers of a
+    CNN14 and sees no class. This one reads the last features only, so that it
+    fits any encoder, and each doubling of the map halves the channels. What it
+    adds is the class: every class has a gain for each channel, learnt with the
+    rest, so that another `target` draws another mask. It was taught by the
+    predicted classes only.
+
+    Arguments
+    ---------
+    n_features : int
+        Channels of the encoder's features.
+    n_classes : int
+        Classes that may be explained.
+    width : int
+        Channels of the coarsest level.
+    n_doublings : int
+        How often the encoder's grid is doubled.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = LMACDecoder(8, n_classes=3, n_doublings=1).eval()
+    >>> features = torch.rand(1, 8, 7, 9).expand(2, -1, -1, -1)
+    >>> one, other = decoder(features, torch.tensor([0, 2])).mask_logits
+    >>> one.shape, torch.equal(one, other)
+    (torch.Size([14, 18]), False)
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        width: int = 64,
+        n_doublings: int = 3,
+    ) -> None:
+        super().__init__()
+        self.adapter = nn.Sequential(
+            nn.Conv2d(n_features, width, 1), ResidualBlock(width)
+        )
+        self.gains = nn.Embedding(n_classes, width)
+        nn.init.normal_(self.gains.weight, 1.0, 0.5)
+        self.up = nn.Sequential(*_doublings(width, n_doublings))
+        self.to_mask = nn.Conv2d(_narrowed(width, n_doublings), 1, 3, padding=1)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Drawn:
+        """Draw `[batch, n_features, rows, cols]` for classes `[batch]`."""
+        gains = self.gains(class_ids)[:, :, None, None]
+        return Drawn(
+            self.to_mask(self.up(self.adapter(features) * gains))[:, 0]
         )
 
 

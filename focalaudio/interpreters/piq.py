@@ -14,11 +14,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
-from focalaudio.interpreters.base import Interpreter
+from focalaudio.classifier import SoundClassifier
+from focalaudio.interpreters.decoded import DecodedInterpreter, stretch
 from focalaudio.interpreters.decoders import DECODERS, Decoded
 from focalaudio.interpreters.maps import own_cells
-from focalaudio.saliency import resize_maps
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 # Digital silence has a log-magnitude of 1e-7 throughout, the analysis's floor;
@@ -51,7 +50,7 @@ class PIQLoss:
         return weighted + self.codebook + self.commitment
 
 
-class PIQInterpreter(Interpreter):
+class PIQInterpreter(DecodedInterpreter):
     """Let a trained decoder draw the mask.
 
     Arguments
@@ -59,15 +58,17 @@ class PIQInterpreter(Interpreter):
     classifier, spectrogram
         As in `Interpreter`.
     decoder : torch.nn.Module
-        One of `focalaudio.interpreters.decoders`.
+        Of `focalaudio.interpreters.decoders.DECODERS`.
     threshold : float
         A cell is loud if its log-magnitude exceeds this share of the clip's
         largest, 0 to 1; what the decoder learns to draw.
+    mask, quantile
+        See `DecodedInterpreter`.
 
     Raises
     ------
     ValueError
-        If `threshold` is outside 0 to 1.
+        If `threshold` is outside 0 to 1; see also `DecodedInterpreter`.
 
     Example
     -------
@@ -81,39 +82,21 @@ class PIQInterpreter(Interpreter):
     torch.Size([1, 87, 513])
     """
 
+    METHOD = "piq"
+
     def __init__(
         self,
         classifier: SoundClassifier,
         spectrogram: Spectrogram,
         decoder: nn.Module,
         threshold: float = LOUD,
+        mask: str | None = None,
+        quantile: float | None = None,
     ) -> None:
-        super().__init__(classifier, spectrogram)
+        super().__init__(classifier, spectrogram, decoder, mask, quantile)
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold} must be between 0 and 1.")
-        self.decoder = decoder
         self.threshold = threshold
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Method and decoder."""
-        return {"method": "piq", "decoder": type(self.decoder).__name__}
-
-    def explain(
-        self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """See `Interpreter.explain`; the mask is soft and its own saliency."""
-        decoded = self.decoder(output.features, class_ids)
-        mask = self.draw_mask(decoded, spectrum)
-        return mask, mask
-
-    def draw_mask(self, decoded: Decoded, spectrum: Spectrum) -> Tensor:
-        """Return the mask on the spectrogram's grid, 0 beyond each clip's end.
-
-        `decoded` is made of the clips' features; the mask is
-        `[batch, time, freq]`, 0 to 1.
-        """
-        return _stretch(decoded, spectrum).sigmoid() * own_cells(spectrum)
 
     def compute_loss(self, decoded: Decoded, spectrum: Spectrum) -> PIQLoss:
         """Compare the mask with the loud cells, and latents with codes.
@@ -121,7 +104,7 @@ class PIQInterpreter(Interpreter):
         The loss of arXiv 2303.12659, with means instead of sums; `decoded` is
         made of the clips' features.
         """
-        logits = _stretch(decoded, spectrum)
+        logits = stretch(decoded, spectrum)
         cells = own_cells(spectrum).expand_as(logits)
         # a clip's end rings on in the padding, which must not set its maximum
         loud = find_loud_cells(spectrum.log_magnitude * cells, self.threshold)
@@ -135,12 +118,6 @@ class PIQInterpreter(Interpreter):
             F.mse_loss(codes, latents.detach()),
             F.mse_loss(latents, codes.detach()),
         )
-
-
-def _stretch(decoded: Decoded, spectrum: Spectrum) -> Tensor:
-    """Bring a decoder's logits to the spectrogram's grid, clip by clip."""
-    shape = (spectrum.log_magnitude.shape[1], spectrum.log_magnitude.shape[2])
-    return resize_maps(decoded.mask_logits.float(), spectrum.n_frames, shape)
 
 
 def find_loud_cells(log_magnitude: Tensor, threshold: float) -> Tensor:

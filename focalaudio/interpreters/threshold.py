@@ -27,7 +27,14 @@ from focalaudio.masks import MASKS, QUANTILE, RATIO, check_quantile
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 RATIOS = [[name] for name in SHARES]  # what a ratio mask can be of
-LOWEST = {"n_samples": 1, "n_steps": 1, "noise_level": 0}  # of the options
+LOWEST = {  # of the options
+    "n_samples": 1,
+    "n_steps": 1,
+    "noise_level": 0,
+    "frames": 1,
+    "bins": 1,
+    "overlap": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,10 @@ class Method:
 
 
 def _size_of_attribution(method: str, *parts: Any, **options: Any) -> Tensor:
-    return captum.attribute(method, *parts, **options).abs()
+    found = captum.attribute(method, *parts, **options)
+    # a gradient matters either way; what raises a logit when it is silenced
+    # speaks against the class
+    return found.relu() if method == "occlusion" else found.abs()
 
 
 METHODS: dict[str, Method] = {

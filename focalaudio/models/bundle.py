@@ -2,8 +2,9 @@
 
 `hyperparams.yaml` (data), `model.safetensors`, `label_encoder.txt`,
 `README.md`, `example.wav` and its interpretation, `SHA256SUMS`; with PIQ also
-`decoder.safetensors`. Whatever is in a stranger's folder, reading it runs
-nothing of it, follows no link, and ends in a model or in an error.
+`decoder.safetensors`, with L-MAC `lmac.safetensors`. Whatever is in a
+stranger's folder, reading it runs nothing of it, follows no link, and ends in
+a model or in an error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.files import digest_file
 from focalaudio.models.bundle_files import (
-    DECODER,
+    DECODER_FILES,
+    DECODERS,
     NEEDED,
     SUMS,
     check_sums,
@@ -45,8 +47,8 @@ def write_bundle(model: SoundModel, folder: Path) -> None:
     (folder / VALUES).write_text(describe(model), encoding="utf-8")
     encode_labels(model.labels).save(str(folder / LABELS))
     _save_weights(model.classifier, folder / WEIGHTS)
-    if "piq" in model.decoders:
-        _save_weights(model.decoders["piq"], folder / DECODER)
+    for method, decoder in model.decoders.items():
+        _save_weights(decoder, folder / DECODER_FILES[DECODERS[method]])
     write_sums(folder)
 
 
@@ -83,9 +85,11 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
     """
     _check_files(folder)
     labels = _read_labels(folder / LABELS)
-    weights = {"classifier": folder / WEIGHTS}
-    if (folder / DECODER).is_file():
-        weights["decoder"] = folder / DECODER
+    weights = {"classifier": folder / WEIGHTS} | {
+        key: folder / name
+        for key, name in DECODER_FILES.items()
+        if (folder / name).is_file()
+    }
     path = folder / VALUES
     parts = _run_yaml(path) if trust_remote_yaml else read_parts(path, weights)
     for key, file in weights.items():
@@ -98,7 +102,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
         parts["reader"],
         labels,
         to_explanation(parts, classifier),
-        {"piq": parts["decoder"]} if "decoder" in weights else {},
+        {m: parts[key] for m, key in DECODERS.items() if key in weights},
     )
 
 

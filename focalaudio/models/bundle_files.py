@@ -18,8 +18,10 @@ from focalaudio.files import digest_file
 
 SUMS = "SHA256SUMS"
 NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
-DECODER = "decoder.safetensors"
-_OPTIONAL = (DECODER, "README.md", "example.png", SUMS)
+# a method that has a decoder -> its key in the YAML, the stem of its weights
+DECODERS = {"piq": "decoder", "lmac": "lmac"}
+DECODER_FILES = {key: f"{key}.safetensors" for key in DECODERS.values()}
+_OPTIONAL = (*DECODER_FILES.values(), "README.md", "example.png", SUMS)
 _EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
 _MAX_FILES = 64
 _MAX_SUMS = 50_000  # bytes of SHA256SUMS
@@ -99,7 +101,7 @@ def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
                 f"{folder / name} does not have the digest that {SUMS} gives "
                 "it; fetch the bundle again, or ask its owner."
             )
-    for name in (*NEEDED, DECODER):
+    for name in (*NEEDED, *DECODER_FILES.values()):
         if (folder / name).is_file() and name not in sums:
             raise ModelError(
                 f"{path} does not list {name}; fetch the bundle again, or ask "

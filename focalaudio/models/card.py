@@ -9,9 +9,11 @@ from pathlib import Path
 
 from focalaudio.metrics.statistics import describe
 from focalaudio.metrics.table import METRICS
+from focalaudio.models.bundle_files import DECODER_FILES, DECODERS
 from focalaudio.report.tables import read_csv
 
 SHOWN = ("accuracy", "fidelity", "faithfulness", "kept_fraction")
+TITLES = {"piq": "PIQ", "lmac": "L-MAC"}
 CITATION = """\
 ```bibtex
 @article{dellalibera2024focal,
@@ -73,8 +75,8 @@ class Card:
         Of the weights, as the hub abbreviates it.
     measurements : sequence of Measurement
         Of held-out clips; none if it was not measured.
-    has_piq : bool
-        Whether PIQ is in the bundle.
+    decoders : sequence of str
+        Methods whose decoders are in the bundle: `piq`, `lmac`.
     """
 
     encoder: str
@@ -84,7 +86,7 @@ class Card:
     example: str
     license: str = "apache-2.0"
     measurements: Sequence[Measurement] = field(default_factory=tuple)
-    has_piq: bool = False
+    decoders: Sequence[str] = ()
 
     def to_markdown(self) -> str:
         """Return the text of `README.md`."""
@@ -102,12 +104,16 @@ class Card:
 
     def _sections(self) -> Sequence[str]:
         labels = ", ".join(f"`{name.replace('`', '')}`" for name in self.labels)
-        piq = " PIQ, trained afterwards, is in `decoder.safetensors`."
+        decoders = "".join(
+            f" {TITLES[method]}, trained afterwards, is in "
+            f"`{DECODER_FILES[DECODERS[method]]}` (`method={method}`)."
+            for method in self.decoders
+        )
         return (
             f"# Sound classifier that says what it listened to: {self.encoder}",
             f"Task: one of {len(self.labels)} labels for a clip of sound "
             f"({self.sound}), with the part of the clip that it was heard in "
-            "as a mask, a picture and a sound." + (piq if self.has_piq else ""),
+            f"as a mask, a picture and a sound.{decoders}",
             f"Labels: {labels}.",
             f"## Training\n\n{self.origin}",
             f"## Measured\n\n{self._table()}",

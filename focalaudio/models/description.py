@@ -20,6 +20,7 @@ import torch
 from focalaudio.classifier import SoundClassifier
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import choose_maps
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.model import Explanation, SoundModel
 from focalaudio.models.safe_yaml import read_objects
 from focalaudio.models.schema import KEYS, MAKERS, name_of
@@ -33,7 +34,7 @@ HEADER = f"""\
 format: 2
 """
 PARTS = ("spectrogram", "reader", "encoder")  # beside the classifier
-NO_WEIGHTS = set(KEYS) - {"classifier", "decoder"}
+NO_WEIGHTS = set(KEYS) - {"classifier", *DECODERS.values()}
 UNITS = {
     "sample_rate": "Hz, one channel",
     "win_length": "ms, Hamming",
@@ -62,8 +63,7 @@ def describe(model: SoundModel) -> str:
     }
     if classifier.share_decoder is None:
         del parts["share_decoder"]
-    if "piq" in model.decoders:
-        parts["decoder"] = model.decoders["piq"]
+    parts |= {DECODERS[method]: d for method, d in model.decoders.items()}
     own = asdict(model.explanation)
     if own["method"] == "by_design":
         own["maps"] = list(choose_maps(classifier, own["maps"]))
@@ -115,8 +115,8 @@ def _text(value: Any) -> str:
 def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
     """Make the values and objects of a description, running nothing of it.
 
-    `weights` maps `classifier`, `decoder` or both to the files of their
-    weights, which must be large enough for them before memory is taken.
+    `weights` maps `classifier`, or a decoder's key, to the file of its
+    weights, which must be large enough for it before memory is taken.
     `UnsafeModelError` if the file says anything but what a model needs,
     `ModelError` if a part is missing, or larger than its weights.
     """

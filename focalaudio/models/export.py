@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from focalaudio.errors import AudioError, DataError, ModelError
 from focalaudio.files import replace_folder
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models.bundle import read_bundle, write_bundle
-from focalaudio.models.card import Card, read_measurements
+from focalaudio.models.card import TITLES, Card, Measurement, read_measurements
 from focalaudio.models.model import SoundModel
-from focalaudio.models.run import add_decoder, load_run, read_values
+from focalaudio.models.run import add_decoders, load_run, read_values
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.tables import read_csv
 from focalaudio.waveforms import resample
@@ -32,7 +33,7 @@ EXAMPLE_SECONDS = 5.0
 def export_run(
     run: str | Path,
     folder: str | Path,
-    piq: str | Path | None = None,
+    decoders: Mapping[str, str | Path | None] | None = None,
     license_name: str = "apache-2.0",
 ) -> Path:
     """Make a bundle of a finished run.
@@ -43,9 +44,10 @@ def export_run(
         The folder of a run of `train_classifier.py`.
     folder : str or pathlib.Path
         Becomes the bundle; must not exist yet, or be empty.
-    piq : str or pathlib.Path
-        The folder of a run of `train_piq.py` on that classifier, if its
-        decoder shall be in the bundle.
+    decoders : mapping
+        From a method, `piq` or `lmac`, to the folder of a run of
+        `train_<method>.py` on that classifier, if its decoder shall be in the
+        bundle.
     license_name : str
         Of the weights, for the card.
 
@@ -64,13 +66,8 @@ def export_run(
     """
     run, folder = Path(run), Path(folder)
     check_free(folder)
-    model = load_run(run)
-    measured = read_measurements(run)
-    if piq is not None:
-        model = add_decoder(model, piq)
-        names = {one.name for one in measured}
-        more = read_measurements(Path(piq))
-        measured += [one for one in more if one.name not in names]
+    given = {m: Path(p) for m, p in (decoders or {}).items() if p is not None}
+    model = add_decoders(load_run(run), given)
     values = read_values(run / "hyperparams.yaml", ["encoder_name"])
     wav, example = _choose_example(run, values, model)
     card = Card(
@@ -80,10 +77,23 @@ def export_run(
         _describe_training(values),
         example,
         license_name,
-        measured,
-        piq is not None,
+        _measure(run, given),
+        tuple(model.decoders),
     )
     return save_bundle(model, folder, card, wav)
+
+
+def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:
+    """Read what a run measured, and what its decoders' runs add to it."""
+    measured = read_measurements(run)
+    known = {one.name for one in measured}
+    for method, place in decoders.items():
+        measured += [
+            replace(one, name=f"{TITLES[method]}: {one.name}")
+            for one in read_measurements(place)
+            if one.name not in known
+        ]
+    return measured
 
 
 def check_free(folder: Path) -> None:

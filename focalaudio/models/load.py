@@ -15,12 +15,13 @@ from torch import nn
 
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import fetch_bundle, parse_source
 from focalaudio.models.model import SoundModel
-from focalaudio.models.run import add_decoder, existing, load_run
+from focalaudio.models.run import add_decoders, existing, load_run
 
 # the arguments of load_interpreter, and keys of YAML files
-CHOICE = ("method", "maps", "mask", "quantile", "options", "piq")
+CHOICE = ("method", "maps", "mask", "quantile", "options", *DECODERS)
 
 
 def load_model(
@@ -84,7 +85,7 @@ def load_interpreter(
     mask: str | None = None,
     quantile: float | None = None,
     options: Mapping[str, Any] | None = None,
-    piq: str | Path | None = None,
+    **runs: str | Path | None,
 ) -> Interpreter:
     """Build an interpreter of a model; what is None is the model's own.
 
@@ -94,8 +95,9 @@ def load_interpreter(
         Its classifier is frozen.
     method, maps, mask, quantile, options
         See `SoundModel.interpreter`.
-    piq : str or pathlib.Path
-        The folder of a run of `train_piq.py`; the model's own decoder if None.
+    **runs
+        `piq`, `lmac`: the folder of a run of `train_<method>.py`; the model's
+        own decoder if None.
 
     Raises
     ------
@@ -105,12 +107,14 @@ def load_interpreter(
     ModelError
         If there is no decoder, or it is another classifier's.
     """
-    if piq is not None:
-        if (method or model.explanation.method) != "piq":
+    given = {name: run for name, run in runs.items() if run is not None}
+    for name, run in given.items():
+        if (method or model.explanation.method) != name:
             raise ValueError(
-                f"piq={str(piq)!r} goes with method='piq' only; leave it out."
+                f"{name}={str(run)!r} goes with method={name!r} only; leave it "
+                "out."
             )
-        model = add_decoder(model, piq)
+    model = add_decoders(model, given)
     return model.interpreter(method, maps, mask, quantile, options)
 
 

@@ -13,6 +13,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import (
     Interpreter,
+    LMACInterpreter,
     PIQInterpreter,
     ThresholdInterpreter,
 )
@@ -21,7 +22,9 @@ from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import QUANTILE, RATIO
 from focalaudio.spectrogram import Spectrogram
 
-DECODED: dict[str, Callable[..., Interpreter]] = {"piq": PIQInterpreter}
+DECODED: dict[str, Callable[..., Interpreter]] = {
+    kind.METHOD: kind for kind in (PIQInterpreter, LMACInterpreter)
+}
 
 
 @dataclass(frozen=True)
@@ -140,12 +143,13 @@ class SoundModel:
         Arguments
         ---------
         method : str
-            `by_design`, `piq`, one of captum's (`saliency`, `smoothgrad`,
-            `integrated_gradients`, `gradient_shap`, `gradcam`), or a floor
-            (`random`, `loudest`).
+            `by_design`, `piq`, `lmac`, one of captum's (`saliency`,
+            `smoothgrad`, `integrated_gradients`, `gradient_shap`, `gradcam`,
+            `occlusion`), or a floor (`random`, `loudest`).
         maps, mask, quantile, options
-            See `focalaudio.interpreters.ThresholdInterpreter`. PIQ, whose
-            decoder draws the mask, takes none of them.
+            See `focalaudio.interpreters.ThresholdInterpreter`. The decoders of
+            PIQ and L-MAC draw the mask, if `mask` is None; it is cut to the
+            `quantile`, the model's own if None, if `mask` is given.
 
         Returns
         -------
@@ -163,8 +167,8 @@ class SoundModel:
         own = self.explanation
         method = own.method if method is None else method
         if method in DECODED:
-            given = {"maps": maps, "mask": mask, "quantile": quantile}
-            return self._decoded(method, given | dict(options or {}))
+            useless = {"maps": maps, **(options or {})}
+            return self._decoded(method, useless, mask, quantile)
         if method not in METHODS:
             raise ValueError(
                 f"method={method!r} must be one of "
@@ -184,12 +188,18 @@ class SoundModel:
         )
         return interpreter.eval()
 
-    def _decoded(self, method: str, given: Mapping[str, Any]) -> Interpreter:
+    def _decoded(
+        self,
+        method: str,
+        useless: Mapping[str, Any],
+        mask: str | None,
+        quantile: float | None,
+    ) -> Interpreter:
         """Make an interpreter of a trained decoder."""
-        useless = [f"{k}={v!r}" for k, v in given.items() if v is not None]
-        if useless:
+        listed = [f"{k}={v!r}" for k, v in useless.items() if v is not None]
+        if listed:
             raise ValueError(
-                f"{', '.join(useless)}: means nothing to method={method!r}, "
+                f"{', '.join(listed)}: means nothing to method={method!r}, "
                 "whose decoder draws the mask; leave it out."
             )
         if method not in self.decoders:
@@ -198,7 +208,13 @@ class SoundModel:
                 f"give {method}, the folder of a run of train_{method}.py, or "
                 "use method='by_design'."
             )
+        if mask is not None and quantile is None:
+            quantile = self.explanation.quantile
         made = DECODED[method](
-            self.classifier, self.spectrogram, self.decoders[method]
+            self.classifier,
+            self.spectrogram,
+            self.decoders[method],
+            mask=mask,
+            quantile=quantile,
         )
         return made.eval()

@@ -8,7 +8,8 @@ of stands beside the checkpoints as data, `save/model.yaml` (of a decoder's run
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from focalaudio.encoders.layouts import Layout
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict
 from focalaudio.errors import ModelError
 from focalaudio.files import replace_file
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.description import (
     describe,
     describe_parts,
@@ -49,9 +51,9 @@ def save_model(model: SoundModel, folder: str | Path) -> None:
     run_on_main(_write, args=[Path(folder) / MODEL, describe(model)])
 
 
-def save_decoder(decoder: nn.Module, folder: str | Path) -> None:
-    """Write, as `save_model` does, what a run's decoder is made of."""
-    text = "".join(describe_parts({"decoder": decoder}))
+def save_decoder(method: str, decoder: nn.Module, folder: str | Path) -> None:
+    """Write, as `save_model` does, what the decoder of a method is made of."""
+    text = "".join(describe_parts({DECODERS[method]: decoder}))
     run_on_main(_write, args=[Path(folder) / DECODER, text])
 
 
@@ -82,24 +84,47 @@ def load_run(source: str | Path) -> SoundModel:
     )
 
 
-def load_decoder(source: str | Path, classifier: SoundClassifier) -> nn.Module:
-    """Load the best decoder of a run of `train_piq.py`, to the CPU, frozen.
+def load_decoder(
+    method: str, source: str | Path, classifier: SoundClassifier
+) -> nn.Module:
+    """Load the best decoder of a run of `train_<method>.py`, frozen.
 
-    Errors as in `load_run`; a `ModelError` too if it is another classifier's.
+    To the CPU. Errors as in `load_run`; a `ModelError` too if it is another
+    classifier's, or the run trained another method.
     """
+    key = DECODERS[method]
     folder = Path(source)
     _check_described(folder / DECODER)
+    _check_method(folder / DECODER, method)
     best = best_checkpoint(folder, "max_key")
     _check_classifier(best / SETTINGS, classifier)
-    decoder = _read_part(folder / DECODER, "decoder", best / "decoder.ckpt")
-    decoder = decoder["decoder"]
-    return decoder.requires_grad_(False).eval()
+    parts = _read_part(folder / DECODER, key, best / "decoder.ckpt")
+    return parts[key].requires_grad_(False).eval()
 
 
-def add_decoder(model: SoundModel, source: str | Path) -> SoundModel:
-    """Return a model with the decoder of a run of `train_piq.py` on it."""
-    decoder = load_decoder(source, model.classifier)
-    return replace(model, decoders={**model.decoders, "piq": decoder})
+def add_decoders(
+    model: SoundModel, runs: Mapping[str, str | Path]
+) -> SoundModel:
+    """Return a model with the decoders of runs of `train_<method>.py` on it.
+
+    `runs` maps a method, `piq` or `lmac`, to a run's folder.
+    """
+    loaded = {
+        method: load_decoder(method, run, model.classifier)
+        for method, run in runs.items()
+    }
+    return replace(model, decoders={**model.decoders, **loaded})
+
+
+def _check_method(path: Path, method: str) -> None:
+    """Compare what a run trained with what it is given for."""
+    keys = re.findall(r"^(\w+):", read_text(path), re.MULTILINE)
+    others = [m for m, key in DECODERS.items() if key in keys and m != method]
+    if others:
+        raise ModelError(
+            f"{path.parent.parent} trained {others[0]}, not {method}; give "
+            f"a run of train_{method}.py, or method={others[0]!r}."
+        )
 
 
 def _check_classifier(path: Path, classifier: SoundClassifier) -> None:

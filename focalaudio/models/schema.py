@@ -19,10 +19,12 @@ from focalaudio.encoders.vit import ViT
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
+    LMACDecoder,
     PaperDecoder,
 )
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS, RATIO
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrogram
@@ -172,6 +174,12 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "narrow": WIDTH,
         "n_blocks": _whole(0, 16),
     },
+    LMACDecoder: {
+        "n_features": CODES["n_features"],
+        "n_classes": CLASSES,
+        "width": WIDTH,
+        "n_doublings": _whole(0, 8),
+    },
     LightDecoder: {**CODES, "width": WIDTH, "n_doublings": _whole(0, 8)},
     PaperDecoder: {**CODES, "layout": _one_of(*LAYOUTS)},
 }
@@ -181,7 +189,7 @@ NAME = Rule(
     lambda value: isinstance(value, str) and value.isidentifier(),
 )
 EXPLANATION: dict[str, Rule] = {
-    "method": _one_of("piq", *METHODS),
+    "method": _one_of(*DECODERS, *METHODS),
     "maps": _either(NOTHING, _list_of(NAME, 1, 64)),
     "mask": _one_of(*MASKS, RATIO),
     "quantile": _real(0, 1),
@@ -198,6 +206,7 @@ KEYS: dict[str, Rule] = {
     "share_decoder": _made_by(ShareDecoder),
     "classifier": _made_by(SoundClassifier),
     "decoder": DECODER,
+    "lmac": _made_by(LMACDecoder),
     "explanation": _mapping_of(EXPLANATION),
     # of format 1: numbers that its objects refer to
     **SOUND,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from focalaudio.errors import DataError
+from focalaudio.models.bundle_files import DECODERS
 from focalaudio.report.tables import write_json
 from focalaudio.reproduction.figures import (
     write_mixture_figures,
@@ -51,12 +52,15 @@ class Plan:
     systems : mapping
         From a system's name to `training` (keys of `train_classifier.yaml`),
         `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
-        trained without it) and `compare` (further interpreters).
+        trained without it), `lmac` (alike) and `compare` (further
+        interpreters).
     conditions : mapping
         From a condition's name to keys of `interpret.yaml`; its `compare`
         stands for that of all systems.
-    training, piq, interpret, compare
+    training, interpret, compare
         The same for all systems; a system's own come first.
+    decoders : mapping
+        From `piq` and `lmac` to the same.
     quantile : float
         Of the tables.
     figure_3, figure_2 : str
@@ -78,9 +82,9 @@ class Plan:
     systems: Mapping[str, Options]
     conditions: Mapping[str, Options]
     training: Options = field(default_factory=dict)
-    piq: Options = field(default_factory=dict)
     interpret: Options = field(default_factory=dict)
     compare: Sequence[Options] = ()
+    decoders: Mapping[str, Options] = field(default_factory=dict)
     quantile: float = 0.9
     figure_3: str | None = None
     figure_2: str | None = None
@@ -90,6 +94,7 @@ class Plan:
     def from_hparams(cls, hparams: Options, run_opts: Options) -> Plan:
         """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
         small = hparams["when_debugging"] if run_opts["debug"] else {}
+        decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
@@ -100,7 +105,10 @@ class Plan:
                 hparams["conditions"], hparams["wanted_conditions"]
             ),
             training={**hparams["training"], **small.get("training", {})},
-            piq={**hparams["piq"], **small.get("piq", {})},
+            decoders={
+                method: {**options, **small.get(method, {})}
+                for method, options in decoders.items()
+            },
             interpret=hparams["interpret"],
             compare=hparams["compare"],
             quantile=hparams["quantile"],
@@ -157,16 +165,19 @@ class Plan:
     def _system_steps(
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        """Yield the steps of one system: train, train PIQ, interpret."""
+        """Yield the steps of one system: train, train decoders, interpret."""
         classifier = self.place(fold, system, "classifier")
         training = {**self.training, **options.get("training", {})}
         yield "train_classifier", classifier, {**shared, **training}
         given = {**shared, "classifier": classifier}
         own = list(options.get("compare", ()))
-        if "piq" in options:
-            piq = self.place(fold, system, "piq")
-            yield "train_piq", piq, {**given, **self.piq, **options["piq"]}
-            own.insert(0, {"method": "piq", "piq": str(piq)})
+        for method in (name for name in DECODERS if name in options):
+            place = self.place(fold, system, method)
+            keys = {**self.decoders.get(method, {}), **options[method]}
+            yield f"train_{method}", place, {**given, **keys}
+            drawn = {"method": method, method: str(place)}
+            # as it was drawn, and at the size of the others
+            own += [drawn, {**drawn, "mask": "binary"}]
         for name, condition in self.conditions.items():
             keys = {**self.interpret, **options.get("interpret", {})}
             keys |= condition

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
     experiment = start_experiment(argv)
     hparams, data = experiment.hparams, experiment.hparams["data"]
-    save_decoder(hparams["decoder"], experiment.folder)
+    save_decoder("piq", hparams["decoder"], experiment.folder)
     brain = experiment.brain(PIQBrain)
     brain.fit(
         hparams["epoch_counter"],

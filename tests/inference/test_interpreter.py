@@ -138,7 +138,7 @@ def test_levels_change_sounds_and_no_answers(model, uneven, gain):
     torch.testing.assert_close(scaled.wavs, gain * plain.wavs, **TIGHT)
 
 
-@pytest.mark.parametrize("method", ["by_design", "piq"])
+@pytest.mark.parametrize("method", ["by_design", "piq", "lmac"])
 def test_kept_and_removed_are_the_input(model, uneven, method):
     wavs, n_samples = uneven
     found = model.explain_batch(wavs, n_samples / 20000, method=method)
@@ -170,7 +170,7 @@ def test_silence_is_finite(model):
     assert not found.wavs.any()
 
 
-@pytest.mark.parametrize("method", ["by_design", "piq"])
+@pytest.mark.parametrize("method", ["by_design", "piq", "lmac"])
 def test_targets_are_labels_or_ids(model, method):
     wavs = 0.2 * torch.randn(2, 16000)
     by_label = model.explain_batch(wavs, target="bell", method=method)
@@ -186,10 +186,11 @@ def test_targets_are_labels_or_ids(model, method):
     assert torch.equal(each.mask[0], by_label.mask[0])
 
 
-def test_another_target_gives_another_mask_of_piq(model):
+@pytest.mark.parametrize("method", ["piq", "lmac"])
+def test_another_target_gives_another_mask_of_a_decoder(model, method):
     wav = 0.2 * torch.randn(16000)
     masks = [
-        model.explain_batch(wav, target=i, method="piq").mask for i in range(3)
+        model.explain_batch(wav, target=i, method=method).mask for i in range(3)
     ]
     assert not torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[1], masks[2])
@@ -269,7 +270,7 @@ def test_arguments_that_will_not_do_are_errors(model, finished):
         model.explain_batch(wav, quantile=2)
     with pytest.raises(ValueError, match="method='x'"):
         model.explain_batch(wav, method="x")
-    with pytest.raises(ValueError, match="means nothing to method='piq'"):
+    with pytest.raises(ValueError, match="quantile=0.5 means nothing to"):
         model.explain_batch(wav, quantile=0.5, method="piq")
     run = SoundInterpreter.from_hparams(finished)
     with pytest.raises(ModelError, match="this model has none"):

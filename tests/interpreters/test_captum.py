@@ -19,6 +19,7 @@ from focalaudio.interpreters.captum import (
     gradcam,
     gradient_shap,
     integrated_gradients,
+    occlusion,
     saliency,
     smoothgrad,
 )
@@ -177,6 +178,40 @@ def test_shap_approaches_integrated_gradients(classify, clip):
     assert F.cosine_similarity(values, path, dim=0) > 0.95
 
 
+def test_occlusion_of_a_linear_model_is_the_sum_of_a_patch():
+    """Patches of 2 x 3 on 4 x 7 cells: the last column of them is cut off."""
+    clip, weight = torch.rand(1, 4, 7, requires_grad=True), torch.randn(4, 7)
+
+    def linear(clips):
+        return (clips * weight).sum((1, 2))[:, None]
+
+    values = occlusion(linear, clip, 0, frames=2, bins=3, overlap=1)[0]
+    contributions = (clip * weight).detach()[0]
+    for rows in (slice(0, 2), slice(2, 4)):
+        for columns in (slice(0, 3), slice(3, 6), slice(6, 7)):
+            patch = contributions[rows, columns].sum()
+            expected = patch.expand_as(values[rows, columns])
+            torch.testing.assert_close(values[rows, columns], expected)
+
+
+def test_a_cell_gets_the_mean_of_the_patches_that_hold_it():
+    clip = torch.tensor([[[1.0, 10.0, 100.0, 1000.0]]], requires_grad=True)
+    values = occlusion(
+        lambda clips: clips.sum(2), clip, 0, frames=9, bins=2, overlap=2
+    )
+    expected = torch.tensor([[[11.0, 60.5, 605.0, 1100.0]]])
+    torch.testing.assert_close(values, expected)
+
+
+def test_what_speaks_against_the_class_is_not_salient(spectrogram, tone):
+    classifier = SoundClassifier(Listener(), 2, "linear")
+    nn.init.constant_(classifier.head.weight, -1.0)
+    occluded = ThresholdInterpreter(classifier, spectrogram, "occlusion")
+    found = occluded(tone)
+    assert not found.saliency.any()
+    assert not found.mask.any()
+
+
 def test_gradcam_of_a_linear_head_is_its_weights_on_the_features(
     classifier, looked
 ):
@@ -309,7 +344,7 @@ ENCODERS = {
     "vit_test": {},
     "conv2d_piq": {"dim": 8, "image_size": (64, 48)},
 }
-FEW = {"n_samples": 3, "n_steps": 3}
+FEW = {"n_samples": 3, "n_steps": 3, "bins": 171}
 
 
 def build(name, head="cosine"):

@@ -10,14 +10,12 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import PIQInterpreter
-from focalaudio.interpreters.decoders import DECODERS, Decoded, PaperDecoder
+from focalaudio.interpreters.decoders import DECODERS, PaperDecoder
 from focalaudio.interpreters.piq import (
     PIQLoss,
-    _stretch,
     build_decoder,
     find_loud_cells,
 )
-from focalaudio.interpreters.quantizer import Quantized
 
 N_CODES = 40
 
@@ -67,60 +65,6 @@ def compute_loss_slowly(decoded, spectrum, threshold):
     difference = decoded.latents - decoded.quantized.codes
     distance = difference.double().square().mean().item()
     return sum(reconstruction) / len(reconstruction), distance, distance
-
-
-def test_mask_is_on_the_grid_and_ends_with_the_clip(interpreter, uneven):
-    wavs, lens, n_samples = uneven
-    interpretation = interpreter(wavs, lens)
-    mask = interpretation.mask
-    assert mask.shape == interpretation.log_magnitude.shape
-    assert torch.equal(interpretation.saliency, mask)
-    for row, frames in enumerate(
-        interpreter.spectrogram.count_frames(n_samples).tolist()
-    ):
-        own = mask[row, :frames]
-        assert ((own > 0) & (own < 1)).all()
-        assert (mask[row, frames:] == 0).all()
-
-
-def test_mask_is_the_drawing_stretched_over_the_clip(
-    interpreter, decode, uneven
-):
-    decoded, spectrum = decode(*uneven[:2])
-    mask = interpreter(*uneven[:2]).mask
-    for row, frames in enumerate(spectrum.n_frames.tolist()):
-        expected = F.interpolate(
-            decoded.mask_logits[row][None, None], (frames, 513), mode="bilinear"
-        ).sigmoid()
-        torch.testing.assert_close(mask[row, :frames], expected[0, 0])
-
-
-def test_rows_of_the_drawing_are_time(interpreter, spectrogram, device):
-    spectrum = spectrogram(torch.rand(1, 16000, device=device))
-    logits = torch.full((1, 8, 4), -9.0, device=device)
-    logits[0, 6, 1] = 9.0
-    none = torch.zeros(1, 1, 1, 1, device=device)
-    decoded = Decoded(logits, none, Quantized(none, none, none))
-    times, bins = (
-        interpreter.draw_mask(decoded, spectrum)[0].gt(0.5).nonzero().T
-    )
-    frames = spectrum.log_magnitude.shape[1]
-    assert (times.float().mean() / frames - 6.5 / 8).abs() < 0.02
-    assert (bins.float().mean() / 513 - 1.5 / 4).abs() < 0.02
-
-
-def test_batch_is_its_clips_one_by_one(interpreter, uneven):
-    wavs, lens, n_samples = uneven
-    batch = interpreter(wavs, lens)
-    for row, length in enumerate(n_samples.tolist()):
-        alone = interpreter(wavs[row : row + 1, :length])
-        frames = int(alone.spectrum.n_frames)
-        for ours, theirs in (
-            (batch.logits[row], alone.logits[0]),
-            (batch.mask[row, :frames], alone.mask[0]),
-            (batch.wavs[row, :length], alone.wavs[0]),
-        ):
-            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_loss_of_a_batch_is_that_of_its_clips(interpreter, decode, uneven):
@@ -266,13 +210,6 @@ def test_loud_is_relative_to_each_clip(scale):
         assert torch.equal(cells, clip > clip.max() * 0.5)
 
 
-def test_stretching_to_the_same_grid_is_the_identity(spectrogram, device):
-    spectrum = spectrogram(torch.rand(1, 2000, device=device))
-    logits = torch.randn(spectrum.log_magnitude.shape, device=device)
-    decoded = Decoded(logits, logits, Quantized(logits, logits, logits))
-    torch.testing.assert_close(_stretch(decoded, spectrum), logits)
-
-
 def test_total_weighs_the_reconstruction():
     loss = PIQLoss(*torch.tensor([3.0, 5.0, 7.0]))
     assert loss.total().item() == 15
@@ -305,20 +242,6 @@ def test_published_conv2d_needs_no_stretching(spectrogram, device):
     decoded = decoder(output.features, output.class_ids)
     mask = interpreter.draw_mask(decoded, spectrum)
     torch.testing.assert_close(mask, decoded.mask_logits.sigmoid())
-
-
-def test_low_precision_keeps_the_mask_in_single_precision(interpreter, tone):
-    expected = interpreter(tone)
-    with torch.autocast(tone.device.type, dtype=torch.bfloat16):
-        interpretation = interpreter(tone)
-    assert interpretation.mask.dtype == torch.float
-    torch.testing.assert_close(
-        interpretation.wavs + interpretation.removed_wavs,
-        tone,
-        atol=1e-6,
-        rtol=0,
-    )
-    assert interpretation.mask.shape == expected.mask.shape
 
 
 def test_an_unknown_decoder_is_answered_with_those_that_are_known(classifier):

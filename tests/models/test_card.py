@@ -46,9 +46,11 @@ def test_the_card_says(said):
     assert said in CARD.to_markdown()
 
 
-def test_piq_is_named_only_where_it_is():
+def test_decoders_are_named_only_where_they_are():
     assert "PIQ" not in CARD.to_markdown()
-    assert "PIQ" in Card("x", ["a"], "s", "o", "e", has_piq=True).to_markdown()
+    card = Card("x", ["a"], "s", "o", "e", decoders=["piq", "lmac"])
+    for said in ("PIQ", "`decoder.safetensors`", "L-MAC", "`lmac.safetensors`"):
+        assert said in card.to_markdown()
 
 
 @pytest.mark.parametrize("column", ["accuracy", "correct"])

@@ -13,9 +13,9 @@ from torch import nn
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder, list_encoders
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.interpreters.decoders import DECODERS
+from focalaudio.interpreters.decoders import DECODERS, LMACDecoder
 from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.bundle import read_bundle, write_bundle
 from focalaudio.models.description import (
@@ -77,6 +77,22 @@ def test_every_decoder_can_be_described_and_built_again(name, tmp_path):
     made = read(text, tmp_path)["decoder"]
     assert shapes(made) == shapes(decoder)
     assert made.arguments == decoder.arguments
+
+
+def test_several_decoders_stand_side_by_side(tmp_path):
+    decoders = {"piq": DECODERS["light"](8, 4, 16), "lmac": LMACDecoder(8, 4)}
+    text = describe(make_model(decoders=decoders))
+    for parts in (read(text, tmp_path), load_hyperpyyaml(text)):
+        assert parts["decoder"].arguments == decoders["piq"].arguments
+        assert parts["lmac"].arguments == decoders["lmac"].arguments
+
+
+@pytest.mark.parametrize(("key", "other"), [("decoder", "lmac")])
+def test_a_decoder_of_another_method_is_refused(tmp_path, key, other):
+    text = describe(make_model(decoders={"lmac": LMACDecoder(8, 4)}))
+    text = text.replace(f"\n{other}: ", f"\n{key}: ")
+    with pytest.raises(UnsafeModelError, match="must be a LightDecoder or"):
+        read(text, tmp_path)
 
 
 def test_the_explanation_survives(tmp_path):

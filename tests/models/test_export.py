@@ -26,6 +26,7 @@ FILES = {
     "example_kept.wav",
     "hyperparams.yaml",
     "label_encoder.txt",
+    "lmac.safetensors",
     "model.safetensors",
 }
 
@@ -67,9 +68,10 @@ def test_hyperpyyaml_makes_the_same_objects_of_the_file(exported):
     theirs, ours = load_hyperpyyaml(text), read_bundle(exported)
     theirs["classifier"].load_state_dict(ours.classifier.state_dict())
     theirs["classifier"].eval()
-    decoder = ours.decoders["piq"]
-    theirs["decoder"].load_state_dict(decoder.state_dict())
-    assert type(theirs["decoder"]) is type(decoder)
+    for method, key in {"piq": "decoder", "lmac": "lmac"}.items():
+        decoder = ours.decoders[method]
+        theirs[key].load_state_dict(decoder.state_dict())
+        assert type(theirs[key]) is type(decoder)
     wavs = torch.rand(2, 16000)
     spectrum = theirs["spectrogram"](wavs)
     with torch.no_grad():
@@ -88,7 +90,14 @@ def test_the_file_holds_no_path_optimizer_or_seed(exported, dataset, finished):
 def test_the_card_says_what_was_measured(exported):
     card = (exported / "README.md").read_text()
     assert "| 0.667 | 0.000 to 1.000 | 3 |" in card
-    for said in ("`siren`", "2402.02754", "test folds 5", "`sounds`", "PIQ"):
+    for said in (
+        "`siren`",
+        "2402.02754",
+        "test folds 5",
+        "`sounds`",
+        "PIQ",
+        "L-MAC",
+    ):
         assert said in card
     head = yaml.safe_load(card.split("---")[1])
     assert head["license"] == "apache-2.0"

@@ -172,15 +172,30 @@ def model():
 
 
 def test_a_decoder_comes_from_the_model_or_from_its_run(
-    exported, finished, finished_piq
+    exported, finished, finished_piq, finished_lmac
 ):
     wavs = torch.randn(1, 16000)
-    with torch.no_grad():
-        inside = load_interpreter(load_model(exported), "piq")(wavs)
-        beside = load_interpreter(
-            load_model(finished), "piq", piq=finished_piq
-        )(wavs)
-    assert torch.equal(inside.mask, beside.mask)
+    for method, run in {"piq": finished_piq, "lmac": finished_lmac}.items():
+        with torch.no_grad():
+            inside = load_interpreter(load_model(exported), method)(wavs)
+            beside = load_interpreter(
+                load_model(finished), method, **{method: run}
+            )(wavs)
+        assert torch.equal(inside.mask, beside.mask)
+
+
+def test_a_sweep_holds_what_a_decoder_drew_once_and_cut_at_each_point(
+    exported,
+):
+    model = load_model(exported)
+    others = [{"method": "lmac"}, {"method": "lmac", "mask": "binary"}]
+    compared = load_compared(model, load_interpreter(model), others, [0.5, 0.8])
+    named = [each.name for each in compared if "lmac" in each.name]
+    drawn = "lmac, decoder LMACDecoder"
+    assert named == [
+        drawn,
+        *(f"{drawn}, quantile {q}, mask binary" for q in (0.9, 0.5, 0.8)),
+    ]
 
 
 def test_the_decoder_of_another_classifier_is_refused(model, finished_piq):
@@ -191,8 +206,8 @@ def test_the_decoder_of_another_classifier_is_refused(model, finished_piq):
 def test_a_decoder_goes_with_its_method_only(model):
     with pytest.raises(ValueError, match="piq='x' goes with method='piq' only"):
         load_interpreter(model, "random", piq="x")
-    with pytest.raises(ValueError, match="piq='x' goes with method='piq' only"):
-        load_interpreter(model, piq="x")
+    with pytest.raises(ValueError, match="lmac='x' goes with method='lmac' "):
+        load_interpreter(model, "piq", lmac="x")
 
 
 def test_a_comparison_holds_everything_once(model):

@@ -1,5 +1,7 @@
 """Laws of a model: its own explanation, and others by their names."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,8 +10,11 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import captum
+from focalaudio.interpreters.decoders import LMACDecoder
+from focalaudio.interpreters.piq import build_decoder
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.models import Explanation, SoundModel
+from focalaudio.models.model import DECODED
 from focalaudio.spectrogram import Spectrogram
 
 
@@ -24,7 +29,8 @@ def make_model(labels=("a", "b", "c"), **explanation):
 def test_every_method_keeps_its_share_of_a_clip(method):
     if method in captum.METHODS:
         pytest.importorskip("captum")
-    few = {"n_samples": 2} if "n_samples" in METHODS[method].options else {}
+    few = {"n_samples": 2, "frames": 4, "bins": 19}
+    few = {k: few[k] for k in few if k in METHODS[method].options}
     model = make_model()
     interpreter = model.interpreter(method, quantile=0.8, options=few)
     assert interpreter.classifier is model.classifier
@@ -61,18 +67,43 @@ def test_unknown_methods_are_listed(method):
         make_model().interpreter(method)
 
 
-def test_piq_needs_its_decoder():
-    with pytest.raises(ModelError, match="method='piq' needs a decoder"):
-        make_model().interpreter("piq")
+@pytest.mark.parametrize("method", DECODED)
+def test_what_is_trained_needs_its_decoder(method):
+    with pytest.raises(ModelError, match=f"method='{method}' needs a decoder"):
+        make_model().interpreter(method)
 
 
+@pytest.mark.parametrize("method", DECODED)
 @pytest.mark.parametrize(
-    "useless",
-    [{"quantile": 0.5}, {"maps": "stage_1"}, {"mask": "soft"}],
+    "useless", [{"maps": "stage_1"}, {"options": {"n_steps": 2}}]
 )
-def test_piq_has_no_use_for_what_a_threshold_needs(useless):
-    with pytest.raises(ValueError, match="means nothing to method='piq'"):
-        make_model().interpreter("piq", **useless)
+def test_decoders_have_no_use_for_maps_and_options(method, useless):
+    with pytest.raises(ValueError, match=f"means nothing to method='{method}'"):
+        make_model().interpreter(method, **useless)
+
+
+@pytest.fixture
+def decoded():
+    model = make_model(quantile=0.6, mask="soft")
+    n_features = model.classifier.encoder.n_features
+    decoders = {
+        "piq": build_decoder("light", model.classifier, 12),
+        "lmac": LMACDecoder(n_features, 3),
+    }
+    return replace(model, decoders=decoders)
+
+
+@pytest.mark.parametrize("method", DECODED)
+def test_what_a_decoder_draws_is_cut_only_if_asked(decoded, method):
+    drawn = decoded.interpreter(method)
+    assert (drawn.mask, drawn.quantile) == (None, None)
+    with pytest.raises(ValueError, match="give mask=binary or soft"):
+        decoded.interpreter(method, quantile=0.5)
+    cut = decoded.interpreter(method, mask="binary")
+    assert cut.settings["quantile"] == 0.6  # the model's own
+    assert (
+        decoded.interpreter(method, mask="soft", quantile=0.8).quantile == 0.8
+    )
 
 
 def test_another_quantile_shares_every_weight_and_changes_nothing_else():

@@ -13,7 +13,7 @@ from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.models import SoundModel, load_model
 from focalaudio.models.run import (
-    add_decoder,
+    add_decoders,
     best_checkpoint,
     load_decoder,
     read_labels,
@@ -300,14 +300,25 @@ def test_weights_that_are_cut_off_are_an_error(tmp_path, classifier, size):
 
 
 def test_a_decoder_is_loaded_for_its_own_classifier_only(
-    finished, finished_piq, classifier
+    finished, finished_piq, finished_lmac, classifier
 ):
-    model = add_decoder(load_model(finished), finished_piq)
-    decoder = model.decoders["piq"]
-    assert not decoder.training
-    assert not any(p.requires_grad for p in decoder.parameters())
-    with pytest.raises(ModelError, match="decoder of another classifier"):
-        load_decoder(finished_piq, classifier)
+    runs = {"piq": finished_piq, "lmac": finished_lmac}
+    model = add_decoders(load_model(finished), runs)
+    for method, run in runs.items():
+        decoder = model.decoders[method]
+        assert not decoder.training
+        assert not any(p.requires_grad for p in decoder.parameters())
+        with pytest.raises(ModelError, match="decoder of another classifier"):
+            load_decoder(method, run, classifier)
+
+
+def test_a_run_of_another_method_is_refused(
+    finished, finished_piq, finished_lmac
+):
+    classifier = load_model(finished).classifier
+    for method, run in (("lmac", finished_piq), ("piq", finished_lmac)):
+        with pytest.raises(ModelError, match=f"not {method}; give a run of"):
+            load_decoder(method, run, classifier)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "no"])
@@ -317,4 +328,4 @@ def test_a_decoder_that_names_no_classifier_is_refused(
     run = shutil.copytree(finished_piq, tmp_path / "piq")
     next(run.glob("save/*/settings.ckpt")).write_text(text)
     with pytest.raises(ModelError, match="does not say which classifier"):
-        load_decoder(run, load_model(finished).classifier)
+        load_decoder("piq", run, load_model(finished).classifier)

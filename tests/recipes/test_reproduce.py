@@ -13,6 +13,7 @@ SYSTEMS = {
         "training": {"encoder_name": "focalnet_test_pyramid"},
         "interpret": {"maps": ["class_evidence"]},
         "piq": {},
+        "lmac": {},
         "compare": [{"maps": ["top_down"]}, {"method": "gradcam"}],
     }
 }
@@ -57,9 +58,12 @@ def test_the_table_has_every_interpreter_floor_and_oracle(reproduced):
     table = pd.read_csv(reproduced / "overlap.csv").set_index("interpreter")
     assert list(table.index) == [
         "class_evidence",
-        "piq, decoder LightDecoder",
         "top_down",
         "gradcam",
+        "piq, decoder LightDecoder",
+        "piq, decoder LightDecoder, mask binary",
+        "lmac, decoder LMACDecoder",
+        "lmac, decoder LMACDecoder, mask binary",
         "random",
         "cleanest",
         "ideal",
@@ -79,7 +83,14 @@ def test_the_figure_has_every_quantile(reproduced):
     assert set(rows["quantile"]) == {0.5, 0.9}
     assert set(rows["interpreter"]) == {
         f"tiny: {name}"
-        for name in ("class_evidence", "top_down", "gradcam", "random")
+        for name in (
+            "class_evidence",
+            "top_down",
+            "gradcam",
+            "piq, decoder LightDecoder, mask binary",
+            "lmac, decoder LMACDecoder, mask binary",
+            "random",
+        )
     }
 
 

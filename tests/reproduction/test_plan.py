@@ -13,7 +13,7 @@ from focalaudio.reproduction.plan import Plan
 
 SYSTEMS = {
     "plain": {"training": {"lr": 0.1}},
-    "rich": {"piq": {}, "compare": [{"maps": ["stage_1"]}]},
+    "rich": {"piq": {}, "lmac": {}, "compare": [{"maps": ["stage_1"]}]},
 }
 
 
@@ -45,13 +45,14 @@ def runs(monkeypatch):
 
 
 def test_every_system_is_trained_before_it_is_interpreted(plan, runs):
-    assert plan.take_steps() == len(runs) == 2 * (1 + 2 + 2 + 2)
-    assert [recipe for recipe, _, _ in runs[:7]] == [
+    assert plan.take_steps() == len(runs) == 2 * (1 + 2 + 3 + 2)
+    assert [recipe for recipe, _, _ in runs[:8]] == [
         "train_classifier",
         "interpret",
         "interpret",
         "train_classifier",
         "train_piq",
+        "train_lmac",
         "interpret",
         "interpret",
     ]
@@ -70,15 +71,19 @@ def test_what_a_system_says_goes_before_what_all_say(plan, runs):
     assert epochs == {3}
 
 
-def test_piq_stands_beside_the_others_where_it_was_trained(plan, runs):
+def test_what_was_trained_stands_beside_the_others_as_drawn_and_cut(plan, runs):
     plan.take_steps()
     methods = [
-        [other.get("method", "maps") for other in options["compare"]]
+        [
+            (other.get("method", "maps"), other.get("mask"))
+            for other in options["compare"]
+        ]
         for recipe, _, options in runs
         if recipe == "interpret"
     ]
-    assert methods[0] == ["random"]
-    assert methods[2] == ["piq", "maps", "random"]
+    cut = [(m, k) for m in ("piq", "lmac") for k in (None, "binary")]
+    assert methods[0] == [("random", None)]
+    assert methods[2] == [("maps", None), *cut, ("random", None)]
 
 
 @pytest.mark.parametrize("fold", range(1, 6))
@@ -110,7 +115,7 @@ def test_a_stopped_reproduction_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         plan.take_steps()
     monkeypatch.setattr(reproduction, "run_recipe", finish)
-    assert plan.take_steps() == 14 - 2
+    assert plan.take_steps() == 16 - 2
     assert plan.take_steps() == 0
 
 

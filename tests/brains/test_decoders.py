@@ -8,14 +8,14 @@ from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
 
 from focalaudio.augment import Augment, RandomGain
-from focalaudio.brains import InterpreterBrain, PIQBrain
+from focalaudio.brains import InterpreterBrain, LMACBrain, PIQBrain
 from focalaudio.brains.checkpoints import History
 from focalaudio.brains.training import WarmupCosine
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError
-from focalaudio.interpreters import PIQInterpreter
-from focalaudio.interpreters.piq import build_decoder
+from focalaudio.interpreters import LMACInterpreter, PIQInterpreter, lmac, piq
+from focalaudio.masks import apply_mask, quantile_mask
 from focalaudio.spectrogram import Spectrogram
 
 LABELS = ["low", "middle", "high"]
@@ -70,14 +70,40 @@ def encoded(classifier, monkeypatch):
     return sizes
 
 
+KINDS = {
+    PIQBrain: (
+        PIQInterpreter,
+        lambda classifier: piq.build_decoder("light", classifier, n_codes=12),
+        {"reconstruction_weight": 1.0},
+    ),
+    LMACBrain: (
+        LMACInterpreter,
+        lambda classifier: lmac.build_decoder(classifier, width=16),
+        {"kept_weight": 4.0, "removed_weight": 0.2, "size_weight": 0.4},
+    ),
+}
+TERMS = {
+    PIQBrain: {"reconstruction": 1, "codebook": 1, "commitment": 1},
+    LMACBrain: {"kept": 4, "removed": -0.2, "size": 0.4},
+}
+MEASURED = {"fidelity", "fidelity_at_quantile", "kept_fraction"}
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
 def make_brain(
-    classifier, max_gain=0.0, folder=None, epochs=3, select_by="score"
+    kind, classifier, max_gain=0.0, folder=None, epochs=3, select_by="score"
 ):
     spectrogram = Spectrogram()
-    decoder = build_decoder("light", classifier, n_codes=12)
+    make_interpreter, build_decoder, weights = KINDS[kind]
+    decoder = build_decoder(classifier)
     hparams = {
-        "interpreter": PIQInterpreter(classifier, spectrogram, decoder),
-        "reconstruction_weight": 1.0,
+        "interpreter": make_interpreter(classifier, spectrogram, decoder),
+        "select_quantile": 0.75,
+        **weights,
         "schedule": WarmupCosine(0.01, epochs, 0),
         "history": History(),
         "train_logger": Logger(),
@@ -89,7 +115,7 @@ def make_brain(
         "classifier": classifier,
         "decoder": decoder,
     }
-    return PIQBrain(
+    return kind(
         modules=modules,
         opt_class=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
         hparams=hparams,
@@ -119,19 +145,23 @@ def measure(interpreter):
     return tester.tracker.rows()
 
 
-def test_features_are_computed_once_per_clip(classifier, encoded):
-    brain = make_brain(classifier)
+# L-MAC asks about both parts of every clip in every epoch, too
+PARTS = {PIQBrain: 0, LMACBrain: 2 * 3 * N_CLIPS}
+
+
+def test_features_are_computed_once_per_clip(kind, classifier, encoded):
+    brain = make_brain(kind, classifier)
     fit(brain, valid=False)
-    assert sum(encoded) == N_CLIPS
+    assert sum(encoded) == N_CLIPS + PARTS[kind]
 
 
 def test_augmented_clips_are_looked_at_in_every_epoch(
-    classifier, encoded, caplog
+    kind, classifier, encoded, caplog
 ):
-    brain = make_brain(classifier, max_gain=6.0)
+    brain = make_brain(kind, classifier, max_gain=6.0)
     with caplog.at_level(logging.INFO):
         fit(brain, valid=False)
-    assert sum(encoded) == 3 * N_CLIPS
+    assert sum(encoded) == 3 * N_CLIPS + PARTS[kind]
     assert "in every epoch" in caplog.text
 
 
@@ -141,7 +171,7 @@ def cached(brain, number):
 
 
 def test_cached_features_are_those_of_the_classifier(classifier, encoded):
-    brain = make_brain(classifier)
+    brain = make_brain(PIQBrain, classifier)
     fit(brain, epochs=1)
     for number in range(N_CLIPS):
         spectrum = Spectrogram()(make_clip(number)[None])
@@ -158,7 +188,7 @@ def test_cached_features_are_those_of_the_classifier(classifier, encoded):
 def test_neighbors_and_padding_change_no_bit_of_the_features(
     classifier, batch_size
 ):
-    brains = [make_brain(classifier) for _ in range(2)]
+    brains = [make_brain(PIQBrain, classifier) for _ in range(2)]
     for brain, size in zip(brains, (3, batch_size), strict=True):
         fit(brain, epochs=1, valid=False, batch_size=size)
     for number in range(N_CLIPS):
@@ -167,8 +197,10 @@ def test_neighbors_and_padding_change_no_bit_of_the_features(
         assert torch.equal(one.logits, other.logits)
 
 
-def test_the_classifier_stays_bit_identical_and_the_decoder_learns(classifier):
-    brain = make_brain(classifier)
+def test_the_classifier_stays_bit_identical_and_the_decoder_learns(
+    kind, classifier
+):
+    brain = make_brain(kind, classifier)
     before = {k: v.clone() for k, v in classifier.state_dict().items()}
     decoder = brain.hparams.interpreter.decoder
     learned = {k: v.clone() for k, v in decoder.state_dict().items()}
@@ -177,32 +209,34 @@ def test_the_classifier_stays_bit_identical_and_the_decoder_learns(classifier):
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert not classifier.training
     changed = decoder.state_dict()
-    assert not torch.equal(
-        learned["quantizer.codebook"], changed["quantizer.codebook"]
-    )
-    assert not torch.equal(learned["to_mask.weight"], changed["to_mask.weight"])
+    own = "quantizer.codebook" if kind is PIQBrain else "gains.weight"
+    for key in (own, "to_mask.weight"):
+        assert not torch.equal(learned[key], changed[key])
 
 
-def test_loss_falls_and_its_terms_are_logged_one_by_one(classifier):
-    brain = make_brain(classifier, epochs=12)
+def test_loss_falls_and_its_terms_are_logged_one_by_one(kind, classifier):
+    brain = make_brain(kind, classifier, epochs=12)
     fit(brain, epochs=12)
     calls = brain.hparams.train_logger.calls
-    terms = {"loss", "reconstruction", "codebook", "commitment"}
+    terms = {"loss", *TERMS[kind]}
     assert all(set(kwargs["train_stats"]) == terms for _, kwargs in calls)
-    assert set(calls[0][1]["valid_stats"]) == terms | {"fidelity"}
+    assert set(calls[0][1]["valid_stats"]) == terms | MEASURED
     first, last = (calls[i][1]["train_stats"] for i in (0, -1))
-    assert last["reconstruction"] < 0.8 * first["reconstruction"]
-    assert last["loss"] == pytest.approx(
-        sum(last[term] for term in terms - {"loss"}), rel=1e-5
-    )
+    falls = "reconstruction" if kind is PIQBrain else "loss"
+    assert last[falls] < first[falls]
+    total = sum(weight * last[term] for term, weight in TERMS[kind].items())
+    assert last["loss"] == pytest.approx(total, rel=1e-5)
     assert len(brain.hparams.history.rows) == 12
 
 
-def test_the_most_faithful_checkpoint_is_kept_and_tested(classifier, tmp_path):
-    brain = make_brain(classifier, folder=tmp_path, epochs=4)
+def test_the_most_faithful_checkpoint_is_kept_and_tested(
+    kind, classifier, tmp_path
+):
+    brain = make_brain(kind, classifier, folder=tmp_path, epochs=4)
     fit(brain, epochs=4)
+    tie = "reconstruction" if kind is PIQBrain else "loss"
     scores = [
-        row["valid_fidelity"] - 1e-4 * row["valid_reconstruction"]
+        row["valid_fidelity_at_quantile"] - 1e-4 * row[f"valid_{tie}"]
         for row in brain.hparams.history.rows
     ]
     kept = brain.checkpointer.find_checkpoint(max_key="score")
@@ -213,16 +247,50 @@ def test_the_most_faithful_checkpoint_is_kept_and_tested(classifier, tmp_path):
     assert all(torch.equal(tested[key], weights[key]) for key in weights)
     rows = measure(brain.hparams.interpreter)
     best = brain.hparams.history.rows[kept.meta["epoch"] - 1]
-    fidelity = sum(row["fidelity"] for row in rows) / len(rows)
-    assert fidelity == pytest.approx(best["valid_fidelity"])
+    for name in ("fidelity", "kept_fraction"):
+        mean = sum(row[name] for row in rows) / len(rows)
+        assert mean == pytest.approx(best[f"valid_{name}"])
+
+
+def test_what_selects_is_the_fidelity_of_a_mask_of_fixed_size(classifier):
+    brain = make_brain(PIQBrain, classifier, epochs=1)
+    fit(brain, epochs=1)
+    interpreter, same = brain.hparams.interpreter, []
+    for number in range(N_CLIPS):
+        with torch.no_grad():
+            spectrum, output = interpreter.look(make_clip(number)[None])
+            mask, _ = interpreter.explain(output, spectrum, output.class_ids)
+            cut = quantile_mask(mask, 0.75)
+            kept = apply_mask(cut, spectrum.log_magnitude)
+            said = classifier(kept)
+        same.append(float(said.class_ids == output.class_ids))
+    (row,) = brain.hparams.history.rows
+    assert row["valid_fidelity_at_quantile"] == pytest.approx(sum(same) / 6)
+
+
+def test_a_mask_of_one_half_everywhere_is_worth_nothing(kind, classifier):
+    """It keeps the class, since half a clip is the clip, only quieter."""
+    brain = make_brain(kind, classifier)
+    to_mask = brain.hparams.interpreter.decoder.to_mask
+    torch.nn.init.zeros_(to_mask.weight), torch.nn.init.zeros_(to_mask.bias)
+    brain.optimizers_step = lambda: None  # nothing is learnt
+    fit(brain, epochs=1)
+    (row,) = brain.hparams.history.rows
+    assert row["valid_kept_fraction"] == pytest.approx(0.5)
+    silence = torch.zeros(1, 9, 513)
+    said = classifier(silence).class_ids
+    chance = sum(
+        float(cached(brain, number).class_ids == said) for number in range(6)
+    )
+    assert row["valid_fidelity_at_quantile"] == pytest.approx(chance / 6)
 
 
 def test_selecting_by_what_is_not_measured_is_refused(classifier):
     with pytest.raises(ValueError, match="select_by='error' must be one of"):
-        fit(make_brain(classifier, select_by="error"))
+        fit(make_brain(PIQBrain, classifier, select_by="error"))
 
 
 def test_what_was_never_trained_is_not_tested(classifier, tmp_path):
-    brain = make_brain(classifier, folder=tmp_path)
+    brain = make_brain(PIQBrain, classifier, folder=tmp_path)
     with pytest.raises(ModelError, match="holds no checkpoint"):
         brain.on_evaluate_start(max_key="score")

@@ -1,4 +1,7 @@
-"""Train PIQ with SpeechBrain's Brain; the classifier's features come once."""
+"""Train decoders with SpeechBrain's Brain: PIQ's and L-MAC's.
+
+The frozen classifier's features are computed once for each clip.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,18 @@ from torch import Tensor
 
 from focalaudio.brains.training import TrainingBrain
 from focalaudio.classifier import ClassifierOutput
-from focalaudio.interpreters.decoders import Decoded
-from focalaudio.interpreters.piq import PIQInterpreter, PIQLoss
-from focalaudio.masks import apply_mask
+from focalaudio.interpreters.lmac import LMACInterpreter
+from focalaudio.interpreters.piq import PIQInterpreter
+from focalaudio.masks import apply_mask, check_quantile, quantile_mask
 from focalaudio.metrics.functional import fidelity
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum, absolute_lengths
 
 logger = logging.getLogger(__name__)
 
-_TERMS = ("loss", "reconstruction", "codebook", "commitment")
+# of the score, on the loss: of equally faithful decoders the lower loss wins
+_TIE = 1e-4
+_MEASURED = ("fidelity", "fidelity_at_quantile", "kept_fraction")
 
 
 class FeatureCache:
@@ -86,17 +91,20 @@ def _only_row(seen: ClassifierOutput) -> tuple[Tensor, Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One batch: its spectrum, what the classifier said, what was decoded."""
+    """One batch: its spectrum, what the classifier said, what was drawn."""
 
     spectrum: Spectrum
     output: ClassifierOutput
-    decoded: Decoded
+    drawn: Any  # what the decoder returns: Drawn, or PIQ's Decoded
 
 
-class PIQBrain(TrainingBrain):
-    """Train PIQ's decoder, and select it by its fidelity in validation.
+class DecoderBrain(TrainingBrain):
+    """Train a decoder, and select it by its fidelity at a fixed size.
 
-    `InterpreterBrain` tests what was selected, as any other interpreter.
+    In validation the kept part is classified twice: by the decoder's own mask
+    (`fidelity`), and by that mask cut to its highest cells
+    (`fidelity_at_quantile`), so that a decoder is not selected for keeping
+    much. `InterpreterBrain` tests what was selected, as any other interpreter.
 
     Arguments
     ---------
@@ -109,11 +117,13 @@ class PIQBrain(TrainingBrain):
     HPARAMS_NEEDED = (
         *TrainingBrain.HPARAMS_NEEDED,
         "interpreter",
-        "reconstruction_weight",
+        "select_quantile",
     )
     MODULES_NEEDED = ("augment", "spectrogram", "classifier", "decoder")
-    SELECTABLE = ("score", "fidelity", "epoch")
+    SELECTABLE = ("score", "fidelity_at_quantile", "fidelity", "epoch")
     LOWEST_IS_BEST = False
+    TERMS: tuple[str, ...] = ("loss",)
+    TIE_BREAKER = "loss"  # the term that decides between equal fidelities
 
     tracker: ClipTracker
     train_losses: dict[str, float]
@@ -125,6 +135,7 @@ class PIQBrain(TrainingBrain):
     def on_fit_start(self) -> None:
         """Say whether the classifier's features are computed once; resume."""
         super().on_fit_start()
+        check_quantile(self.hparams.select_quantile)
         augmented = self.modules.augment.is_active
         logger.info(
             "The classifier's features are computed %s.",
@@ -133,10 +144,9 @@ class PIQBrain(TrainingBrain):
             else "once per clip",
         )
 
-    @property
-    def interpreter(self) -> PIQInterpreter:
-        """The interpreter itself, never wrapped for several devices."""
-        return self.hparams.interpreter
+    def compute_terms(self, step: _Step) -> dict[str, Tensor]:
+        """Return `loss`, which is minimized, and the terms it is made of."""
+        raise NotImplementedError
 
     def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Decode what the classifier says of a batch."""
@@ -147,8 +157,8 @@ class PIQBrain(TrainingBrain):
         else:
             spectrum = self.modules.spectrogram(wavs, lens)
             output = self.cache(batch.id, wavs, lens)
-        decoded = self.modules.decoder(output.features, output.class_ids)
-        return _Step(spectrum, output, decoded)
+        drawn = self.modules.decoder(output.features, output.class_ids)
+        return _Step(spectrum, output, drawn)
 
     @torch.no_grad()
     def _look(
@@ -163,24 +173,37 @@ class PIQBrain(TrainingBrain):
     def compute_objectives(
         self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
     ) -> Tensor:
-        """Return the weighted loss; measure fidelity in validation."""
-        loss = self.interpreter.compute_loss(
-            predictions.decoded, predictions.spectrum
-        )
-        total = loss.total(self.hparams.reconstruction_weight)
-        columns = _expand(loss, total, len(batch.id))
+        """Return the loss; measure what is kept in validation."""
+        terms = self.compute_terms(predictions)
+        # each clip gets its batch's terms, so that clips weigh alike
+        columns = {
+            name: term.detach().expand(len(batch.id))
+            for name, term in terms.items()
+        }
         if stage == sb.Stage.VALID:
-            columns["fidelity"] = self._fidelity(predictions)
+            columns |= self._measure(predictions)
         self.tracker.update(batch.id, columns)
-        return total
+        return terms["loss"]
 
-    def _fidelity(self, step: _Step) -> Tensor:
-        """Classify the kept parts, and compare with the whole clips."""
+    def _measure(self, step: _Step) -> dict[str, Tensor]:
+        """Classify what the mask keeps as it is, and cut to a fixed size."""
         spectrum = step.spectrum
-        mask = self.interpreter.draw_mask(step.decoded, spectrum)
-        kept = apply_mask(mask, spectrum.log_magnitude)
-        said = self.modules.classifier(kept, spectrum.n_frames)
-        return fidelity(step.output.logits, said.logits)
+        mask = self.hparams.interpreter.draw_mask(step.drawn, spectrum)
+        cut = quantile_mask(
+            mask, self.hparams.select_quantile, spectrum.n_frames
+        )
+        kept = [
+            apply_mask(each, spectrum.log_magnitude) for each in (mask, cut)
+        ]
+        n_frames = spectrum.n_frames.repeat(2)
+        said = self.modules.classifier(torch.cat(kept), n_frames).logits
+        own, at_quantile = said.chunk(2)
+        measured = (
+            fidelity(step.output.logits, own),
+            fidelity(step.output.logits, at_quantile),
+            mask.sum((1, 2)) / (spectrum.n_frames * mask.shape[2]),
+        )
+        return dict(zip(_MEASURED, measured, strict=True))
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; set the epoch's learning rate."""
@@ -190,24 +213,95 @@ class PIQBrain(TrainingBrain):
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
     ) -> None:
-        """Log every term; keep the checkpoint with the best fidelity."""
-        stats = {name: self.tracker.mean(name) for name in _TERMS}
+        """Log every term; keep the checkpoint with the best score."""
+        valid = () if stage == sb.Stage.TRAIN else _MEASURED
+        stats = {
+            name: self.tracker.mean(name) for name in (*self.TERMS, *valid)
+        }
         if stage == sb.Stage.TRAIN:
             self.train_losses = stats
             return
-        stats["fidelity"] = self.tracker.mean("fidelity")
         row = {
             f"train_{name}": each for name, each in self.train_losses.items()
         }
         row |= {f"valid_{name}": each for name, each in stats.items()}
-        # of equally faithful decoders the one with the lower loss
-        score = stats["fidelity"] - 1e-4 * stats["reconstruction"]
-        meta = {"fidelity": stats["fidelity"], "score": score}
+        at_size = stats["fidelity_at_quantile"]
+        meta = {
+            "fidelity": stats["fidelity"],
+            "fidelity_at_quantile": at_size,
+            "score": at_size - _TIE * stats[self.TIE_BREAKER],
+        }
         self.close_epoch(epoch, self.train_losses, stats, row, meta)
 
 
-def _expand(loss: PIQLoss, total: Tensor, n_clips: int) -> dict[str, Tensor]:
-    """Give each clip its batch's terms, so that clips weigh alike."""
-    terms = (total, loss.reconstruction, loss.codebook, loss.commitment)
-    columns = zip(_TERMS, terms, strict=True)
-    return {name: term.detach().expand(n_clips) for name, term in columns}
+class PIQBrain(DecoderBrain):
+    """Train PIQ's decoder; see `DecoderBrain`.
+
+    Arguments
+    ---------
+    modules, opt_class, hparams, run_opts, checkpointer
+        As in `DecoderBrain`.
+
+    Example
+    -------
+    >>> "reconstruction_weight" in PIQBrain.HPARAMS_NEEDED
+    True
+    """
+
+    HPARAMS_NEEDED = (*DecoderBrain.HPARAMS_NEEDED, "reconstruction_weight")
+    TERMS = ("loss", "reconstruction", "codebook", "commitment")
+    TIE_BREAKER = "reconstruction"
+
+    @property
+    def interpreter(self) -> PIQInterpreter:
+        """The interpreter itself, never wrapped for several devices."""
+        return self.hparams.interpreter
+
+    def compute_terms(self, step: _Step) -> dict[str, Tensor]:
+        """Compare the mask with the loud cells, and latents with codes."""
+        loss = self.interpreter.compute_loss(step.drawn, step.spectrum)
+        total = loss.total(self.hparams.reconstruction_weight)
+        return {"loss": total, **vars(loss)}
+
+
+class LMACBrain(DecoderBrain):
+    """Train L-MAC's decoder; see `DecoderBrain`.
+
+    Each step asks the classifier about the kept and the removed parts, with a
+    gradient to the mask.
+
+    Arguments
+    ---------
+    modules, opt_class, hparams, run_opts, checkpointer
+        As in `DecoderBrain`.
+
+    Example
+    -------
+    >>> "size_weight" in LMACBrain.HPARAMS_NEEDED
+    True
+    """
+
+    HPARAMS_NEEDED = (
+        *DecoderBrain.HPARAMS_NEEDED,
+        "kept_weight",
+        "removed_weight",
+        "size_weight",
+    )
+    TERMS = ("loss", "kept", "removed", "size")
+
+    @property
+    def interpreter(self) -> LMACInterpreter:
+        """The interpreter itself, never wrapped for several devices."""
+        return self.hparams.interpreter
+
+    def compute_terms(self, step: _Step) -> dict[str, Tensor]:
+        """Ask the classifier about both parts of the clips."""
+        loss = self.interpreter.compute_loss(
+            step.drawn, step.spectrum, step.output.class_ids
+        )
+        total = loss.total(
+            self.hparams.kept_weight,
+            self.hparams.removed_weight,
+            self.hparams.size_weight,
+        )
+        return {"loss": total, **vars(loss)}

@@ -1,4 +1,4 @@
-"""PIQ as its users run it: train on a trained run, then interpret with it."""
+"""PIQ and L-MAC as users run them: train on a trained run, then interpret."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from focalaudio.brains import PIQBrain
+from focalaudio.brains.decoders import DecoderBrain
 from focalaudio.errors import FocalAudioError
 
 N_TEST = 3
@@ -19,28 +19,37 @@ def classifier(recipe, dataset, tmp_path_factory):
     return recipe("train_classifier", out, data_folder=dataset)
 
 
+SMALL = {"piq": {"n_codes": 12}, "lmac": {"width": 16, "n_doublings": 1}}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def method(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def options(dataset, classifier):
+def options(dataset, classifier, method):
     return {
         "data_folder": dataset,
         "classifier": classifier,
         "number_of_epochs": 3,
         "batch_size": 3,
-        "n_codes": 12,
+        **SMALL[method],
     }
 
 
 @pytest.fixture(scope="module")
-def piq(recipe, options, tmp_path_factory):
-    return recipe("train_piq", tmp_path_factory.mktemp("piq"), **options)
+def run(recipe, options, method, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(method)
+    return recipe(f"train_{method}", folder, **options)
 
 
 def read(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_training_leaves_the_listed_files(piq):
-    names = {path.name for path in piq.iterdir()}
+def test_training_leaves_the_listed_files(run, method):
+    names = {path.name for path in run.iterdir()}
     assert names >= {
         "metrics.json",
         "clips.csv",
@@ -48,17 +57,19 @@ def test_training_leaves_the_listed_files(piq):
         "train_log.txt",
         "hyperparams.yaml",
     }
-    assert read(piq)["method"] == "piq"
-    assert read(piq)["n_clips"] == N_TEST
+    assert read(run)["method"] == method
+    assert read(run)["n_clips"] == N_TEST
 
 
-def test_testing_alone_gives_the_same_result(recipe, options, piq, tmp_path):
-    run = shutil.copytree(piq, tmp_path / "copy")
+def test_testing_alone_gives_the_same_result(
+    recipe, options, method, run, tmp_path
+):
+    copy = shutil.copytree(run, tmp_path / "copy")
     for name in WRITTEN:
-        (run / name).unlink()
-    recipe("train_piq", run, ["--test_only"], **options)
+        (copy / name).unlink()
+    recipe(f"train_{method}", copy, ["--test_only"], **options)
     for name in WRITTEN:
-        assert (run / name).read_text() == (piq / name).read_text()
+        assert (copy / name).read_text() == (run / name).read_text()
 
 
 class StoppedError(Exception):
@@ -66,7 +77,7 @@ class StoppedError(Exception):
 
 
 def test_stopped_in_an_epoch_and_resumed_is_never_stopped(
-    recipe, options, piq, tmp_path, monkeypatch
+    recipe, options, method, run, tmp_path, monkeypatch
 ):
     """With checkpoints asked for within the epoch, and features cached."""
 
@@ -76,16 +87,16 @@ def test_stopped_in_an_epoch_and_resumed_is_never_stopped(
 
     flags = ["--ckpt_interval_steps", "1"]
     with monkeypatch.context() as patched:
-        patched.setattr(PIQBrain, "on_fit_batch_end", stop)
+        patched.setattr(DecoderBrain, "on_fit_batch_end", stop)
         with pytest.raises(StoppedError):
-            recipe("train_piq", tmp_path, flags, **options)
-    recipe("train_piq", tmp_path, **options)
+            recipe(f"train_{method}", tmp_path, flags, **options)
+    recipe(f"train_{method}", tmp_path, **options)
     for name in (*WRITTEN, "train_log.txt"):
-        assert (tmp_path / name).read_text() == (piq / name).read_text(), name
+        assert (tmp_path / name).read_text() == (run / name).read_text(), name
     for kind in ("decoder", "optimizer", "random_state"):
         one, other = (
-            torch.load(last_checkpoint(run) / f"{kind}.ckpt", weights_only=True)
-            for run in (tmp_path, piq)
+            torch.load(last_checkpoint(at) / f"{kind}.ckpt", weights_only=True)
+            for at in (tmp_path, run)
         )
         assert_same(one, other)
 
@@ -111,7 +122,7 @@ def assert_same(one, other):
 
 
 def test_a_folder_is_not_taken_for_that_of_another_classifier(
-    recipe, options, piq, dataset, tmp_path
+    recipe, options, method, run, dataset, tmp_path
 ):
     other = recipe(
         "train_classifier",
@@ -120,25 +131,25 @@ def test_a_folder_is_not_taken_for_that_of_another_classifier(
         number_of_epochs=1,
         seed=2,
     )
-    before = (piq / "hyperparams.yaml").read_text()
+    before = (run / "hyperparams.yaml").read_text()
     with pytest.raises(FocalAudioError, match="classifier has other weights"):
-        recipe("train_piq", piq, **options | {"classifier": other})
-    assert (piq / "hyperparams.yaml").read_text() == before
+        recipe(f"train_{method}", run, **options | {"classifier": other})
+    assert (run / "hyperparams.yaml").read_text() == before
 
 
 def test_interpreting_with_a_run_gives_what_the_run_tested(
-    recipe, dataset, classifier, piq, tmp_path
+    recipe, dataset, classifier, method, run, tmp_path
 ):
     out = recipe(
         "interpret",
         tmp_path,
         data_folder=dataset,
         classifier=classifier,
-        method="piq",
-        piq=piq,
+        method=method,
+        **{method: run},
         max_clips=0,
     )
-    found, wanted = read(out), read(piq)
+    found, wanted = read(out), read(run)
     # what interpret.py alone knows
     assert found.pop("condition") == "clean"
     statistics, theirs = found.pop("statistics"), wanted.pop("statistics")
@@ -148,7 +159,7 @@ def test_interpreting_with_a_run_gives_what_the_run_tested(
 
 
 def test_a_run_of_the_wrong_kind_is_refused(
-    recipe, dataset, classifier, tmp_path
+    recipe, dataset, classifier, method, tmp_path
 ):
     with pytest.raises(Exception, match="decoder.yaml is missing"):
         recipe(
@@ -156,6 +167,6 @@ def test_a_run_of_the_wrong_kind_is_refused(
             tmp_path,
             data_folder=dataset,
             classifier=classifier,
-            method="piq",
-            piq=classifier,
+            method=method,
+            **{method: classifier},
         )

@@ -1,0 +1,147 @@
+"""`features -> decoder -> mask`: L-MAC, an interpreter that must be trained.
+
+Listenable maps for audio classifiers (arXiv 2403.13086): a decoder learns the
+smallest mask whose kept part still gets the class from the frozen classifier,
+and whose removed part does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.interpreters.decoded import DecodedInterpreter
+from focalaudio.interpreters.decoders import Drawn, LMACDecoder
+from focalaudio.masks import keep_and_remove
+from focalaudio.spectrogram import Spectrum
+
+
+@dataclass(frozen=True)
+class LMACLoss:
+    """The terms of L-MAC's loss, each a mean over the batch's clips.
+
+    Arguments
+    ---------
+    kept : torch.Tensor
+        Scalar, cross-entropy of the class on the kept part, nats.
+    removed : torch.Tensor
+        Scalar, cross-entropy of the class on the removed part, nats: the more,
+        the better.
+    size : torch.Tensor
+        Scalar, mean of the mask over a clip's own cells, 0 to 1.
+
+    Example
+    -------
+    >>> loss = LMACLoss(*torch.tensor([1.0, 2.0, 0.5]))
+    >>> loss.total()
+    tensor(3.8000)
+    """
+
+    kept: Tensor
+    removed: Tensor
+    size: Tensor
+
+    def total(
+        self,
+        kept_weight: float = 4.0,
+        removed_weight: float = 0.2,
+        size_weight: float = 0.4,
+    ) -> Tensor:
+        """Return the weighted sum, the removed part's term subtracted."""
+        return (
+            kept_weight * self.kept
+            - removed_weight * self.removed
+            + size_weight * self.size
+        )
+
+
+class LMACInterpreter(DecodedInterpreter):
+    """Let a decoder draw the mask that it learnt by asking the classifier.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Frozen in place.
+    spectrogram : Spectrogram
+        The analysis that the classifier was trained with.
+    decoder : LMACDecoder
+        Of `focalaudio.interpreters.decoders`.
+    mask, quantile
+        See `DecodedInterpreter`.
+
+    Raises
+    ------
+    ValueError
+        See `DecodedInterpreter`.
+
+    Example
+    -------
+    >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
+    >>> decoder = build_decoder(classifier)
+    >>> interpreter = LMACInterpreter(classifier, Spectrogram(), decoder).eval()
+    >>> with torch.no_grad():
+    ...     interpreter(torch.rand(1, 16000)).mask.shape
+    torch.Size([1, 87, 513])
+    """
+
+    METHOD = "lmac"
+
+    def compute_loss(
+        self, drawn: Drawn, spectrum: Spectrum, class_ids: Tensor
+    ) -> LMACLoss:
+        """Ask the classifier about both parts of the clips.
+
+        One batch, with a gradient through the classifier to the mask.
+
+        Arguments
+        ---------
+        drawn : Drawn
+            What the decoder made of the clips' features.
+        spectrum : Spectrum
+            Of the clips.
+        class_ids : torch.Tensor
+            `[batch]`, int64, the classes that are explained.
+
+        Returns
+        -------
+        LMACLoss
+            With gradients.
+        """
+        mask = self.draw_mask(drawn, spectrum)
+        parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
+        said = self.classifier(parts, spectrum.n_frames.repeat(2)).logits
+        errors = F.cross_entropy(
+            said.float(), class_ids.repeat(2), reduction="none"
+        )
+        kept, removed = errors.chunk(2)
+        n_cells = spectrum.n_frames * mask.shape[2]
+        sizes = mask.sum((1, 2)) / n_cells
+        return LMACLoss(kept.mean(), removed.mean(), sizes.mean())
+
+
+def build_decoder(
+    classifier: SoundClassifier, width: int = 64, n_doublings: int = 3
+) -> LMACDecoder:
+    """Build a decoder that fits a classifier.
+
+    Arguments
+    ---------
+    classifier : SoundClassifier
+        Whose features are decoded.
+    width, n_doublings : int
+        See `focalaudio.interpreters.decoders.LMACDecoder`.
+
+    Returns
+    -------
+    LMACDecoder
+        With random weights.
+    """
+    return LMACDecoder(
+        classifier.encoder.n_features, classifier.n_classes, width, n_doublings
+    )

@@ -1,0 +1,162 @@
+"""`clips + classifier -> bands`: what if a band of frequencies were silent?
+
+Each band of each clip is silenced alone, and the classifier asked again: one
+pass per band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from focalaudio.metrics.curves import Classify
+
+SCALES = ("octave", "mel")
+
+
+@dataclass(frozen=True)
+class BandRemoval:
+    """What a classifier says of clips when each band is silenced.
+
+    Arguments
+    ---------
+    edges : torch.Tensor
+        `[bands + 1]`, Hz, rising.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes that are explained.
+    whole : torch.Tensor
+        `[batch]`, their probabilities of the whole clips, 0 to 1.
+    without : torch.Tensor
+        `[batch, bands]`, the same without each band.
+    answers : torch.Tensor
+        `[batch, bands]`, int64, classes that are predicted without each band.
+
+    Example
+    -------
+    >>> edges, ids = torch.tensor([0.0, 500.0, 8000.0]), torch.ones(1)
+    >>> whole, without = torch.tensor([0.75]), torch.tensor([[0.25, 0.75]])
+    >>> answers = torch.tensor([[0, 1]])
+    >>> removal = BandRemoval(edges, ids, whole, without, answers)
+    >>> removal.drop, removal.changes
+    (tensor([[0.5000, 0.0000]]), tensor([[ True, False]]))
+    """
+
+    edges: Tensor
+    class_ids: Tensor
+    whole: Tensor
+    without: Tensor
+    answers: Tensor
+
+    @property
+    def drop(self) -> Tensor:
+        """Probability that is lost without each band, `[batch, bands]`."""
+        return self.whole[:, None] - self.without
+
+    @property
+    def changes(self) -> Tensor:
+        """Whether another class is predicted then, `[batch, bands]`, bool."""
+        return self.answers != self.class_ids[:, None]
+
+
+def band_edges(sample_rate: int, n_bands: int, scale: str = "octave") -> Tensor:
+    """Return the edges of bands that cover all frequencies, without a gap.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Hz; the last edge is its half.
+    n_bands : int
+        How many.
+    scale : str
+        `octave`: each band is an octave, and the lowest goes on down to 0.
+        `mel`: all are equally wide in mel, `1127 ln(1 + f /
+        700)`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[n_bands + 1]`, Hz, rising from 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scale, or no band.
+
+    Example
+    -------
+    >>> band_edges(16000, 4)
+    tensor([   0., 1000., 2000., 4000., 8000.])
+    >>> band_edges(16000, 2, "mel").round()
+    tensor([   0., 1768., 8000.])
+    """
+    if scale not in SCALES:
+        raise ValueError(f"scale={scale!r} must be one of {', '.join(SCALES)}.")
+    if n_bands < 1:
+        raise ValueError(f"n_bands={n_bands} must be at least 1.")
+    highest = torch.tensor(sample_rate / 2)
+    if scale == "octave":
+        octaves = torch.arange(n_bands - 1, -1, -1)
+        return torch.cat((torch.zeros(1), highest / 2.0**octaves))
+    width = torch.log1p(highest / 700) / n_bands
+    edges = 700 * torch.expm1(width * torch.arange(n_bands + 1))
+    edges[-1] = highest
+    return edges
+
+
+@torch.no_grad()
+def remove_bands(
+    classify: Classify,
+    log_magnitude: Tensor,
+    n_frames: Tensor,
+    edges: Tensor,
+    class_ids: Tensor | None = None,
+) -> BandRemoval:
+    """Silence each band of clips alone, and classify what is left.
+
+    Arguments
+    ---------
+    classify : callable
+        Log-magnitude `[batch, time, freq]` and frames `[batch]` to logits.
+    log_magnitude : torch.Tensor
+        `[batch, time, freq]`, of the whole clips; its bins are equally wide,
+        from 0 to the last of the edges.
+    n_frames : torch.Tensor
+        `[batch]`, int64, each clip's own frames.
+    edges : torch.Tensor
+        Of `band_edges`; a bin belongs to the band that holds its frequency.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes to explain; the predicted if None.
+
+    Returns
+    -------
+    BandRemoval
+        Of all bands.
+
+    Example
+    -------
+    >>> def classify(clips, n_frames):  # class 1 is what is above 4 kHz
+    ...     return torch.stack((clips[:, 0, 0], 3 * clips[:, 0, 2]), 1)
+    >>> clip, edges = torch.ones(1, 1, 3), band_edges(16000, 2)
+    >>> remove_bands(classify, clip, torch.tensor([1]), edges).changes
+    tensor([[False,  True]])
+    """
+    logits = classify(log_magnitude, n_frames).float()
+    if class_ids is None:
+        class_ids = logits.argmax(-1)
+    rows = torch.arange(len(class_ids), device=class_ids.device)
+    hz = torch.linspace(0, float(edges[-1]), log_magnitude.shape[2])
+    band = torch.bucketize(hz, edges[1:-1], right=True).to(log_magnitude.device)
+    without, answers = [], []
+    for index in range(len(edges) - 1):
+        left = classify(log_magnitude * (band != index), n_frames).float()
+        without.append(left.softmax(-1)[rows, class_ids])
+        answers.append(left.argmax(-1))
+    return BandRemoval(
+        edges,
+        class_ids,
+        logits.softmax(-1)[rows, class_ids],
+        torch.stack(without, 1),
+        torch.stack(answers, 1),
+    )
