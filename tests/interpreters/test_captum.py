@@ -410,9 +410,12 @@ def test_saliency_is_the_size_of_what_is_attributed(interpreter, uneven):
             spectrum.log_magnitude, spectrum.n_frames
         )
         signed = signed_by(interpreter, output, spectrum, interpretation)
-    torch.testing.assert_close(interpretation.saliency, signed.abs())
+    occluded = interpreter.method == "occlusion"  # has a side, not a size
+    expected = signed.relu() if occluded else signed.abs()
+    torch.testing.assert_close(interpretation.saliency, expected)
     negative = bool((signed < 0).any())
-    assert negative == (interpreter.method != "gradcam")
+    assert negative or interpreter.method in ("gradcam", "occlusion")
+    assert not (negative and interpreter.method == "gradcam")
 
 
 def test_mask_is_the_quantile_of_the_saliency(interpreter, uneven):
