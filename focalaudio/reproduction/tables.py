@@ -63,29 +63,10 @@ def _strip_quantile(name: str) -> str:
     return ", ".join(part for part in parts if not part.startswith("quantile "))
 
 
-def pool(
+def _pool(
     clips: pd.DataFrame,
 ) -> dict[tuple[str, str], dict[str, dict[str, Statistics]]]:
-    """Summarize each interpreter of each system over clips and over folds.
-
-    Arguments
-    ---------
-    clips : pandas.DataFrame
-        Of `read_clips`, with the column `interpreter`.
-
-    Returns
-    -------
-    dict
-        From system and interpreter to `clips` and `folds`, each from a column
-        to its statistics.
-
-    Example
-    -------
-    >>> rows = {"fold": [1, 2], "system": "vit", "interpreter": "random"}
-    >>> found = pool(pd.DataFrame(rows | {"fidelity": [0.0, 1.0]}))
-    >>> found["vit", "random"]["clips"]["fidelity"]["mean"]
-    0.5
-    """
+    """Summarize each system's interpreters over `clips` and over `folds`."""
     pooled = {}
     groups = clips.groupby(["system", "interpreter"], sort=False)
     for (system, interpreter), rows in groups:
@@ -115,7 +96,7 @@ def write_condition(
         Of the condition.
     """
     shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
-    pooled = pool(shown)
+    pooled = _pool(shown)
     counts = shown.groupby(["system", "interpreter"]).size()
     titles = {key: f"{key[0]}: {_strip_quantile(key[1])}" for key in pooled}
     n_clips = {titles[key]: int(counts[key]) for key in pooled}

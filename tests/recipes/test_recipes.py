@@ -41,11 +41,11 @@ def weights_of(folder):
 
 
 def contents_of(folder):
-    """Every file with its bytes."""
+    """Every file with its bytes, but the log, which this process keeps."""
     return {
         path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != "log.txt"
     }
 
 

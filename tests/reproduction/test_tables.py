@@ -7,7 +7,6 @@ import pytest
 
 from focalaudio.report.tables import write_csv
 from focalaudio.reproduction.tables import (
-    pool,
     read_clips,
     read_sweep,
     write_classifiers,
@@ -50,18 +49,23 @@ def clips(tmp_path):
     return read_clips(places, "clips.csv")
 
 
-def test_clips_count_alike_and_folds_count_alike(clips):
-    found = pool(clips)["one", "stage_3, quantile 0.5"]
+def pool(clips, tmp_path, quantile):
+    write_condition(clips, quantile, tmp_path, "clean")
+    return json.loads((tmp_path / "clean.json").read_text())
+
+
+def test_clips_count_alike_and_folds_count_alike(clips, tmp_path):
+    found = pool(clips, tmp_path, 0.5)["one: stage_3"]
     assert found["clips"]["fidelity"]["mean"] == 6 / 8
     assert found["clips"]["fidelity"]["n"] == 8
     assert found["folds"]["fidelity"]["mean"] == 0.5
     assert found["folds"]["fidelity"]["n"] == 2
 
 
-def test_columns_that_were_never_measured_are_left_out(clips):
-    pooled = pool(clips)
-    assert "auc" not in pooled["one", "stage_3, quantile 0.5"]["clips"]
-    assert list(pooled["two", "ideal"]["clips"]) == ["auc"]
+def test_columns_that_were_never_measured_are_left_out(clips, tmp_path):
+    pooled = pool(clips, tmp_path, 0.5)
+    assert "auc" not in pooled["one: stage_3"]["clips"]
+    assert list(pooled["two: ideal"]["clips"]) == ["auc"]
 
 
 def test_the_table_has_one_quantile_and_what_has_none(clips, tmp_path):
