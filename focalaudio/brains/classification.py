@@ -41,6 +41,7 @@ class _Step:
     weighed: Tensor  # the log-magnitude by which cells count in their losses
     floor: float | Tensor  # added to that, in means of a clip
     output: ClassifierOutput
+    parts: tuple[Tensor, Tensor] | None = None  # both STFTs, if known already
 
 
 class ClassifierBrain(TrainingBrain):
@@ -135,12 +136,13 @@ class ClassifierBrain(TrainingBrain):
         )
         rows = masked[:, None, None]
         visible = torch.where(rows, spectrum.log_magnitude * mask, visible)
-        share = visible_share(*self._parts(mixed), mask)[:, None]
+        parts = self._parts(mixed)
+        share = visible_share(*parts, mask)[:, None]
         targets = share * mixed.own_targets + (1 - share) * mixed.added_targets
         # what a mask hides is no silence that has to be learnt
         floor = self.hparams.evidence_floor * (~masked).float()
         output = self.modules.classifier(visible, spectrum.n_frames)
-        return _Step(mixed, targets, spectrum, visible, floor, output)
+        return _Step(mixed, targets, spectrum, visible, floor, output, parts)
 
     @torch.no_grad()
     def _find_maps(
@@ -193,7 +195,7 @@ class ClassifierBrain(TrainingBrain):
         coarse, fine = self.hparams.evidence_weight, self.hparams.share_weight
         if not (coarse or fine):
             return 0.0
-        parts = self._parts(step.mixed)
+        parts = step.parts or self._parts(step.mixed)
         n_frames, mixed = step.spectrum.n_frames, step.mixed
         targets = (mixed.own_targets, mixed.added_targets)
         loss: Tensor | float = 0.0
