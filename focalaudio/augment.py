@@ -327,7 +327,7 @@ class MaskedViews(nn.Module):
     -------
     >>> views = MaskedViews(probability=1.0, kinds=["loudest"]).train()
     >>> loud = torch.arange(100.0).view(1, 10, 10)
-    >>> mask, chosen = views(loud, torch.tensor([10]), None)
+    >>> mask, chosen = views(loud, torch.tensor([10]))
     >>> bool(mask[0, 9].all()), bool(mask[0, 0].any())
     (True, False)
     """
@@ -359,7 +359,7 @@ class MaskedViews(nn.Module):
         self,
         log_magnitude: Tensor,
         n_frames: Tensor,
-        find_map: Callable[[Tensor], Tensor] | None,
+        find_map: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw the masks of a batch.
 
@@ -371,13 +371,18 @@ class MaskedViews(nn.Module):
             `[batch]`, int64, each clip's own frames.
         find_map : callable
             Maps rows of the batch `[n]` to the classifier's saliency of these
-            clips `[n, time, freq]`.
+            clips `[n, time, freq]`; `own` and `foreign` need it.
 
         Returns
         -------
         tuple of torch.Tensor
             Masks `[batch, time, freq]`, bool, True where the clip is visible;
             and which clips are shown in part, `[batch]`, bool.
+
+        Raises
+        ------
+        ValueError
+            If a map is needed, and there is no `find_map`.
         """
         batch = len(log_magnitude)
         chosen = torch.rand(batch) < self.probability
@@ -390,8 +395,10 @@ class MaskedViews(nn.Module):
             kind = self.kinds[kinds[row]]
             if kind == "blobs":
                 saliency = _draw_blobs(log_magnitude[row])
+            elif kind == "loudest":
+                saliency = log_magnitude[row]
             else:
-                saliency = maps.get(row, log_magnitude[row])
+                saliency = maps[row]
             low, high = self.lowest, self.highest
             if kind in ("blobs", "foreign"):
                 low, high = 0.2, 0.8
@@ -416,8 +423,10 @@ class MaskedViews(nn.Module):
             for row in rows
             if self.kinds[kinds[row]] in steps
         }
-        if not needed or find_map is None:
+        if not needed:
             return {}
+        if find_map is None:
+            raise ValueError("own and foreign need find_map; give it.")
         found = find_map(torch.tensor(list(needed.values())))
         return dict(zip(needed, found, strict=True))
 

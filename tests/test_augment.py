@@ -342,7 +342,7 @@ def test_blobs_know_nothing_of_the_clip():
 def test_only_so_many_clips_are_masked_and_none_beyond_its_end():
     clips, frames = torch.rand(300, 8, 4), torch.full((300,), 5)
     views = MaskedViews(0.3, ["loudest", "blobs"])
-    mask, masked = views(clips, frames, None)
+    mask, masked = views(clips, frames)
     assert masked.float().mean() == pytest.approx(0.3, abs=0.08)
     assert mask[~masked].all()
     assert not mask[masked][:, 5:].any()
@@ -353,6 +353,12 @@ def test_a_map_that_points_nowhere_hides_nothing():
     views = MaskedViews(1.0, ["own"])
     mask, _ = views(clips, torch.tensor([8, 8]), lambda rows: flat)
     assert mask.all()
+
+
+def test_maps_that_are_needed_have_to_be_given():
+    views, clips = MaskedViews(1.0, ["own", "foreign"]), torch.rand(2, 8, 4)
+    with pytest.raises(ValueError, match="own and foreign need find_map"):
+        views(clips, torch.tensor([8, 8]))
 
 
 def test_views_know_whether_they_are_on():
