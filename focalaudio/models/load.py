@@ -107,6 +107,7 @@ def load_interpreter(
     ModelError
         If there is no decoder, or it is another classifier's.
     """
+    _check_keys(runs)
     given = {name: run for name, run in runs.items() if run is not None}
     for name, run in given.items():
         if (method or model.explanation.method) != name:
@@ -143,7 +144,6 @@ def load_compared(
     """
     listed = []
     for other in others:
-        _check_keys(other)
         made = load_interpreter(model, **other)
         own = other.get("quantile")
         listed.append(_at(made, interpreter.quantile) if own is None else made)
@@ -159,7 +159,7 @@ def load_compared(
 
 
 def _check_keys(choice: Mapping[str, Any]) -> None:
-    """Refuse what says nothing of an explanation, before it is looked for."""
+    """Refuse what says nothing of an explanation."""
     unknown = sorted(set(choice) - set(CHOICE))
     if unknown:
         renamed = "; stages is called maps now" if "stages" in unknown else ""

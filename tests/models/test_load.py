@@ -233,3 +233,5 @@ def test_stages_are_called_maps_now(model):
     one = load_interpreter(model)
     with pytest.raises(ValueError, match="stages.* is called maps now"):
         load_compared(model, one, [{"stages": [-1]}])
+    with pytest.raises(ValueError, match="stages.* is called maps now"):
+        load_interpreter(model, stages=[-1])
