@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from speechbrain.augment.freq_domain import SpectrogramDrop
+from speechbrain.augment.time_domain import AddNoise
 from torch import Tensor, nn
 
 from focalaudio.masks import quantile_mask
 from focalaudio.mixtures import EPS_ENERGY, energy, scale_to_snr
+from focalaudio.spectrogram import absolute_lengths, zero_tails
 
 Augmented = tuple[Tensor, Tensor]
 
@@ -86,6 +88,183 @@ class RandomGain(nn.Module):
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         decibels = self.max_gain * draw
         return wavs * 10 ** (decibels / 20), lens
+
+
+class RandomPolarity(nn.Module):
+    """Turn the waveform of some clips upside down.
+
+    Arguments
+    ---------
+    probability : float
+        Of a clip to be turned, 0 to 1.
+    """
+
+    def __init__(self, probability: float = 0.5) -> None:
+        super().__init__()
+        self.probability = probability
+
+    @property
+    def is_active(self) -> bool:
+        """Whether training changes anything."""
+        return self.probability > 0
+
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
+        """See the module's docstring."""
+        if not (self.training and self.is_active):
+            return wavs, lens
+        draw = torch.rand(len(wavs), 1, device=wavs.device)
+        return torch.where(draw < self.probability, -wavs, wavs), lens
+
+
+class RandomNoise(nn.Module):
+    """Add white noise to each clip.
+
+    SpeechBrain's `AddNoise`, in training only.
+
+    Arguments
+    ---------
+    lowest, highest : float
+        Between them the ratio of clip to noise is drawn, in dB; none is added
+        if `lowest` is None.
+    """
+
+    def __init__(
+        self, lowest: float | None = None, highest: float = 60.0
+    ) -> None:
+        super().__init__()
+        self.is_active = lowest is not None
+        self.noise = AddNoise(snr_low=lowest or 0.0, snr_high=highest)
+
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
+        """See the module's docstring."""
+        if not (self.training and self.is_active):
+            return wavs, lens
+        noisy = self.noise(wavs, lens)
+        return zero_tails(noisy, absolute_lengths(lens, wavs)), lens
+
+
+class RandomSpeed(nn.Module):
+    """Play each clip faster or slower, pitch and all.
+
+    As in between-class learning (arXiv 1711.10282), by linear interpolation.
+
+    Arguments
+    ---------
+    max_factor : float
+        Largest change of the speed either way, at least 1; the logarithm of
+        the speed is uniform.
+
+    Example
+    -------
+    >>> speed = RandomSpeed(2.0)
+    >>> _ = torch.manual_seed(0)
+    >>> wavs, lens = speed(torch.rand(2, 1000), torch.ones(2))
+    >>> (lens * wavs.shape[1]).round()
+    tensor([1002.,  832.])
+    """
+
+    def __init__(self, max_factor: float = 1.25) -> None:
+        super().__init__()
+        self.max_factor = max_factor
+
+    @property
+    def is_active(self) -> bool:
+        """Whether training changes anything."""
+        return self.max_factor > 1
+
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
+        """See the module's docstring; clips get other lengths."""
+        if not (self.training and self.is_active):
+            return wavs, lens
+        n_samples = absolute_lengths(lens, wavs)
+        draw = 2 * torch.rand(len(wavs)) - 1
+        played = [
+            F.interpolate(
+                wav[None, None, :length],
+                max(2, round(length / self.max_factor**power)),
+                mode="linear",
+            )[0, 0]
+            for wav, length, power in zip(
+                wavs, n_samples.tolist(), draw.tolist(), strict=True
+            )
+        ]
+        return _stack(played)
+
+
+class RandomCrop(nn.Module):
+    """Cut a random piece of one length out of each clip.
+
+    Silence before the first and after the last sound does not count; instead
+    half a piece of it is put at either end, so that any sound may stand
+    anywhere in the piece (arXiv 1711.10282).
+
+    Arguments
+    ---------
+    seconds : float
+        Length of the piece, s; clips stay whole if None.
+    sample_rate : int
+        Hz.
+    silence : float
+        What counts as silence, of the clip's peak, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If `seconds` is not positive.
+
+    Example
+    -------
+    >>> crop = RandomCrop(1.0, sample_rate=100)
+    >>> wavs, lens = crop(torch.rand(2, 1000), torch.ones(2))
+    >>> wavs.shape, lens
+    (torch.Size([2, 100]), tensor([1., 1.]))
+    """
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        sample_rate: int = 16000,
+        silence: float = 0.001,
+    ) -> None:
+        super().__init__()
+        if seconds is not None and seconds <= 0:
+            raise ValueError(
+                f"seconds={seconds} must be positive, or null to take clips "
+                "whole."
+            )
+        self.is_active = seconds is not None
+        self.n_samples = max(1, round((seconds or 0) * sample_rate))
+        self.silence = silence
+
+    def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
+        """See the module's docstring; all clips get the same length."""
+        if not (self.training and self.is_active):
+            return wavs, lens
+        lengths = absolute_lengths(lens, wavs).tolist()
+        draw = torch.rand(len(wavs)).tolist()
+        pieces = [
+            self._cut(wav[:length], place)
+            for wav, length, place in zip(wavs, lengths, draw, strict=True)
+        ]
+        return torch.stack(pieces), torch.ones_like(lens)
+
+    def _cut(self, wav: Tensor, place: float) -> Tensor:
+        """Cut a piece out of a clip, at a place from 0 to 1."""
+        sounds = (wav.abs() > self.silence * wav.abs().max()).nonzero()
+        if len(sounds):
+            wav = wav[int(sounds[0]) : int(sounds[-1]) + 1]
+        half = self.n_samples // 2
+        missing = max(self.n_samples - len(wav) - 2 * half, 0)
+        wav = F.pad(wav, (half, half + missing))
+        start = int(place * (len(wav) - self.n_samples + 1))
+        return wav[start : start + self.n_samples]
+
+
+def _stack(wavs: Sequence[Tensor]) -> Augmented:
+    """Pad waveforms to the longest; return them with relative lengths."""
+    batch = nn.utils.rnn.pad_sequence(list(wavs), batch_first=True)
+    lengths = torch.tensor([len(wav) for wav in wavs], device=batch.device)
+    return batch, lengths / batch.shape[1]
 
 
 @dataclass(frozen=True)
@@ -295,6 +474,25 @@ class MaskSpectrogram(nn.Module):
         return log_magnitude
 
 
+@dataclass(frozen=True)
+class Views:
+    """Which part of each clip of a batch is shown.
+
+    Arguments
+    ---------
+    mask : torch.Tensor
+        `[batch, time, freq]`, bool, True where the clip is visible.
+    masked : torch.Tensor
+        `[batch]`, bool: which clips are shown in part.
+    cut_out : torch.Tensor
+        `[batch]`, bool: which of them lack what their class was heard in.
+    """
+
+    mask: Tensor
+    masked: Tensor
+    cut_out: Tensor
+
+
 class MaskedViews(nn.Module):
     """Show the classifier only parts of some spectrograms.
 
@@ -312,7 +510,9 @@ class MaskedViews(nn.Module):
     kinds : sequence of str
         One is drawn for each clip: `loudest`, `own` (the classifier's map of
         the clip), `foreign` (its map of the next clip of the batch), `blobs`
-        (smooth noise on grids of random size).
+        (smooth noise on grids of random size); or what the maps leave,
+        `own_cut` and `foreign_cut`. A kind that is named twice is drawn twice
+        as often.
     lowest, highest : float
         Between them the quantile is drawn, the fraction of cells that is
         hidden, 0 to 1; for masks that know nothing of the clip, which would
@@ -327,17 +527,17 @@ class MaskedViews(nn.Module):
     -------
     >>> views = MaskedViews(probability=1.0, kinds=["loudest"]).train()
     >>> loud = torch.arange(100.0).view(1, 10, 10)
-    >>> mask, chosen = views(loud, torch.tensor([10]))
+    >>> mask = views(loud, torch.tensor([10])).mask
     >>> bool(mask[0, 9].all()), bool(mask[0, 0].any())
     (True, False)
     """
 
-    KINDS = ("loudest", "own", "foreign", "blobs")
+    KINDS = ("loudest", "own", "foreign", "blobs", "own_cut", "foreign_cut")
 
     def __init__(
         self,
         probability: float = 0.5,
-        kinds: Sequence[str] = KINDS,
+        kinds: Sequence[str] = KINDS[:4],
         lowest: float = 0.5,
         highest: float = 0.95,
     ) -> None:
@@ -360,7 +560,7 @@ class MaskedViews(nn.Module):
         log_magnitude: Tensor,
         n_frames: Tensor,
         find_map: Callable[[Tensor], Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Views:
         """Draw the masks of a batch.
 
         Arguments
@@ -371,13 +571,13 @@ class MaskedViews(nn.Module):
             `[batch]`, int64, each clip's own frames.
         find_map : callable
             Maps rows of the batch `[n]` to the classifier's saliency of these
-            clips `[n, time, freq]`; `own` and `foreign` need it.
+            clips `[n, time, freq]`; all kinds but `loudest` and `blobs` need
+            it.
 
         Returns
         -------
-        tuple of torch.Tensor
-            Masks `[batch, time, freq]`, bool, True where the clip is visible;
-            and which clips are shown in part, `[batch]`, bool.
+        Views
+            On the device of the clips.
 
         Raises
         ------
@@ -406,8 +606,15 @@ class MaskedViews(nn.Module):
             own = n_frames[row : row + 1]
             view = quantile_mask(saliency[None], quantile, own)[0]
             if view.any():  # a map that points nowhere hides nothing
-                mask[row] = view
-        return mask, chosen.to(log_magnitude.device)
+                mask[row] = ~view if kind.endswith("_cut") else view
+        cut_out = [
+            masked and self.kinds[kind] == "own_cut"
+            for masked, kind in zip(chosen.tolist(), kinds, strict=True)
+        ]
+        device = log_magnitude.device
+        return Views(
+            mask, chosen.to(device), torch.tensor(cut_out, device=device)
+        )
 
     def _find_maps(
         self,
@@ -417,7 +624,7 @@ class MaskedViews(nn.Module):
         find_map: Callable[[Tensor], Tensor] | None,
     ) -> dict[int, Tensor]:
         """Ask the classifier, in one batch, for the maps that are needed."""
-        steps = {"own": 0, "foreign": 1}
+        steps = {"own": 0, "own_cut": 0, "foreign": 1, "foreign_cut": 1}
         needed = {
             row: (row + steps[self.kinds[kinds[row]]]) % batch
             for row in rows
@@ -426,7 +633,9 @@ class MaskedViews(nn.Module):
         if not needed:
             return {}
         if find_map is None:
-            raise ValueError("own and foreign need find_map; give it.")
+            raise ValueError(
+                f"kinds={self.kinds} need the classifier's maps; give find_map."
+            )
         found = find_map(torch.tensor(list(needed.values())))
         return dict(zip(needed, found, strict=True))
 

@@ -17,7 +17,7 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier as CosineClassifier
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
-from focalaudio.spectrogram import group_by_length
+from focalaudio.image import ImageLayout, MelAxis
 
 QUIETEST = 0.1  # of a clip's mean loudness: the floor of a cell's weight
 EPS_LOUDNESS = 1e-6  # protects the division by the loudness of silence
@@ -44,6 +44,8 @@ class ClassifierOutput:
     image, fine : torch.Tensor
         What `SoundClassifier.share_logits` reads beside the cells: the
         encoder's input and its early features; None without a share decoder.
+    spans : torch.Tensor
+        `[batch]`, int64, of `ImageLayout.find_spans`; None for its default.
     """
 
     logits: Tensor
@@ -53,6 +55,7 @@ class ClassifierOutput:
     cell_weights: Tensor | None = None
     image: Tensor | None = None
     fine: Tensor | None = None
+    spans: Tensor | None = None
 
     @property
     def probs(self) -> Tensor:
@@ -163,12 +166,17 @@ class SoundClassifier(nn.Module):
         the mean over the clip, so that silence hardly votes.
     share_decoder : torch.nn.Module
         A `focalaudio.shares.ShareDecoder`, or None.
+    image_frames : int
+        Frames that fill the image's height; every clip does if None. See
+        `focalaudio.image.ImageLayout`.
+    axis : focalaudio.image.MelAxis
+        Of the image's width; linear if None.
 
     Raises
     ------
     ValueError
         If `head` or `pooling` is neither of its two, or they do not go
-        together, or the encoder has no early features for a share decoder.
+        together, or the axis does not fit the image.
 
     Example
     -------
@@ -190,6 +198,8 @@ class SoundClassifier(nn.Module):
         dropout: float = 0.0,
         pooling: str = "mean",
         share_decoder: nn.Module | None = None,
+        image_frames: int | None = None,
+        axis: MelAxis | None = None,
     ) -> None:
         super().__init__()
         if head not in ("cosine", "linear"):
@@ -206,7 +216,9 @@ class SoundClassifier(nn.Module):
         self.encoder = encoder
         self.n_classes = n_classes
         self.frozen = False
-        self.image_size = tuple(image_size or self.encoder.image_size)
+        self.layout = ImageLayout(
+            image_size or self.encoder.image_size, image_frames, axis
+        )
         self.dropout = nn.Dropout(dropout)
         self.pooling = pooling
         self.share_decoder = share_decoder
@@ -225,23 +237,25 @@ class SoundClassifier(nn.Module):
         """Set the mode, unless the classifier is frozen."""
         return super().train(mode and not self.frozen)
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height (time) and width (frequency) of the image, in pixels."""
+        return self.layout.size
+
     def to_image(
-        self, log_magnitude: Tensor, n_frames: Tensor | None = None
+        self,
+        log_magnitude: Tensor,
+        n_frames: Tensor | None = None,
+        snug: bool = False,
     ) -> Tensor:
-        """Resize clips to `[batch, in_channels, height (time), width]`.
+        """Draw clips as `[batch, in_channels, height (time), width]`.
 
         `log_magnitude` is `[batch, time, freq]`; `n_frames` `[batch]`, int64,
-        each clip's own frames, all of them if None.
+        each clip's own frames, all of them if None; `snug` as in
+        `ImageLayout.draw`.
         """
-        batch, time, _ = log_magnitude.shape
-        if n_frames is None:
-            n_frames = torch.full((batch,), time)
-        image = log_magnitude.new_empty(batch, 1, *self.image_size)
-        for frames, rows in group_by_length(n_frames):
-            clips = log_magnitude[rows.to(image.device), None, :frames]
-            image[rows] = F.interpolate(
-                clips, self.image_size, mode="bilinear", antialias=True
-            )
+        n_frames = _all_frames(log_magnitude) if n_frames is None else n_frames
+        image = self.layout.draw(log_magnitude, n_frames, snug)
         return image.expand(-1, self.encoder.in_channels, -1, -1)
 
     def cell_logits(self, output: ClassifierOutput) -> Tensor:
@@ -286,10 +300,14 @@ class SoundClassifier(nn.Module):
         )
 
     def forward(
-        self, log_magnitude: Tensor, n_frames: Tensor | None = None
+        self,
+        log_magnitude: Tensor,
+        n_frames: Tensor | None = None,
+        snug: bool = False,
     ) -> ClassifierOutput:
         """Classify clips; arguments as in `to_image`."""
-        image = self.to_image(log_magnitude, n_frames)
+        n_frames = _all_frames(log_magnitude) if n_frames is None else n_frames
+        image = self.to_image(log_magnitude, n_frames, snug)
         encoded = self.encoder(image)
         embeddings, weights = encoded.embeddings, None
         if self.pooling == "loudness":
@@ -306,7 +324,13 @@ class SoundClassifier(nn.Module):
             weights,
             image if refined else None,
             encoded.fine if refined else None,
+            self.layout.find_spans(n_frames, snug),
         )
+
+
+def _all_frames(log_magnitude: Tensor) -> Tensor:
+    batch, time, _ = log_magnitude.shape
+    return torch.full((batch,), time, device=log_magnitude.device)
 
 
 def weigh_by_loudness(image: Tensor, shape: Sequence[int]) -> Tensor:

@@ -9,28 +9,23 @@ there. Between-class mixing (arXiv 1711.10282) taught where, not only how much.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from focalaudio.spectrogram import group_by_length
+from focalaudio.spectrogram import power_spectrum
 
-
-def _pool_cells(
-    values: Tensor, n_frames: Tensor, shape: tuple[int, int]
-) -> Tensor:
-    """Average each clip's own frames over the cells of a coarse grid."""
-    pooled = values.new_empty(len(values), *shape)
-    for frames, rows in group_by_length(n_frames):
-        pooled[rows] = F.adaptive_avg_pool2d(values[rows, :frames], shape)
-    return pooled
+# from values [batch, time, freq] and a shape (rows, cols) to their means over
+# the cells of such a grid: `ImageLayout.pool` of the clips
+Pool = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 def evidence_loss(
     evidence: Tensor,
     magnitude: Tensor,
     dominant: Tensor,
-    n_frames: Tensor,
+    pool: Pool,
     own_targets: Tensor,
     added_targets: Tensor,
     floor: float | Tensor = 1.0,
@@ -49,8 +44,9 @@ def evidence_loss(
         `[batch, time, freq]`, of the mixture, non-negative, log scale.
     dominant : torch.Tensor
         `[batch, time, freq]`, bool: where the clip is louder than the rest.
-    n_frames : torch.Tensor
-        `[batch]`, int64, each mixture's own frames.
+    pool : callable
+        Averages `[batch, time, freq]` over the cells of a grid of a given
+        shape: `ImageLayout.pool` of these mixtures.
     own_targets, added_targets : torch.Tensor
         `[batch, n_classes]`.
     floor : float or torch.Tensor
@@ -64,17 +60,18 @@ def evidence_loss(
 
     Example
     -------
+    >>> from torch.nn.functional import adaptive_avg_pool2d as pool
     >>> evidence = torch.zeros(1, 2, 3, 3)
     >>> loud = torch.ones(1, 6, 6)
     >>> loss = evidence_loss(
-    ...     evidence, loud, loud > 0, torch.tensor([6]), *torch.eye(2)[:, None]
+    ...     evidence, loud, loud > 0, pool, *torch.eye(2)[:, None]
     ... )
     >>> round(loss.item(), 4)  # ln 2: no cell knows anything
     0.6931
     """
     shape = (evidence.shape[2], evidence.shape[3])
-    weight = _pool_cells(magnitude, n_frames, shape)
-    loud = _pool_cells(magnitude * dominant, n_frames, shape)
+    weight = pool(magnitude, shape)
+    loud = pool(magnitude * dominant, shape)
     share = (loud / weight).nan_to_num(0.5)  # silence is nobody's
     return _cell_loss(
         evidence, share, weight, own_targets, added_targets, floor
@@ -86,7 +83,7 @@ def share_loss(
     own_stft: Tensor,
     added_stft: Tensor,
     visible: Tensor,
-    n_frames: Tensor,
+    pool: Pool,
     own_targets: Tensor,
     added_targets: Tensor,
     floor: float | Tensor = 1.0,
@@ -107,7 +104,7 @@ def share_loss(
         `[batch, time, freq, 2]`, of the two parts.
     visible : torch.Tensor
         `[batch, time, freq]`, the log-magnitude that the classifier was shown.
-    n_frames, own_targets, added_targets, floor
+    pool, own_targets, added_targets, floor
         As in `evidence_loss`.
 
     Returns
@@ -117,21 +114,21 @@ def share_loss(
 
     Example
     -------
+    >>> from torch.nn.functional import adaptive_avg_pool2d as pool
     >>> logits, part = torch.zeros(1, 2, 3, 3), torch.ones(1, 6, 6, 2)
     >>> loss = share_loss(
-    ...     logits, part, part, part[..., 0], torch.tensor([6]),
-    ...     *torch.eye(2)[:, None],
+    ...     logits, part, part, part[..., 0], pool, *torch.eye(2)[:, None]
     ... )
     >>> round(loss.item(), 4)  # ln 2
     0.6931
     """
     shape = (share_logits.shape[2], share_logits.shape[3])
     own, added = (
-        _pool_cells(stft.square().sum(-1).sqrt(), n_frames, shape)
+        pool(power_spectrum(stft).sqrt(), shape)
         for stft in (own_stft, added_stft)
     )
     share = (own / (own + added)).nan_to_num(0.5)
-    weight = _pool_cells(visible, n_frames, shape).sqrt()
+    weight = pool(visible, shape).sqrt()
     return _cell_loss(
         share_logits, share, weight, own_targets, added_targets, floor
     )
@@ -171,10 +168,29 @@ def visible_share(own_stft: Tensor, added_stft: Tensor, mask: Tensor) -> Tensor:
     tensor([0.1000])
     """
     own, added = (
-        (stft.square().sum(-1) * mask).sum((1, 2))
+        (power_spectrum(stft) * mask).sum((1, 2))
         for stft in (own_stft, added_stft)
     )
     return (own / (own + added)).nan_to_num(1.0)
+
+
+def spread_class(targets: Tensor, class_ids: Tensor, chosen: Tensor) -> Tensor:
+    """Give the weight of a class to all classes alike, in some targets.
+
+    What a classifier says of a clip that lacks all it was heard in should be
+    nothing. From targets `[batch, n_classes]`, class ids `[batch]` and which
+    clips are meant, `[batch]`, bool, to targets of the same sums.
+
+    Example
+    -------
+    >>> targets = torch.tensor([[0.8, 0.2], [0.8, 0.2]])
+    >>> spread_class(targets, torch.tensor([0, 0]), torch.tensor([True, False]))
+    tensor([[0.4000, 0.6000],
+            [0.8000, 0.2000]])
+    """
+    weight = targets.gather(1, class_ids[:, None]) * chosen[:, None]
+    taken = targets.scatter_add(1, class_ids[:, None], -weight)
+    return taken + weight / targets.shape[1]
 
 
 def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
@@ -188,4 +204,4 @@ def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
     >>> is_dominant(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
     tensor([[[True, True]]])
     """
-    return own_stft.square().sum(-1) >= added_stft.square().sum(-1)
+    return power_spectrum(own_stft) >= power_spectrum(added_stft)

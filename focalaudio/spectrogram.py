@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from speechbrain.processing.features import ISTFT, STFT, spectral_magnitude
+from speechbrain.processing.features import ISTFT, STFT
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
+
+EPS_POWER = 1e-14  # SpeechBrain's: gives the root of silence a gradient
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Spectrogram(nn.Module):
         stft = self.stft(nn.functional.pad(wavs, (0, missing)).float())
         return Spectrum(
             stft,
-            spectral_magnitude(stft, power=0.5, log=False).log1p(),
+            (power_spectrum(stft) + EPS_POWER).sqrt().log1p(),
             n_samples,
             self.count_frames(n_samples),
         )
@@ -166,6 +168,19 @@ class Spectrogram(nn.Module):
             clips = self.istft(stft[rows, :frames], sig_length=padded)
             wavs[rows, :length] = clips[:, :length]
         return wavs
+
+
+def power_spectrum(stft: Tensor) -> Tensor:
+    """Return `|STFT|^2`, `[batch, time, freq, 2]` to `[batch, time, freq]`.
+
+    In twice the speed of a sum over the last dimension.
+
+    Example
+    -------
+    >>> power_spectrum(torch.tensor([[[[3.0, 4.0]]]]))
+    tensor([[[25.]]])
+    """
+    return stft[..., 0].square() + stft[..., 1].square()
 
 
 def absolute_lengths(lens: Tensor | None, wavs: Tensor) -> Tensor:

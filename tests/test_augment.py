@@ -8,13 +8,26 @@ from focalaudio.augment import (
     MaskedViews,
     MaskSpectrogram,
     MixClips,
+    RandomCrop,
     RandomGain,
+    RandomNoise,
+    RandomPolarity,
+    RandomSpeed,
     TimeShift,
 )
 from focalaudio.mixtures import energy
 
-STEPS = [TimeShift(), RandomGain()]
-OFF = [TimeShift(0), RandomGain(0), Augment([])]
+STEPS = [TimeShift(), RandomGain(), RandomPolarity(1.0), RandomNoise(0.0)]
+LONGER = [RandomSpeed(1.5), RandomCrop(0.02, 1000)]  # or shorter
+OFF = [
+    TimeShift(0),
+    RandomGain(0),
+    RandomPolarity(0),
+    RandomNoise(None),
+    RandomSpeed(1.0),
+    RandomCrop(None),
+    Augment([]),
+]
 BATCH, SAMPLES = 6, 40
 
 
@@ -48,7 +61,7 @@ def test_a_step_that_is_off_is_the_identity(step, batch):
     assert_equal(batch[:2], step.train()(*batch[:2]))
 
 
-@pytest.mark.parametrize("step", [*STEPS, Augment(STEPS)], ids=names)
+@pytest.mark.parametrize("step", [*STEPS, *LONGER, Augment(STEPS)], ids=names)
 def test_evaluation_is_the_identity(step, batch):
     assert_equal(batch[:2], step.eval()(*batch[:2]))
     step.train()
@@ -312,8 +325,10 @@ class Maps:
 def test_a_view_is_what_a_map_shows_first(kind, step):
     views = MaskedViews(1.0, [kind], 0.5, 0.9).train()
     maps, clips = Maps(), torch.rand(8, 8, 4)
-    mask, masked = views(clips, torch.full((8,), 8), maps)
-    assert masked.all()
+    found = views(clips, torch.full((8,), 8), maps)
+    mask = found.mask
+    assert found.masked.all()
+    assert not found.cut_out.any()
     assert maps.asked == [(row + step) % 8 for row in range(8)]
     for row in range(8):
         shown = mask[row].any(1)
@@ -322,9 +337,38 @@ def test_a_view_is_what_a_map_shows_first(kind, step):
         assert 1 - high - 0.05 <= mask[row].float().mean() <= 1 - low + 0.05
 
 
+def test_what_is_cut_out_is_what_the_view_would_show():
+    clips, frames = torch.rand(8, 8, 4), torch.full((8,), 8)
+    maps, found = torch.rand(8, 8, 4), []
+    for kind in ("own", "own_cut"):
+        torch.manual_seed(5)
+        views = MaskedViews(1.0, [kind])
+        found.append(views(clips, frames, lambda rows: maps[rows]))
+    assert torch.equal(found[0].mask, ~found[1].mask)
+    assert found[1].cut_out.all()
+
+
+def test_what_another_clip_was_heard_in_leaves_a_clip_its_class():
+    clips, frames = torch.rand(8, 8, 4), torch.full((8,), 8)
+    maps = Maps()
+    found = MaskedViews(1.0, ["foreign_cut"], 0.5, 0.9)(clips, frames, maps)
+    assert not found.cut_out.any()
+    for row in range(8):
+        assert not found.mask[row, (row + 1) % 8].any()
+        assert 0.45 <= found.mask[row].float().mean() <= 0.95
+
+
+def test_only_a_clip_that_is_masked_can_be_cut_out():
+    clips, frames = torch.rand(200, 8, 4), torch.full((200,), 8)
+    views = MaskedViews(0.5, ["own_cut", "loudest"])
+    found = views(clips, frames, lambda rows: clips[rows])
+    assert not (found.cut_out & ~found.masked).any()
+    assert found.cut_out.float().mean() == pytest.approx(0.25, abs=0.1)
+
+
 def test_the_loudest_cells_are_what_is_visible():
     clips = torch.rand(4, 8, 6)
-    mask, _ = MaskedViews(1.0, ["loudest"])(clips, torch.full((4,), 8), None)
+    mask = MaskedViews(1.0, ["loudest"])(clips, torch.full((4,), 8), None).mask
     for clip, view in zip(clips, mask, strict=True):
         assert clip[view].min() > clip[~view].max()
 
@@ -334,7 +378,7 @@ def test_blobs_know_nothing_of_the_clip():
     masks = []
     for clips in (torch.rand(4, 40, 30), torch.ones(4, 40, 30)):
         torch.manual_seed(3)
-        masks.append(MaskedViews(1.0, ["blobs"])(clips, frames, None)[0])
+        masks.append(MaskedViews(1.0, ["blobs"])(clips, frames, None).mask)
     assert torch.equal(*masks)
     assert not masks[0].all()
 
@@ -342,7 +386,8 @@ def test_blobs_know_nothing_of_the_clip():
 def test_only_so_many_clips_are_masked_and_none_beyond_its_end():
     clips, frames = torch.rand(300, 8, 4), torch.full((300,), 5)
     views = MaskedViews(0.3, ["loudest", "blobs"])
-    mask, masked = views(clips, frames)
+    found = views(clips, frames)
+    mask, masked = found.mask, found.masked
     assert masked.float().mean() == pytest.approx(0.3, abs=0.08)
     assert mask[~masked].all()
     assert not mask[masked][:, 5:].any()
@@ -351,13 +396,12 @@ def test_only_so_many_clips_are_masked_and_none_beyond_its_end():
 def test_a_map_that_points_nowhere_hides_nothing():
     clips, flat = torch.rand(2, 8, 4), torch.ones(2, 8, 4)
     views = MaskedViews(1.0, ["own"])
-    mask, _ = views(clips, torch.tensor([8, 8]), lambda rows: flat)
-    assert mask.all()
+    assert views(clips, torch.tensor([8, 8]), lambda rows: flat).mask.all()
 
 
 def test_maps_that_are_needed_have_to_be_given():
     views, clips = MaskedViews(1.0, ["own", "foreign"]), torch.rand(2, 8, 4)
-    with pytest.raises(ValueError, match="own and foreign need find_map"):
+    with pytest.raises(ValueError, match="need the classifier's maps"):
         views(clips, torch.tensor([8, 8]))
 
 
@@ -367,3 +411,86 @@ def test_views_know_whether_they_are_on():
     assert not MaskedViews(0.0).is_active
     with pytest.raises(ValueError, match="kinds=.'squares'.* must be of loud"):
         MaskedViews(0.5, ["squares"])
+
+
+@pytest.mark.parametrize("step", LONGER, ids=names)
+def test_steps_that_change_lengths_leave_their_input_alone(step, batch):
+    copies = [part.clone() for part in batch]
+    wavs, lens = step.train()(*batch[:2])
+    assert_equal(batch, copies)
+    assert len(wavs) == BATCH
+    assert lens.max() == 1
+    ends = (lens * wavs.shape[1]).round().long()
+    for wav, end in zip(wavs, ends.tolist(), strict=True):
+        assert (wav[end:] == 0).all()
+
+
+def test_speed_moves_a_tone_by_its_factor():
+    rate = 8000
+    tone = torch.sin(2 * torch.pi * 500 * torch.arange(rate) / rate)[None]
+    torch.manual_seed(1)
+    lengths = []
+    for _ in range(20):
+        wavs, lens = RandomSpeed(2.0)(tone, torch.ones(1))
+        assert lens == 1
+        factor = rate / wavs.shape[1]
+        peak = torch.fft.rfft(wavs[0]).abs().argmax() * rate / wavs.shape[1]
+        assert peak == pytest.approx(500 * factor, rel=0.02)
+        lengths.append(factor)
+    assert 0.5 <= min(lengths) < 0.75
+    assert 1.4 < max(lengths) <= 2
+
+
+def test_a_crop_is_a_piece_of_what_sounds_with_half_a_piece_of_silence():
+    wav = torch.zeros(1, 1000)
+    wav[0, 400:600] = torch.arange(1.0, 201)
+    crop, starts = RandomCrop(0.1, 1000), []
+    for _ in range(200):
+        piece = crop(wav, torch.ones(1))[0][0]
+        assert piece.shape == (100,)
+        sounds = piece[piece > 0]
+        assert len(sounds) >= 50
+        assert torch.equal(sounds, torch.arange(sounds[0], sounds[-1] + 1))
+        if sounds[0] == 1:  # silence only before the first sound
+            assert piece[-1] > 0
+        starts.append(int(sounds[0]) - int((piece > 0).nonzero()[0]))
+    assert min(starts) < -40  # before the first sound
+    assert max(starts) > 140  # near the last one
+
+
+@pytest.mark.parametrize("length", [1, 7, 99, 100, 101])
+def test_a_clip_that_is_shorter_than_the_piece_is_padded(length):
+    wav = torch.ones(1, length)
+    for _ in range(20):
+        piece = RandomCrop(0.1, 1000)(wav, torch.ones(1))[0]
+        assert piece.shape == (1, 100)
+        assert piece.sum() >= min(length, 50)
+
+
+def test_silence_can_be_cut():
+    pieces, lens = RandomCrop(0.1, 1000)(torch.zeros(2, 500), torch.ones(2))
+    assert pieces.shape == (2, 100)
+    assert not pieces.any()
+    assert lens.tolist() == [1, 1]
+
+
+def test_polarity_is_turned_as_often_as_was_asked():
+    wavs = torch.ones(1000, 3)
+    turned = RandomPolarity(0.3)(wavs, torch.ones(1000))[0]
+    assert torch.equal(turned.abs(), wavs)
+    assert (turned[:, 0] < 0).float().mean() == pytest.approx(0.3, abs=0.06)
+
+
+def test_noise_has_the_ratio_that_was_asked_for():
+    wavs = torch.randn(4, 16000)
+    noise = RandomNoise(20.0, 20.0)(wavs, torch.ones(4))[0] - wavs
+    residue = wavs * (10 / 11) - wavs  # SpeechBrain lowers the clip for it
+    ratio = energy(wavs * 10 / 11) / energy(noise - residue)
+    torch.testing.assert_close(
+        10 * ratio.log10(), torch.full((4,), 20.0), atol=0.1, rtol=0
+    )
+
+
+def test_a_crop_of_no_length_is_refused():
+    with pytest.raises(ValueError, match="seconds=0"):
+        RandomCrop(0)

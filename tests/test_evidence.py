@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import adaptive_avg_pool2d as pool
 
 from focalaudio.evidence import (
     evidence_loss,
@@ -15,13 +16,12 @@ from focalaudio.evidence import (
 
 def loss_of(evidence, dominant, floor=1.0, magnitude=None):
     magnitude = torch.ones(dominant.shape) if magnitude is None else magnitude
-    frames = torch.full((len(dominant),), dominant.shape[1])
     own, added = torch.eye(3)[[0]], torch.eye(3)[[1]]
     return evidence_loss(
         evidence,
         magnitude,
         dominant,
-        frames,
+        pool,
         own.expand(len(dominant), -1),
         added.expand(len(dominant), -1),
         floor,
@@ -102,17 +102,6 @@ def test_silence_gives_finite_losses_and_gradients(halves):
     assert evidence.grad.isfinite().all()
 
 
-def test_padding_is_nobodys(halves):
-    evidence, own = torch.randn(1, 3, 4, 2), torch.eye(3)
-    magnitude = torch.rand(1, 20, 6)
-    dominant = torch.cat((halves, torch.rand(1, 12, 6) < 0.5), 1)
-    padded = evidence_loss(
-        evidence, magnitude, dominant, torch.tensor([8]), own[:1], own[1:2]
-    )
-    alone = loss_of(evidence, halves, magnitude=magnitude[:, :8])
-    torch.testing.assert_close(padded, alone)
-
-
 def test_the_louder_part_dominates_and_a_clip_alone_does_everywhere():
     own, added = torch.randn(2, 1, 5, 4, 2)
     ahead, behind = is_dominant(own, added), is_dominant(added, own)
@@ -132,19 +121,14 @@ def parts():
 
 def shares_of(parts, shape):
     own, added = (part.square().sum(-1).sqrt() for part in parts)
-    own, added = (
-        torch.nn.functional.adaptive_avg_pool2d(part, shape)
-        for part in (own, added)
-    )
+    own, added = (pool(part, shape) for part in (own, added))
     return own / (own + added)
 
 
 def fine_loss(logits, parts, floor=1.0):
     own, added = torch.eye(3)[[0, 0]], torch.eye(3)[[1, 1]]
-    frames = torch.tensor([8, 8])
-    return share_loss(
-        logits, *parts, torch.ones(2, 8, 6), frames, own, added, floor
-    )
+    visible = torch.ones(2, 8, 6)
+    return share_loss(logits, *parts, visible, pool, own, added, floor)
 
 
 def test_the_ideal_ratio_mask_loses_least(parts):

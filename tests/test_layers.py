@@ -21,6 +21,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
     "focalaudio.evidence": 1,
+    "focalaudio.image": 1,
     "focalaudio.interpreters.quantizer": 1,
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,
@@ -73,7 +74,10 @@ ALSO = {
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
-    "focalaudio.augment": {"speechbrain.augment.freq_domain"},
+    "focalaudio.augment": {
+        "speechbrain.augment.freq_domain",
+        "speechbrain.augment.time_domain",
+    },
     "focalaudio.spectrogram": {"speechbrain.processing.features"},
     "focalaudio.classifier": {"speechbrain.lobes.models.ECAPA_TDNN"},
 }

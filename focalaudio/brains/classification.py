@@ -13,6 +13,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.augment import MixedClips
+from focalaudio.brains.averaging import swap_weights
 from focalaudio.brains.training import TrainingBrain
 from focalaudio.classifier import (
     ClassifierOutput,
@@ -23,6 +24,7 @@ from focalaudio.evidence import (
     evidence_loss,
     is_dominant,
     share_loss,
+    spread_class,
     visible_share,
 )
 from focalaudio.interpreters.maps import by_design, choose_maps
@@ -63,6 +65,7 @@ class ClassifierBrain(TrainingBrain):
 
     HPARAMS_NEEDED = (
         *TrainingBrain.HPARAMS_NEEDED,
+        "average",
         "evidence_floor",
         "evidence_weight",
         "label_smoothing",
@@ -105,7 +108,15 @@ class ClassifierBrain(TrainingBrain):
                 f"share_weight={self.hparams.share_weight} needs a share "
                 "decoder; set share_channels above 0, such as 24."
             )
+        self.hparams.average.to(self.device)
         super().on_fit_start()
+
+    def on_fit_batch_end(
+        self, batch: Any, outputs: Any, loss: Any, should_step: bool
+    ) -> None:
+        """Let the step's weights into the average."""
+        if should_step:
+            self.hparams.average.update_parameters(self.classifier)
 
     def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Augment (in training), analyze, classify."""
@@ -120,7 +131,7 @@ class ClassifierBrain(TrainingBrain):
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
         if self.modules.views.is_active:
             return self._show_parts(mixed, spectrum, visible)
-        output = self.modules.classifier(visible, spectrum.n_frames)
+        output = self._classify(visible, spectrum.n_frames, stage)
         weighed = spectrum.log_magnitude  # stripes or not
         floor = self.hparams.evidence_floor
         return _Step(mixed, mixed.targets, spectrum, weighed, floor, output)
@@ -129,49 +140,57 @@ class ClassifierBrain(TrainingBrain):
         self, mixed: MixedClips, spectrum: Spectrum, visible: Tensor
     ) -> _Step:
         """Mask some clips; their targets are those of what is visible."""
-        mask, masked = self.modules.views(
+        explained = torch.where(
+            torch.rand(len(mixed.lens), device=self.device) < 0.5,
+            mixed.own_targets.argmax(1),
+            mixed.added_targets.argmax(1),
+        )
+        views = self.modules.views(
             spectrum.log_magnitude,
             spectrum.n_frames,
-            partial(self._find_maps, mixed, spectrum),
+            partial(self._find_maps, spectrum, explained),
         )
-        rows = masked[:, None, None]
-        visible = torch.where(rows, spectrum.log_magnitude * mask, visible)
-        parts = self._parts(mixed)
-        share = visible_share(*parts, mask)[:, None]
+        rows = views.masked[:, None, None]
+        shown = spectrum.log_magnitude * views.mask
+        visible = torch.where(rows, shown, visible)
+        parts = self._parts(mixed, spectrum)
+        share = visible_share(*parts, views.mask)[:, None]
         targets = share * mixed.own_targets + (1 - share) * mixed.added_targets
+        targets = spread_class(targets, explained, views.cut_out)
         # what a mask hides is no silence that has to be learnt
-        floor = self.hparams.evidence_floor * (~masked).float()
-        output = self.modules.classifier(visible, spectrum.n_frames)
+        floor = self.hparams.evidence_floor * (~views.masked).float()
+        output = self._classify(visible, spectrum.n_frames, sb.Stage.TRAIN)
         return _Step(mixed, targets, spectrum, visible, floor, output, parts)
+
+    def _classify(
+        self, log_magnitude: Tensor, n_frames: Tensor, stage: sb.Stage
+    ) -> ClassifierOutput:
+        """Classify a batch; in training the images end where its clips do."""
+        snug = stage == sb.Stage.TRAIN
+        return self.modules.classifier(log_magnitude, n_frames, snug=snug)
 
     @torch.no_grad()
     def _find_maps(
-        self, mixed: MixedClips, spectrum: Spectrum, rows: Tensor
+        self, spectrum: Spectrum, explained: Tensor, rows: Tensor
     ) -> Tensor:
-        """Explain one of the two classes of some mixtures, by design."""
+        """Explain the classes `[batch]` of some mixtures, by design."""
         classifier, rows = self.classifier, rows.to(self.device)
         log_magnitude = spectrum.log_magnitude[rows]
         n_frames = spectrum.n_frames[rows]
-        class_ids = torch.where(
-            torch.rand(len(rows), device=self.device) < 0.5,
-            mixed.own_targets[rows].argmax(1),
-            mixed.added_targets[rows].argmax(1),
-        )
         part = replace(spectrum, log_magnitude=log_magnitude, n_frames=n_frames)
         classifier.eval()
-        output = classifier(log_magnitude, n_frames)
+        output = classifier(log_magnitude, n_frames, snug=True)
         maps = choose_maps(classifier, self.hparams.model.explanation.maps)
-        found = by_design(classifier, output, part, class_ids, maps=maps)
+        found = by_design(classifier, output, part, explained[rows], maps=maps)
         classifier.train()
         return found
 
-    def _parts(self, mixed: MixedClips) -> tuple[Tensor, Tensor]:
-        """Analyze both parts of the mixtures: STFTs."""
-        own, added = (
-            self.modules.spectrogram(wavs, mixed.lens).stft
-            for wavs in (mixed.own, mixed.added)
-        )
-        return own, added
+    def _parts(
+        self, mixed: MixedClips, spectrum: Spectrum
+    ) -> tuple[Tensor, Tensor]:
+        """Return the STFTs of both parts; they add up to the mixture's."""
+        own = self.modules.spectrogram(mixed.own, mixed.lens).stft
+        return own, spectrum.stft - own
 
     def compute_objectives(
         self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
@@ -195,20 +214,25 @@ class ClassifierBrain(TrainingBrain):
         coarse, fine = self.hparams.evidence_weight, self.hparams.share_weight
         if not (coarse or fine):
             return 0.0
-        parts = step.parts or self._parts(step.mixed)
-        n_frames, mixed = step.spectrum.n_frames, step.mixed
+        parts = step.parts or self._parts(step.mixed, step.spectrum)
+        mixed = step.mixed
+        pool = partial(
+            self.classifier.layout.pool,
+            n_frames=step.spectrum.n_frames,
+            spans=step.output.spans,
+        )
         targets = (mixed.own_targets, mixed.added_targets)
         loss: Tensor | float = 0.0
         if coarse:
             cells = self.classifier.cell_logits(step.output)
             dominant = is_dominant(*parts)
             loss = coarse * evidence_loss(
-                cells, step.weighed, dominant, n_frames, *targets, step.floor
+                cells, step.weighed, dominant, pool, *targets, step.floor
             )
         if fine:
             shares = self.classifier.share_logits(step.output)
             loss = loss + fine * share_loss(
-                shares, *parts, step.weighed, n_frames, *targets, step.floor
+                shares, *parts, step.weighed, pool, *targets, step.floor
             )
         return loss
 
@@ -230,9 +254,11 @@ class ClassifierBrain(TrainingBrain):
         }
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
-        """Start counting; set the epoch's learning rate."""
+        """Start counting; train the weights that stood back for the average."""
         super().on_stage_start(stage, epoch)
         self.tracker = ClipTracker()
+        if stage == sb.Stage.TRAIN and self.hparams.average.n_averaged > 0:
+            swap_weights(self.classifier, self.hparams.average.module)
 
     def on_stage_end(
         self, stage: sb.Stage, stage_loss: float, epoch: int | None = None
@@ -240,6 +266,8 @@ class ClassifierBrain(TrainingBrain):
         """Log; after validation, keep the checkpoint if it is the best."""
         if stage == sb.Stage.TRAIN:
             self.train_loss = float(stage_loss)
+            # what is validated, saved and tested is the average
+            swap_weights(self.classifier, self.hparams.average.module)
             return
         loss = self.tracker.mean("loss")
         error = 1 - self.tracker.mean("accuracy")

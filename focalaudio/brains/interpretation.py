@@ -23,6 +23,7 @@ from focalaudio.metrics.columns import (
     source_columns,
 )
 from focalaudio.metrics.tracker import ClipTracker
+from focalaudio.spectrogram import power_spectrum
 
 
 class InterpreterBrain(sb.Brain):
@@ -180,7 +181,7 @@ class InterpreterBrain(sb.Brain):
             return None
         (first, lens), (second, _) = batch.first, batch.second
         energies = (
-            self.interpreter.spectrogram(wavs, lens).stft.square().sum(-1)
+            power_spectrum(self.interpreter.spectrogram(wavs, lens).stft)
             for wavs in (first, second)
         )
         targets = (

@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
-from focalaudio.saliency import resize_maps
 from focalaudio.spectrogram import Spectrum
 
 BATCH = 8  # copies of a clip in one pass: bounds the memory
@@ -304,8 +303,9 @@ def gradcam(
         output.embeddings.detach().float().clone(),
         relu_attributions=True,
     ).detach()
-    _, time, freq = spectrum.log_magnitude.shape
-    return resize_maps(maps[:, 0], spectrum.n_frames, (time, freq))
+    return classifier.layout.carry_back(
+        maps[:, 0], spectrum.n_frames, spectrum.log_magnitude.shape[1:]
+    )
 
 
 NOISE = {"n_samples": 32, "noise_level": 0.1, "seed": 0}

@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.image import ImageLayout
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.decoders import Drawn
 from focalaudio.interpreters.maps import own_cells
 from focalaudio.masks import MASKS, QUANTILE, check_quantile
-from focalaudio.saliency import resize_maps
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 
@@ -122,14 +122,17 @@ class DecodedInterpreter(Interpreter):
         torch.Tensor
             `[batch, time, freq]`, 0 to 1.
         """
-        return stretch(drawn, spectrum).sigmoid() * own_cells(spectrum)
+        logits = stretch(self.classifier.layout, drawn, spectrum)
+        return logits.sigmoid() * own_cells(spectrum)
 
 
-def stretch(drawn: Drawn, spectrum: Spectrum) -> Tensor:
+def stretch(layout: ImageLayout, drawn: Drawn, spectrum: Spectrum) -> Tensor:
     """Bring a decoder's logits to the spectrogram's grid, clip by clip.
 
     Arguments
     ---------
+    layout : ImageLayout
+        Of the classifier whose features were decoded.
     drawn : Drawn
         On the decoder's own grid.
     spectrum : Spectrum
@@ -140,5 +143,8 @@ def stretch(drawn: Drawn, spectrum: Spectrum) -> Tensor:
     torch.Tensor
         `[batch, time, freq]`, float32, 0 beyond each clip's end.
     """
-    shape = (spectrum.log_magnitude.shape[1], spectrum.log_magnitude.shape[2])
-    return resize_maps(drawn.mask_logits.float(), spectrum.n_frames, shape)
+    return layout.carry_back(
+        drawn.mask_logits.float(),
+        spectrum.n_frames,
+        spectrum.log_magnitude.shape[1:],
+    )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
-from focalaudio.saliency import combine_maps, resize_maps
+from focalaudio.saliency import combine_maps
 from focalaudio.spectrogram import Spectrum
 
 # What is left of loudness in a product with a map of a class: enough that loud
@@ -173,8 +173,12 @@ def by_design(
         if name in maps
     }
     combined = combine_maps([named[name] for name in maps if name in named])
-    _, time, freq = spectrum.log_magnitude.shape
-    saliency = resize_maps(combined, spectrum.n_frames, (time, freq))
+    saliency = classifier.layout.carry_back(
+        combined,
+        spectrum.n_frames,
+        spectrum.log_magnitude.shape[1:],
+        output.spans,
+    )
     if "loudness" in maps:
         saliency = saliency * spectrum.log_magnitude**LOUDNESS_POWER
     return saliency

@@ -104,7 +104,7 @@ class PIQInterpreter(DecodedInterpreter):
         The loss of arXiv 2303.12659, with means instead of sums; `decoded` is
         made of the clips' features.
         """
-        logits = stretch(decoded, spectrum)
+        logits = stretch(self.classifier.layout, decoded, spectrum)
         cells = own_cells(spectrum).expand_as(logits)
         # a clip's end rings on in the padding, which must not set its maximum
         loud = find_loud_cells(spectrum.log_magnitude * cells, self.threshold)

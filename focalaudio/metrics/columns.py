@@ -218,11 +218,11 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
 
     Example
     -------
-    >>> from focalaudio.spectrogram import Spectrogram
+    >>> from focalaudio.spectrogram import Spectrogram, power_spectrum
     >>> spectrogram = Spectrogram()
     >>> wavs = torch.rand(1, 1000), torch.rand(1, 1000)
     >>> spectrum = spectrogram(sum(wavs))
-    >>> energies = [spectrogram(wav).stft.square().sum(-1) for wav in wavs]
+    >>> energies = [power_spectrum(spectrogram(wav).stft) for wav in wavs]
     >>> targets = torch.tensor([0]), torch.tensor([1])
     >>> sources = Sources(*wavs, *energies, *targets)
     >>> whole = torch.ones(1, 6, 513)

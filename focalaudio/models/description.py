@@ -34,6 +34,7 @@ HEADER = f"""\
 format: 2
 """
 PARTS = ("spectrogram", "reader", "encoder")  # beside the classifier
+OWNED = ("encoder", "share_decoder", "axis")  # by the classifier
 NO_WEIGHTS = set(KEYS) - {"classifier", *DECODERS.values()}
 UNITS = {
     "sample_rate": "Hz, one channel",
@@ -43,6 +44,7 @@ UNITS = {
     "null takes clips whole",
     "in_channels": "the image, log(1 + |STFT|), is repeated over them",
     "image_size": "[height (time), width (frequency)] in pixels",
+    "image_frames": "of the STFT fill the height; null stretches clips",
     "scale": "of the cosine head",
     "quantile": "of a clip's cells that are dropped",
 }
@@ -57,12 +59,9 @@ def describe(model: SoundModel) -> str:
     parts = {
         "spectrogram": model.spectrogram,
         "reader": model.reader,
-        "encoder": classifier.encoder,
-        "share_decoder": classifier.share_decoder,
+        **{k: v for k, v in _owned(classifier).items() if v is not None},
         "classifier": classifier,
     }
-    if classifier.share_decoder is None:
-        del parts["share_decoder"]
     parts |= {DECODERS[method]: d for method, d in model.decoders.items()}
     own = asdict(model.explanation)
     if own["method"] == "by_design":
@@ -76,6 +75,16 @@ def describe(model: SoundModel) -> str:
             *_lines({k: v for k, v in own.items() if v is not None}),
         )
     )
+
+
+def _owned(classifier: SoundClassifier) -> dict[str, Any]:
+    """Return the parts of a classifier that are described by themselves."""
+    parts = (
+        classifier.encoder,
+        classifier.share_decoder,
+        classifier.layout.axis,
+    )
+    return dict(zip(OWNED, parts, strict=True))
 
 
 def describe_parts(parts: Mapping[str, Any]) -> Iterator[str]:
@@ -129,8 +138,9 @@ def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
         raise ModelError(f"{path} has no {', '.join(missing)}.")
     for key, file in weights.items():
         _check_size(parts[key], file)
-    for key in ("encoder", "share_decoder"):
-        if parts.get(key) is not getattr(parts.get("classifier"), key, None):
+    owned = _owned(parts["classifier"]) if "classifier" in parts else {}
+    for key in OWNED:
+        if parts.get(key) is not owned.get(key):
             raise ModelError(f"{path}: the {key} is not the classifier's.")
     return read_objects(path, rules, MAKERS)
 

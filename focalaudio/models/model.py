@@ -97,8 +97,9 @@ class SoundModel:
     Raises
     ------
     ModelError
-        If the labels are not as many as the classes, or the explanation is
-        none that this classifier has.
+        If the labels are not as many as the classes, the image's axis is of
+        another analysis than the spectrogram's, or the explanation is none
+        that this classifier has.
 
     Example
     -------
@@ -122,6 +123,7 @@ class SoundModel:
                 f"There are {len(self.labels)} labels, but the classifier has "
                 f"{self.classifier.n_classes} classes."
             )
+        self._check_axis()
         if self.explanation.method == "by_design":
             try:
                 choose_maps(self.classifier, self.explanation.maps)
@@ -129,6 +131,19 @@ class SoundModel:
                 raise ModelError(f"The model's own explanation: {error}") from (
                     error
                 )
+
+    def _check_axis(self) -> None:
+        """Refuse an image whose axis is of another analysis."""
+        axis, own = self.classifier.layout.axis, self.spectrogram
+        if axis is not None and (axis.sample_rate, axis.n_fft) != (
+            own.sample_rate,
+            own.n_fft,
+        ):
+            raise ModelError(
+                f"The image's axis is made for {axis.sample_rate} Hz and "
+                f"n_fft={axis.n_fft}, the spectrogram for {own.sample_rate} "
+                f"Hz and n_fft={own.n_fft}."
+            )
 
     def interpreter(
         self,

@@ -16,6 +16,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.vit import ViT
+from focalaudio.image import MelAxis
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
@@ -162,7 +163,15 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "dropout": RATE,
         "pooling": _one_of("mean", "loudness"),
         "share_decoder": _either(NOTHING, _made_by(ShareDecoder)),
+        "image_frames": _either(NOTHING, _whole(1, 100_000)),
+        "axis": _either(NOTHING, _made_by(MelAxis)),
         **HEAD,
+    },
+    MelAxis: {
+        "n_bands": _whole(2, 1024),
+        "sample_rate": SOUND["sample_rate"],
+        "n_fft": _whole(2, 16_384),
+        "lowest": _real(0, 384_000),
     },
     ShareDecoder: {
         "n_classes": CLASSES,
@@ -204,6 +213,7 @@ KEYS: dict[str, Rule] = {
     "reader": _made_by(ClipReader),
     "encoder": ENCODER,
     "share_decoder": _made_by(ShareDecoder),
+    "axis": _made_by(MelAxis),
     "classifier": _made_by(SoundClassifier),
     "decoder": DECODER,
     "lmac": _made_by(LMACDecoder),

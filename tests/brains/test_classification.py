@@ -16,6 +16,7 @@ from focalaudio.augment import (
     TimeShift,
 )
 from focalaudio.brains import ClassifierBrain
+from focalaudio.brains.averaging import build_average
 from focalaudio.brains.checkpoints import History, WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
@@ -72,6 +73,7 @@ def make_brain(
     stripes=0,
     views=0.0,
     classifier=None,
+    decay=0.0,
     **hparams,
 ):
     """A tiny brain; with a folder it keeps checkpoints and a log there."""
@@ -88,7 +90,9 @@ def make_brain(
     }
     own = (modules["classifier"], modules["spectrogram"], ClipReader())
     history = History()
+    average = build_average(modules["classifier"], decay)
     hparams = {
+        "average": average,
         "evidence_floor": 1.0,
         "evidence_weight": 0.0,
         "history": history,
@@ -104,7 +108,11 @@ def make_brain(
     } | hparams
     checkpointer = folder and WholeCheckpointer(
         folder / "save",
-        {"classifier": modules["classifier"], "history": history},
+        {
+            "average": average,
+            "classifier": modules["classifier"],
+            "history": history,
+        },
     )
     return ClassifierBrain(
         modules=modules,
@@ -396,3 +404,68 @@ def test_fine_cells_learn_the_ratio_of_the_parts():
 def test_shares_need_a_decoder(tmp_path):
     with pytest.raises(ValueError, match="share_weight=1.0 needs a share deco"):
         fit(make_brain(tmp_path, share_weight=1.0))
+
+
+def test_what_is_validated_and_saved_is_the_average(tmp_path):
+    brain = make_brain(tmp_path, decay=0.9)
+    average, seen = brain.hparams.average, []
+    update = average.update_parameters
+
+    def watch(module):
+        update(module)
+        weights = zip(module.parameters(), average.parameters(), strict=True)
+        seen.append([(w.detach().clone(), a.clone()) for w, a in weights])
+
+    average.update_parameters = watch
+    fit(brain, 3, n_train=12)
+    trained, averaged = zip(*seen[-1], strict=True)
+    assert not torch.equal(trained[0], averaged[0])
+    for weight, mean in zip(
+        brain.classifier.parameters(), averaged, strict=True
+    ):
+        assert torch.equal(weight, mean)
+    # the weights that were trained stand back, and training goes on with them
+    for weight, last in zip(average.module.parameters(), trained, strict=True):
+        assert torch.equal(weight, last)
+    saved = brain.checkpointer.find_checkpoint().paramfiles["classifier"]
+    state = torch.load(saved, weights_only=True)
+    name = next(name for name, _ in brain.classifier.named_parameters())
+    assert torch.equal(state[name], averaged[0])
+
+
+def test_averaging_does_not_change_what_is_trained():
+    losses = []
+    for decay in (0.0, 0.9):
+        brain = make_brain(decay=decay)
+        fit(brain, 3, n_train=12)
+        losses.append([row["train_loss"] for row in brain.hparams.history.rows])
+    assert losses[0] == losses[1]
+
+
+def test_what_a_class_was_heard_in_cut_out_is_nobodys():
+    brain = make_brain(views=1.0)
+    brain.modules.views = MaskedViews(1.0, ["own_cut"], 0.5, 0.9).train()
+    brain.modules.train()
+    batch = PaddedBatch([make_dataset([0, 1])[row] for row in range(2)])
+    step = brain.compute_forward(batch, sb.Stage.TRAIN)
+    wanted = torch.full((2, 3), 1 / 3)
+    torch.testing.assert_close(step.targets, wanted)
+    hidden = (step.weighed == 0).float().mean()
+    assert 0.05 < hidden < 0.6
+
+
+def test_crops_are_shown_as_snug_images():
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    classifier = SoundClassifier(
+        encoder, 3, "linear", image_size=(32, 32), image_frames=60
+    )
+    brain = make_brain(classifier=classifier, evidence_weight=1.0)
+    shapes = []
+    encoder.register_forward_pre_hook(
+        lambda _, given: shapes.append(tuple(given[0].shape[2:]))
+    )
+    batch = PaddedBatch([make_dataset([0, 1])[row] for row in range(2)])
+    step = brain.compute_forward(batch, sb.Stage.TRAIN)
+    assert brain.compute_objectives(step, batch, sb.Stage.TRAIN).isfinite()
+    brain.compute_forward(batch, sb.Stage.VALID)
+    assert shapes == [(10, 32), (32, 32)]  # 17 of 60 frames, and all

@@ -213,7 +213,14 @@ def test_every_trained_encoder_is_interpreted(name, trained, dataset, tmp_path):
 
 def test_training_lists_what_it_saves(trained):
     checkpointer = trained[1]["checkpointer"]
-    saved = {"classifier", "counter", "history", "random_state", "settings"}
+    saved = {
+        "average",
+        "classifier",
+        "counter",
+        "history",
+        "random_state",
+        "settings",
+    }
     assert set(checkpointer.recoverables) == saved
     assert trained[1]["modules"]["classifier"] is trained[1]["classifier"]
 

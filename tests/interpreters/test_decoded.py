@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from focalaudio.image import ImageLayout
 from focalaudio.interpreters import LMACInterpreter, PIQInterpreter, lmac, piq
 from focalaudio.interpreters.decoded import stretch
 from focalaudio.interpreters.decoders import Drawn
@@ -121,7 +122,8 @@ def test_low_precision_keeps_the_mask_in_single_precision(interpreter, tone):
 def test_stretching_to_the_same_grid_is_the_identity(spectrogram, device):
     spectrum = spectrogram(torch.rand(1, 2000, device=device))
     logits = torch.randn(spectrum.log_magnitude.shape, device=device)
-    torch.testing.assert_close(stretch(Drawn(logits), spectrum), logits)
+    layout = ImageLayout((8, 8))
+    torch.testing.assert_close(stretch(layout, Drawn(logits), spectrum), logits)
 
 
 @pytest.mark.parametrize("kind", MASKS)

@@ -14,6 +14,7 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder, list_encoders
 from focalaudio.errors import ModelError, UnsafeModelError
+from focalaudio.image import MelAxis
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.decoders import DECODERS, LMACDecoder
 from focalaudio.models import Explanation, SoundModel
@@ -171,6 +172,28 @@ def test_a_share_decoder_is_part_of_the_classifier(tmp_path):
     with torch.no_grad():
         masks = [each.interpreter()(wavs).mask for each in (model, read)]
     assert torch.equal(*masks)
+
+
+def test_an_images_layout_is_part_of_the_classifier(tmp_path):
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    axis = MelAxis(24)
+    classifier = SoundClassifier(
+        encoder, 4, "linear", image_size=(32, 24), image_frames=90, axis=axis
+    )
+    parts = (classifier.eval(), Spectrogram(), ClipReader(), tuple("abcd"))
+    model = SoundModel(*parts)
+    write_bundle(model, tmp_path)
+    read = read_bundle(tmp_path)
+    assert describe(read) == describe(model)
+    assert read.classifier.layout.axis.arguments == axis.arguments
+    wavs = torch.rand(1, 8000)
+    with torch.no_grad():
+        found = [each.interpreter()(wavs) for each in (model, read)]
+    assert torch.equal(found[0].logits, found[1].logits)
+    assert torch.equal(found[0].mask, found[1].mask)
+    other = Spectrogram(sample_rate=8000)
+    with pytest.raises(ModelError, match="for 16000 Hz and n_fft=1024"):
+        SoundModel(parts[0], other, *parts[2:])
 
 
 def test_a_share_decoder_that_nobody_needs_is_refused(tmp_path):

@@ -1,0 +1,353 @@
+"""`log-magnitude -> image`, and back: the grid that an encoder looks at.
+
+`[batch, time, freq] -> [batch, 1, height, width]`, time as rows. What is found
+on the image, or on a coarser grid of cells over it, is carried back to the
+spectrogram's frames and bins, where masks are made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focalaudio.arguments import remember_arguments
+from focalaudio.spectrogram import group_by_length
+
+
+@remember_arguments
+class MelAxis(nn.Module):
+    """Space the columns of an image evenly on the mel scale.
+
+    Low frequencies get more of the image, as in the ear. Each column is the
+    weighted mean of the log-magnitudes around its center (triangular weights,
+    to the centers of its neighbors, at least to the next bin), so that a
+    spectrogram which is constant stays so.
+
+    Arguments
+    ---------
+    n_bands : int
+        Columns of the image.
+    sample_rate : int
+        Hz.
+    n_fft : int
+        Points of the Fourier transform.
+    lowest : float
+        Lower end of the lowest band, Hz; the upper end of the highest is half
+        the sample rate.
+
+    Raises
+    ------
+    ValueError
+        If `lowest` is not below half the sample rate, or there are not two
+        bands.
+
+    Example
+    -------
+    >>> axis = MelAxis(4, sample_rate=16000, n_fft=64)
+    >>> axis.centers.round()
+    tensor([ 498., 1267., 2529., 4600.])
+    >>> axis.to_bands(torch.ones(1, 2, 33)).shape
+    torch.Size([1, 2, 4])
+    """
+
+    bands: Tensor
+    bins: Tensor
+
+    def __init__(
+        self,
+        n_bands: int,
+        sample_rate: int = 16000,
+        n_fft: int = 1024,
+        lowest: float = 30.0,
+    ) -> None:
+        super().__init__()
+        highest = sample_rate / 2
+        if not 0 <= lowest < highest:
+            raise ValueError(
+                f"lowest={lowest} Hz must be at least 0 and below half the "
+                f"sample rate, {highest:g} Hz."
+            )
+        if n_bands < 2:
+            raise ValueError(f"n_bands={n_bands} must be at least 2.")
+        self.n_bands = n_bands
+        self.sample_rate = sample_rate
+        self.n_fft = n_fft
+        # in double precision, on the CPU, wherever the module is built
+        mels = torch.linspace(
+            _to_mel(lowest), _to_mel(highest), n_bands + 2,
+            dtype=torch.double, device="cpu",
+        )  # fmt: skip
+        hertz = 700 * (10 ** (mels / 2595) - 1)
+        step = sample_rate / n_fft
+        bins = step * torch.arange(
+            n_fft // 2 + 1, dtype=torch.double, device="cpu"
+        )
+        below, centers, above = hertz[:-2], hertz[1:-1], hertz[2:]
+        offsets = bins[:, None] - centers
+        rising = 1 + offsets / (centers - below).clamp(min=step)
+        falling = 1 - offsets / (above - centers).clamp(min=step)
+        weights = torch.minimum(rising, falling).clamp(min=0)
+        # the way back: between two centers both bands count
+        places = torch.searchsorted(centers, bins).clamp(1, n_bands - 1)
+        lower, upper = centers[places - 1], centers[places]
+        share = ((bins - lower) / (upper - lower)).clamp(0, 1)
+        rows = torch.arange(n_bands, device="cpu")[:, None]
+        back = (rows == places) * share + (rows == places - 1) * (1 - share)
+        self.centers = centers.float()
+        self.register_buffer("bands", (weights / weights.sum(0)).float(), False)
+        self.register_buffer("bins", back.float(), False)
+
+    def to_bands(self, values: Tensor) -> Tensor:
+        """Map `[..., freq]` to means over the bands, `[..., n_bands]`."""
+        return _project(values, self.bands)
+
+    def to_bins(self, values: Tensor) -> Tensor:
+        """Interpolate `[..., n_bands]` between the bands, `[..., freq]`.
+
+        Below the lowest center, and above the highest, the value is theirs.
+        """
+        return _project(values, self.bins)
+
+
+def _project(values: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply in full precision, as everything on the spectrogram's grid."""
+    with torch.autocast(values.device.type, enabled=False):
+        return values.float() @ matrix
+
+
+def _to_mel(hertz: float) -> float:
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+def build_axis(
+    name: str,
+    image_size: Sequence[int] | None,
+    sample_rate: int,
+    n_fft: int,
+) -> MelAxis | None:
+    """Build an image's frequency axis by its name.
+
+    Arguments
+    ---------
+    name : str
+        `linear` or `mel`.
+    image_size : sequence of int
+        Height and width (frequency), pixels; a mel axis needs it.
+    sample_rate, n_fft : int
+        See `MelAxis`.
+
+    Returns
+    -------
+    MelAxis or None
+        None for a linear axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no such axis, or no size for it.
+
+    Example
+    -------
+    >>> build_axis("mel", [216, 128], 16000, 1024).n_bands
+    128
+    """
+    if name not in ("linear", "mel"):
+        raise ValueError(f"frequency_axis={name!r} must be linear or mel.")
+    if name == "linear":
+        return None
+    if image_size is None:
+        raise ValueError(
+            "frequency_axis='mel' needs an image_size, such as [216, 128]."
+        )
+    return MelAxis(image_size[1], sample_rate, n_fft)
+
+
+class ImageLayout(nn.Module):
+    """Where on an image each frame and bin of a spectrogram lies.
+
+    Arguments
+    ---------
+    size : sequence of int
+        Height (time) and width (frequency), pixels.
+    image_frames : int
+        Frames that fill the height: shorter clips leave the rest of the image
+        black, longer ones are squeezed into it. If None every clip is
+        stretched or squeezed to fill it.
+    axis : MelAxis
+        Of the width; linear if None.
+
+    Raises
+    ------
+    ValueError
+        If the axis has not as many bands as the image has columns.
+
+    Example
+    -------
+    >>> layout = ImageLayout((6, 4), image_frames=12)
+    >>> image = layout.draw(torch.ones(1, 12, 20), torch.tensor([8]))
+    >>> image[0, 0, :, 0]
+    tensor([1.0000, 1.0000, 1.0000, 0.8750, 0.1250, 0.0000])
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        image_frames: int | None = None,
+        axis: MelAxis | None = None,
+    ) -> None:
+        super().__init__()
+        if axis is not None and axis.n_bands != size[1]:
+            raise ValueError(
+                f"The image is {size[1]} pixels wide, but its axis has "
+                f"{axis.n_bands} bands; make them equal."
+            )
+        self.size = (int(size[0]), int(size[1]))
+        self.image_frames = image_frames
+        self.axis = axis
+
+    def find_spans(self, n_frames: Tensor, snug: bool = False) -> Tensor:
+        """Return how many frames the height of each clip's image stands for.
+
+        Arguments
+        ---------
+        n_frames : torch.Tensor
+            `[batch]`, int64, each clip's own frames.
+        snug : bool
+            See `draw`.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch]`, int64, at least `n_frames`.
+        """
+        if self.image_frames is None:
+            return n_frames
+        if snug and n_frames.max() < self.image_frames:
+            return n_frames.max().expand_as(n_frames)
+        return n_frames.clamp(min=self.image_frames)
+
+    def draw(
+        self, log_magnitude: Tensor, n_frames: Tensor, snug: bool = False
+    ) -> Tensor:
+        """Draw clips as images.
+
+        Bilinear with antialiasing, as in arXiv 2402.02754.
+
+        Arguments
+        ---------
+        log_magnitude : torch.Tensor
+            `[batch, time, freq]`, non-negative.
+        n_frames : torch.Tensor
+            `[batch]`, int64, each clip's own frames.
+        snug : bool
+            With `image_frames`: end the images where the longest clip of the
+            batch ends, which makes crops cheap. What is said of a clip
+            depends on its batch then, so this is for training.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, 1, height, width]`.
+        """
+        height, width = self.size
+        spans = self.find_spans(n_frames, snug)
+        if self.image_frames is not None and spans.max() < self.image_frames:
+            height = math.ceil(height * int(spans.max()) / self.image_frames)
+        image = log_magnitude.new_empty(len(spans), 1, height, width)
+        for frames, rows in group_by_length(n_frames):
+            clips = log_magnitude[rows.to(image.device), None, :frames]
+            if self.axis is not None:
+                clips = self.axis.to_bands(clips)
+            clips = F.pad(clips, (0, 0, 0, int(spans[rows[0]]) - frames))
+            image[rows] = F.interpolate(
+                clips, (height, width), mode="bilinear", antialias=True
+            )
+        return image
+
+    def carry_back(
+        self,
+        maps: Tensor,
+        n_frames: Tensor,
+        shape: Sequence[int],
+        spans: Tensor | None = None,
+    ) -> Tensor:
+        """Stretch maps over their clips' own frames and bins, zero elsewhere.
+
+        Bilinear, without aligned corners: the inverse of how images are drawn.
+
+        Arguments
+        ---------
+        maps : torch.Tensor
+            `[batch, rows, cols]`, on any grid over the images.
+        n_frames : torch.Tensor
+            `[batch]`, int64, each clip's own frames.
+        shape : sequence of int
+            Time and frequency of the result.
+        spans : torch.Tensor
+            `[batch]`, int64, of `find_spans`, whose default it is.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, time, freq]`, within the range of the map or zero.
+
+        Example
+        -------
+        >>> layout, maps = ImageLayout((8, 8)), torch.ones(1, 7, 7)
+        >>> layout.carry_back(maps, torch.tensor([3]), (4, 2))[0, :, 0]
+        tensor([1., 1., 1., 0.])
+        """
+        spans = self.find_spans(n_frames) if spans is None else spans
+        carried = maps.new_zeros(len(maps), *shape)
+        width = shape[1] if self.axis is None else self.axis.n_bands
+        for frames, rows in group_by_length(n_frames):
+            grid = F.interpolate(
+                maps[rows, None], (int(spans[rows[0]]), width), mode="bilinear"
+            )[:, 0, :frames]
+            if self.axis is not None:
+                grid = self.axis.to_bins(grid)
+            carried[rows, :frames] = grid
+        return carried
+
+    def pool(
+        self,
+        values: Tensor,
+        shape: Sequence[int],
+        n_frames: Tensor,
+        spans: Tensor | None = None,
+    ) -> Tensor:
+        """Average each clip's own frames and bins over the cells of a grid.
+
+        Arguments
+        ---------
+        values : torch.Tensor
+            `[batch, time, freq]`.
+        shape : sequence of int
+            Rows and columns of the grid.
+        n_frames, spans : torch.Tensor
+            As in `carry_back`.
+
+        Returns
+        -------
+        torch.Tensor
+            `[batch, rows, cols]`; what is black on the image counts as zero.
+
+        Example
+        -------
+        >>> layout, ramp = ImageLayout((8, 8)), torch.arange(4.0)
+        >>> layout.pool(ramp.expand(1, 2, 4), (1, 2), torch.tensor([2]))
+        tensor([[[0.5000, 2.5000]]])
+        """
+        spans = self.find_spans(n_frames) if spans is None else spans
+        pooled = values.new_empty(len(values), *shape)
+        for frames, rows in group_by_length(n_frames):
+            own = values[rows, :frames]
+            if self.axis is not None:
+                own = self.axis.to_bands(own)
+            own = F.pad(own, (0, 0, 0, int(spans[rows[0]]) - frames))
+            pooled[rows] = F.adaptive_avg_pool2d(own, (shape[0], shape[1]))
+        return pooled

@@ -1,0 +1,216 @@
+"""Laws of focalaudio.image: what is found on an image returns to its place."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from focalaudio.image import ImageLayout, MelAxis, build_axis
+
+ROWS, COLS = 7, 5
+TIME, FREQ = 70, 100  # 10 frames and 20 bins per cell
+MEL = MelAxis(24, sample_rate=16000, n_fft=2 * (FREQ - 1))
+LAYOUTS = {
+    "stretched": ImageLayout((32, 24)),
+    "canvas": ImageLayout((32, 24), image_frames=TIME),
+    "mel": ImageLayout((32, 24), axis=MEL),
+    "mel canvas": ImageLayout((32, 24), TIME, MEL),
+}
+carry_back = LAYOUTS["stretched"].carry_back
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request):
+    return LAYOUTS[request.param]
+
+
+def plant(row, col):
+    grid = torch.zeros(1, ROWS, COLS)
+    grid[0, row, col] = 1
+    return grid
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1e6])
+def test_constant_stays_constant(layout, value):
+    maps = torch.full((2, ROWS, COLS), value)
+    saliency = layout.carry_back(maps, torch.tensor([33, TIME]), (TIME, FREQ))
+    torch.testing.assert_close(
+        saliency[1], torch.full((TIME, FREQ), value), atol=0, rtol=1e-6
+    )
+    torch.testing.assert_close(
+        saliency[0, :33], torch.full((33, FREQ), value), atol=0, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "col"), [(0, 0), (0, 4), (6, 0), (6, 4), (2, 3), (5, 1)]
+)
+def test_planted_energy_comes_back_where_it_was_planted(row, col):
+    saliency = carry_back(plant(row, col), torch.tensor([TIME]), (TIME, FREQ))[
+        0
+    ]
+    time, freq = divmod(int(saliency.argmax()), FREQ)
+    assert time // 10 == row
+    assert freq // 20 == col
+    weights = saliency / saliency.sum()
+    times = torch.arange(TIME) + 0.5
+    if 0 < row < ROWS - 1:  # its center of mass, in cells
+        center = (weights.sum(1) * times).sum() / 10
+        torch.testing.assert_close(center, torch.tensor(row + 0.5))
+
+
+def test_each_clip_has_its_own_frames():
+    maps = torch.rand(4, ROWS, COLS)
+    n_frames = torch.tensor([TIME, 3, 40, 3])
+    saliency = carry_back(maps, n_frames, (TIME, FREQ))
+    assert saliency.shape == (4, TIME, FREQ)
+    for row, frames in enumerate(n_frames.tolist()):
+        alone = F.interpolate(
+            maps[row][None, None], (frames, FREQ), mode="bilinear"
+        )
+        torch.testing.assert_close(saliency[row, :frames], alone[0, 0])
+        assert (saliency[row, frames:] == 0).all()
+
+
+def test_values_stay_within_the_range_of_the_map(layout):
+    maps = torch.rand(3, ROWS, COLS) + 0.5
+    saliency = layout.carry_back(maps, torch.full((3,), TIME), (TIME, FREQ))
+    assert (saliency.amax((1, 2)) <= maps.amax((1, 2)) + 1e-6).all()
+    assert (saliency.amin((1, 2)) >= maps.amin((1, 2)) - 1e-6).all()
+
+
+def test_an_image_is_its_clip_alone_whatever_its_neighbors(layout):
+    log_magnitude = torch.rand(3, TIME + 9, FREQ)
+    n_frames = torch.tensor([20, TIME + 9, TIME])
+    image = layout.draw(log_magnitude, n_frames)
+    for row, frames in enumerate(n_frames.tolist()):
+        alone = layout.draw(
+            log_magnitude[[row], :frames], n_frames[row : row + 1]
+        )
+        torch.testing.assert_close(image[row], alone[0])
+
+
+def test_a_canvas_is_black_where_a_clip_has_ended():
+    layout = LAYOUTS["canvas"]
+    image = layout.draw(torch.ones(2, TIME, FREQ), torch.tensor([35, TIME]))
+    assert (image[0, 0, :15] > 0.999).all()
+    assert (image[0, 0, 17:] == 0).all()
+    assert (image[1] > 0.999).all()
+    # a clip that is longer than the canvas fills it
+    longer = layout.draw(torch.ones(1, 2 * TIME, FREQ), torch.tensor([140]))
+    assert (longer > 0.999).all()
+
+
+def test_a_snug_image_is_the_beginning_of_the_canvas():
+    layout = ImageLayout((TIME // 2, 24), TIME, MEL)
+    log_magnitude = torch.rand(2, 30, FREQ)
+    n_frames = torch.tensor([30, 20])
+    snug = layout.draw(log_magnitude, n_frames, snug=True)
+    whole = layout.draw(log_magnitude, n_frames)
+    assert snug.shape == (2, 1, 15, 24)
+    torch.testing.assert_close(snug[:, :, :-1], whole[:, :, :14])
+    spans = layout.find_spans(n_frames, snug=True)
+    assert spans.tolist() == [30, 30]
+    assert layout.find_spans(n_frames).tolist() == [TIME, TIME]
+    # a batch that fills the canvas is drawn as ever
+    longer = torch.tensor([TIME, 20])
+    assert layout.find_spans(longer, snug=True).tolist() == [TIME, TIME]
+
+
+def test_snug_maps_come_back_to_the_same_frames():
+    layout = ImageLayout((TIME, FREQ), TIME)
+    maps, n_frames = torch.rand(2, 30, FREQ), torch.tensor([30, 20])
+    spans = layout.find_spans(n_frames, snug=True)
+    back = layout.carry_back(maps, n_frames, (30, FREQ), spans)
+    torch.testing.assert_close(back[0], maps[0])
+    torch.testing.assert_close(back[1, :20], maps[1, :20])
+    assert (back[1, 20:] == 0).all()
+
+
+def test_what_is_pooled_comes_back_where_it_was(layout):
+    """A block of sound, pooled to cells and carried back, has its center."""
+    sound = torch.zeros(1, TIME, FREQ)
+    sound[0, 20:40, 30:50] = 1
+    n_frames = torch.tensor([TIME])
+    cells = layout.pool(sound, (ROWS * 5, COLS * 4), n_frames)
+    back = layout.carry_back(cells, n_frames, (TIME, FREQ))[0]
+    back = back / back.sum()
+    time = (back.sum(1) * (torch.arange(TIME) + 0.5)).sum()
+    freq = (back.sum(0) * (torch.arange(FREQ) + 0.5)).sum()
+    assert abs(time - 30) < 0.5
+    assert abs(freq - 40) < 1.5
+
+
+def test_pooling_averages_each_clips_own_cells():
+    values = torch.rand(2, TIME, FREQ)
+    n_frames = torch.tensor([42, TIME])
+    pooled = LAYOUTS["stretched"].pool(values, (ROWS, COLS), n_frames)
+    for row, frames in enumerate(n_frames.tolist()):
+        wanted = F.adaptive_avg_pool2d(values[[row], :frames], (ROWS, COLS))
+        torch.testing.assert_close(pooled[row], wanted[0])
+    on_canvas = LAYOUTS["canvas"].pool(values, (ROWS, COLS), n_frames)
+    values[0, 42:] = 0  # black beyond the clip's end
+    torch.testing.assert_close(
+        on_canvas, F.adaptive_avg_pool2d(values, (ROWS, COLS))
+    )
+
+
+def test_bands_are_even_on_the_mel_scale_and_see_every_bin():
+    axis = MelAxis(40, sample_rate=16000, n_fft=1024, lowest=50.0)
+    mels = 2595 * (1 + axis.centers.double() / 700).log10()
+    steps = mels.diff()
+    torch.testing.assert_close(
+        steps, steps.mean().expand_as(steps), rtol=1e-4, atol=0
+    )
+    ends = 2595 * math.log10(1 + 50 / 700), 2595 * math.log10(1 + 8000 / 700)
+    assert mels[0] - ends[0] == pytest.approx(steps[0].item(), rel=1e-4)
+    assert ends[1] - mels[-1] == pytest.approx(steps[0].item(), rel=1e-4)
+    inside = torch.arange(513) * 15.625
+    inside = (inside > 50) & (inside < 8000)
+    assert (axis.bands.sum(1)[inside] > 0).all()
+
+
+def test_a_tone_is_brightest_in_the_band_of_its_frequency():
+    axis = MelAxis(40, sample_rate=16000, n_fft=1024)
+    for hertz in (250, 1000, 4000):
+        tone = torch.zeros(513)
+        tone[round(hertz / 15.625)] = 1
+        band = axis.to_bands(tone).argmax()
+        assert band == (axis.centers - hertz).abs().argmin()
+        assert abs(axis.to_bins(axis.to_bands(tone)).argmax() * 15.625
+                   - axis.centers[band]) < 16  # fmt: skip
+
+
+def test_what_is_linear_in_frequency_comes_back():
+    """Bands are means around centers, and lines are drawn between them."""
+    axis = MelAxis(64, sample_rate=16000, n_fft=1024)
+    ramp = torch.arange(513) * 15.625
+    back = axis.to_bins(axis.to_bands(ramp))
+    inside = (ramp > axis.centers[1]) & (ramp < axis.centers[-2])
+    # triangles lean to the wider side, by less than a sixth of their width
+    assert ((back - ramp)[inside].abs() < 30).all()
+
+
+def test_an_axis_has_no_weights_and_follows_its_module():
+    layout = ImageLayout((8, 24), axis=MEL)
+    assert layout.state_dict() == {}
+    assert layout.to(torch.double).axis.bands.dtype == torch.double
+    layout.to(torch.float)
+    with torch.device("meta"):
+        built = MelAxis(24, 16000, 2 * (FREQ - 1))
+    torch.testing.assert_close(built.bands, MEL.bands)
+
+
+def test_what_makes_no_axis_is_refused():
+    with pytest.raises(ValueError, match=r"lowest=9000.0 Hz"):
+        MelAxis(8, lowest=9000.0)
+    with pytest.raises(ValueError, match="n_bands=1"):
+        MelAxis(1)
+    with pytest.raises(ValueError, match="frequency_axis='bark'"):
+        build_axis("bark", (8, 8), 16000, 1024)
+    with pytest.raises(ValueError, match="16 pixels wide"):
+        ImageLayout((8, 16), axis=MEL)
+    assert build_axis("linear", (8, 8), 16000, 1024) is None
+    axis = build_axis("mel", (8, 16), 16000, 1024)
+    assert axis.arguments["n_bands"] == 16
