@@ -52,8 +52,8 @@ class Plan:
     systems : mapping
         From a system's name to `training` (keys of `train_classifier.yaml`),
         `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
-        trained without it), `lmac` (alike) and `compare` (further
-        interpreters).
+        trained without it), `lmac` (alike), `compare` (further interpreters)
+        and `baselines` (for `compare` of all systems).
     conditions : mapping
         From a condition's name to keys of `interpret.yaml`; its `compare`
         stands for that of all systems.
@@ -181,7 +181,8 @@ class Plan:
         for name, condition in self.conditions.items():
             keys = {**self.interpret, **options.get("interpret", {})}
             keys |= condition
-            keys["compare"] = [*own, *condition.get("compare", self.compare)]
+            baselines = options.get("baselines", self.compare)
+            keys["compare"] = [*own, *condition.get("compare", baselines)]
             place = self.place(fold, system, name)
             yield "interpret", place, {**given, **keys}
 
