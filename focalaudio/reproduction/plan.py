@@ -95,6 +95,7 @@ class Plan:
         """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
         small = hparams["when_debugging"] if run_opts["debug"] else {}
         decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
+        device = run_opts["device"]  # None if it was not asked for
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
@@ -114,7 +115,10 @@ class Plan:
             quantile=hparams["quantile"],
             figure_3=hparams["figure_3"],
             figure_2=hparams["figure_2"],
-            flags=("--device", run_opts["device"], "--noprogressbar"),
+            flags=(
+                *(("--device", device) if device else ()),
+                "--noprogressbar",
+            ),
         )
 
     def split(self, fold: int) -> dict[str, list[int]]:
