@@ -166,8 +166,9 @@ def silence_patches(
 ) -> Patches:
     """Silence random patches of clips, one at a time, and classify the rest.
 
-    A patch is up to half of the clip long and up to half of the frequencies
-    wide, uniform in both, and so is its place.
+    A patch is a frame to the whole clip long and a bin to all frequencies
+    wide, uniform in both, and so is its place: large enough that a classifier
+    which is sure notices.
 
     Arguments
     ---------
@@ -231,7 +232,7 @@ def _draw_corners(shape: Sequence[int], n_patches: int, seed: int) -> Tensor:
     draws = torch.rand(n_patches, 4, generator=generator, dtype=torch.double)
     corners = []
     for axis, length in enumerate(shape):
-        size = 1 + (draws[:, 2 * axis] * max(1, length // 2)).long()
+        size = 1 + (draws[:, 2 * axis] * length).long()
         start = (draws[:, 2 * axis + 1] * (length - size + 1)).long()
         corners += [start, start + size]
     return torch.stack(corners, 1)
@@ -249,9 +250,9 @@ def infidelity(
 ) -> Tensor:
     """Return how far a map is from predicting what silence costs.
 
-    `mean_I (b sum(I s) - (f(X) - f(X - I)))^2` (arXiv 1901.09392): `I` is the
-    log-magnitude within a patch, `b` the factor that makes it least for each
-    clip, as no map knows its scale (captum's `normalize=True`).
+    `mean_I (b sum(I s) - 100 (f(X) - f(X - I)))^2` (arXiv 1901.09392): `I` is
+    the log-magnitude within a patch, `b` the factor that makes it least for
+    each clip, as no map knows its scale (captum's `normalize=True`).
 
     Arguments
     ---------
@@ -263,8 +264,8 @@ def infidelity(
     Returns
     -------
     torch.Tensor
-        `[batch]`, 0 to 1: the mean square of the drops is what a map of zeros
-        gets. Lower is better.
+        `[batch]`, 0 to 10000 %^2: the mean square of the drops is what a map
+        of zeros gets. Lower is better.
 
     Example
     -------
@@ -274,9 +275,9 @@ def infidelity(
     >>> infidelity(torch.tensor([[[4.0, 2.0]]]), clip, patches)
     tensor([0.])
     >>> infidelity(torch.tensor([[[0.0, 1.0]]]), clip, patches)
-    tensor([0.1250])
+    tensor([1250.])
     """
-    drops = patches.drops.double()
+    drops = 100 * patches.drops.double()
     told = torch.zeros_like(drops)
     for row, boxes in enumerate(patches.corners.tolist()):
         cells = saliency[row].double() * log_magnitude[row].double()

@@ -130,11 +130,9 @@ def test_a_patch_costs_what_the_class_had_in_it(clips):
         for place, (top, bottom, left, right) in enumerate(boxes):
             assert 0 <= top < bottom <= N_FRAMES[row]
             assert 0 <= left < right <= 20
-            assert bottom - top <= N_FRAMES[row] // 2
-            assert right - left <= 10
-            lost = clips[row, top:bottom, left : min(right, 10)].sum() / 500
-            drop = patches.drops[row, place]
-            assert drop.item() == pytest.approx(lost.item(), abs=1e-5)
+            lost = clips[row, top:bottom, left : max(left, min(right, 10))]
+            drop = patches.drops[row, place].item()
+            assert drop == pytest.approx(lost.sum().item() / 500, abs=1e-5)
 
 
 def test_patches_depend_on_the_clip_alone(clips):
@@ -163,11 +161,11 @@ def test_a_map_that_tells_every_cost_has_no_infidelity(clips):
     patches = patch(clips, N_FRAMES, [5, 6, 7])
     right = torch.zeros_like(clips)
     right[:, :, :10] = 123
-    assert infidelity(right, clips, patches).max() < 1e-9
+    assert infidelity(right, clips, patches).max() < 1e-4
     zeros = infidelity(torch.zeros_like(clips), clips, patches)
-    torch.testing.assert_close(zeros, patches.drops.square().mean(1))
+    torch.testing.assert_close(zeros, (100 * patches.drops).square().mean(1))
     wrong = infidelity(torch.rand_like(clips), clips, patches)
-    assert ((wrong > 1e-6) & (wrong < zeros)).all()
+    assert ((wrong > 1e-2) & (wrong < zeros)).all()
 
 
 def test_infidelity_by_hand():
@@ -175,9 +173,9 @@ def test_infidelity_by_hand():
     patches = Patches(corners, torch.tensor([[0.5, 0.5]]))
     clip = torch.tensor([[[2.0, 9.0], [1.0, 3.0]]])
     saliency = torch.tensor([[[1.0, 9.0], [1.0, 1.0]]])
-    # told 2 and 4, best factor 3 / 20: errors .5 - .3 and .5 - .6
+    # told 2 and 4, best factor 15: errors 50 - 30 and 50 - 60
     found = infidelity(saliency, clip, patches).item()
-    assert found == pytest.approx((0.2**2 + 0.1**2) / 2)
+    assert found == pytest.approx((20**2 + 10**2) / 2)
 
 
 def test_infidelity_is_captums(clips):
@@ -205,7 +203,7 @@ def test_infidelity_is_captums(clips):
             normalize=True,
         )
         found = infidelity(saliency, clips, patches)[row]
-        assert found.item() == pytest.approx(wanted.item(), rel=1e-3)
+        assert found.item() == pytest.approx(1e4 * wanted.item(), rel=1e-3)
 
 
 def make_clip(samples=16000, seed=3):
