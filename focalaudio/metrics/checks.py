@@ -1,9 +1,10 @@
 """`maps -> sanity, stability`: does a map depend on what it should depend on?
 
-Sanity: on the class, on the trained weights, on what the classifier needs.
-Stability: not on changes that are hardly heard. Two maps are compared by the
-ranks of their cells, so that no scale matters. Which passes give the maps is
-the matter of `focalaudio.brains.checks`.
+Sanity: on the class, on the trained weights (arXiv 1810.03292), on what the
+classifier needs (arXiv 1901.09392). Stability: on where the sound is (arXiv
+2304.06715), not on changes that are hardly heard (arXiv 1806.08049). Two maps
+are compared by the ranks of their cells, so that no scale matters. Which
+passes give the maps is the matter of `focalaudio.brains.checks`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def least_probable(logits: Tensor) -> Tensor:
     """Return the class that each clip is least of, `[batch]`, int64.
 
     From `[batch, n_classes]`. Its map should differ most from that of the top
-    class.
+    class; the random logit test (arXiv 1912.09818) takes any other.
 
     Example
     -------
