@@ -159,6 +159,7 @@ def test_a_decoder_stays_as_it_is(look, classifier, spectrogram):
     for parameter in decoder.parameters():
         nn.init.normal_(parameter, 0, 0.3)
     interpreter = LMACInterpreter(classifier, spectrogram, decoder).eval()
+    interpreter.to(look.wavs.device)
     before = copy.deepcopy(interpreter)
     columns = check(look, interpreter, "randomization", "class_sensitivity")
     assert all(same_weights(interpreter, before))
