@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
+from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
@@ -24,6 +26,14 @@ from focalaudio.metrics.columns import (
 )
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import power_spectrum
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What every interpreter makes of one look at a batch."""
+
+    look: Look
+    interpretations: dict[str, Interpretation]
 
 
 class InterpreterBrain(sb.Brain):
@@ -43,10 +53,11 @@ class InterpreterBrain(sb.Brain):
         As in SpeechBrain. Of `hparams` it needs `interpreter` and `labels`.
         It may have `compared`, other interpreters of the same classifier;
         `curve_steps`, which above 0 adds insertion and deletion curves of so
-        many steps, the only metrics that cost further passes; `exporter`,
-        called with each batch's record of the first interpreter, its clips'
-        ids and labels, and their `Sources` or None; and `progress`, a
-        `Progress` that knows which batches were done before.
+        many steps; `checks`, names of `focalaudio.brains.checks.CHECKS`, the
+        only other metrics that cost further passes; `exporter`, called with
+        each batch's record of the first interpreter, its clips' ids and
+        labels, and their `Sources` or None; and `progress`, a `Progress` that
+        knows which batches were done before.
 
     Example
     -------
@@ -56,6 +67,7 @@ class InterpreterBrain(sb.Brain):
 
     HPARAMS_NEEDED: tuple[str, ...] = ("interpreter", "labels")
     HPARAMS_OPTIONAL: Mapping[str, Any] = {
+        "checks": (),
         "compared": (),
         "curve_steps": 0,
         "exporter": None,
@@ -75,6 +87,7 @@ class InterpreterBrain(sb.Brain):
     ) -> None:
         hparams = {**self.HPARAMS_OPTIONAL, **(hparams or {})}
         super().__init__(modules, opt_class, hparams, *args, **kwargs)
+        self.checker = Checker(self.interpreter, self.hparams.checks)
 
     @property
     def interpreter(self) -> Interpreter:
@@ -99,25 +112,24 @@ class InterpreterBrain(sb.Brain):
         """The rows of the first interpreter."""
         return self.trackers[self.interpreter.name]
 
-    def compute_forward(
-        self, batch: PaddedBatch, stage: sb.Stage
-    ) -> dict[str, Interpretation]:
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Interpret the classifier's own predictions, each name its way."""
         wavs, lens = batch.to(self.device).sig
         seen = self.interpreter.look(wavs, lens)
-        return {
+        interpretations = {
             name: interpreter.interpret(*seen)
             for name, interpreter in self.interpreters.items()
         }
+        return _Step(Look(wavs, lens, batch.id, *seen), interpretations)
 
     def compute_objectives(
         self,
-        predictions: Mapping[str, Interpretation],
+        predictions: _Step,
         batch: PaddedBatch,
         stage: sb.Stage,
     ) -> Tensor:
         """Remember every interpretation's row; return the classifier's loss."""
-        first = predictions[self.interpreter.name]
+        first = predictions.interpretations[self.interpreter.name]
         sources = self._find_sources(batch)
         found = {
             name: self._listed(batch, first.logits, columns)
@@ -144,19 +156,20 @@ class InterpreterBrain(sb.Brain):
 
     def _measure(
         self,
-        predictions: Mapping[str, Interpretation],
+        step: _Step,
         batch: PaddedBatch,
         sources: Sources | None,
     ) -> Iterator[tuple[str, Columns]]:
         """Yield the columns of every interpretation, then of the oracles."""
         targets = torch.as_tensor(batch.target, device=self.device)
-        for name, interpretation in predictions.items():
+        check = self.checker.pass_on(step.look)
+        for name, interpretation in step.interpretations.items():
             columns = self.columns(interpretation, targets)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
-            yield name, columns
+            yield name, columns | check(self.interpreters[name], interpretation)
         if sources is not None:
-            first = predictions[self.interpreter.name]
+            first = step.interpretations[self.interpreter.name]
             for name, oracle in oracle_interpretations(first, sources).items():
                 columns = source_columns(oracle, sources)
                 yield name, columns | {"kept_fraction": oracle.kept_fraction}

@@ -11,6 +11,7 @@ import torch
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError, FocalAudioError, ModelError
+from focalaudio.metrics.table import METRICS
 from focalaudio.models import load_model
 
 TEST_CLIPS = 3
@@ -199,6 +200,7 @@ def test_interpretation_tests_what_training_tested(interpreted, trained):
         ({"quantile": 0.5}, "quantile 0.5"),
         ({"method": "random"}, 'method was null, is "random"'),
         ({"condition": "noise"}, 'condition was "clean", is "noise"'),
+        ({"checks": "[stability]"}, r'checks was \[\], is \["stability"\]'),
         (
             {"test_folds": "[4]", "valid_folds": "[5]"},
             r"test_folds was \[5\], is \[4\]",
@@ -280,6 +282,28 @@ def test_an_overridden_quantile_is_used_and_recorded(
     assert metrics_of(out)["quantile"] == 0
     assert metrics_of(out)["fidelity"] == 1
     assert "interpretations" not in names_in(out)
+
+
+def test_checks_are_columns_of_every_interpreter(
+    recipe, dataset, trained, tmp_path
+):
+    out = recipe(
+        "interpret",
+        tmp_path,
+        data_folder=dataset,
+        classifier=trained,
+        checks="[class_sensitivity, randomization, infidelity, stability]",
+        compare="[{method: random}]",
+        max_clips=0,
+    )
+    columns = [name for name, m in METRICS.items() if m.needs == "checks"]
+    assert set(columns) <= set(rows_of(out)) & set(metrics_of(out))
+    table = (out / "comparison.md").read_text()
+    assert all(METRICS[name].header in table for name in columns)
+    shared = pd.read_csv(out / "comparison.csv").set_index("interpreter")
+    floor = shared.loc["random, quantile 0.9"]
+    assert floor["class_sensitivity"] == floor["randomization"] == 1
+    assert floor["infidelity_n"] == TEST_CLIPS
 
 
 @pytest.fixture(scope="module")
