@@ -25,6 +25,7 @@ from focalaudio.reproduction.launch import run_recipe
 from focalaudio.reproduction.tables import (
     Place,
     read_clips,
+    write_agreement,
     write_classifiers,
     write_condition,
 )
@@ -64,7 +65,11 @@ class Plan:
     quantile : float
         Of the tables.
     figure_3, figure_2 : str
-        The conditions that the figures show; None for no figure.
+        The conditions that the figures show, if they are wanted; None for no
+        figure.
+    agreement : sequence of str
+        A condition without and one with known sources, whose scores are
+        compared, if both are wanted; None for no comparison.
     flags : tuple of str
         SpeechBrain's options for every step.
 
@@ -88,6 +93,7 @@ class Plan:
     quantile: float = 0.9
     figure_3: str | None = None
     figure_2: str | None = None
+    agreement: Sequence[str] | None = None
     flags: tuple[str, ...] = ()
 
     @classmethod
@@ -115,6 +121,7 @@ class Plan:
             quantile=hparams["quantile"],
             figure_3=hparams["figure_3"],
             figure_2=hparams["figure_2"],
+            agreement=hparams["agreement"],
             flags=(
                 *(("--device", device) if device else ()),
                 "--noprogressbar",
@@ -130,6 +137,10 @@ class Plan:
             "valid_folds": [valid],
             "test_folds": [fold],
         }
+
+    def has(self, *conditions: str) -> bool:
+        """Say whether all of these conditions are wanted."""
+        return set(conditions) <= set(self.conditions)
 
     def place(self, fold: int, system: str, step: str) -> Path:
         """Return the folder of a step."""
@@ -259,8 +270,14 @@ def reproduce(plan: Plan) -> None:
     for name in plan.conditions:
         clips = read_clips(plan.places(name), "comparison_clips.csv")
         write_condition(clips, plan.quantile, plan.folder, name)
-    if plan.figure_3 is not None:
+    if plan.agreement is not None and plan.has(*plan.agreement):
+        clips, mixtures = (
+            read_clips(plan.places(name), "comparison_clips.csv")
+            for name in plan.agreement
+        )
+        write_agreement(clips, mixtures, plan.quantile, plan.folder)
+    if plan.figure_3 is not None and plan.has(plan.figure_3):
         write_sweep_figure(plan.places(plan.figure_3), plan.folder)
-    if plan.figure_2 is not None:
+    if plan.figure_2 is not None and plan.has(plan.figure_2):
         first = replace(plan, folds=plan.folds[:1])
         write_mixture_figures(first.places(plan.figure_2), plan.folder)
