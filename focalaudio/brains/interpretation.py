@@ -20,6 +20,7 @@ from focalaudio.metrics.columns import (
     curve_columns,
     interpretation_columns,
     oracle_interpretations,
+    size_columns,
     source_columns,
 )
 from focalaudio.metrics.tracker import ClipTracker
@@ -159,7 +160,7 @@ class InterpreterBrain(sb.Brain):
             first = predictions[self.interpreter.name]
             for name, oracle in oracle_interpretations(first, sources).items():
                 columns = source_columns(oracle, sources)
-                yield name, columns | {"kept_fraction": oracle.kept_fraction}
+                yield name, columns | size_columns(oracle)
 
     def columns(
         self, interpretation: Interpretation, targets: Tensor

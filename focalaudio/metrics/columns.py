@@ -24,7 +24,7 @@ from focalaudio.metrics.mixtures import (
     source_kept,
     source_share,
 )
-from focalaudio.spectrogram import Spectrum, group_by_length
+from focalaudio.spectrogram import Spectrum, group_by_length, power_spectrum
 
 Columns = dict[str, Tensor]
 
@@ -164,7 +164,29 @@ def interpretation_columns(
     return {
         **_part_columns(interpretation.logits, *parts, targets),
         **_saliency_columns(interpretation.saliency, interpretation.spectrum),
+        **size_columns(interpretation),
+    }
+
+
+def size_columns(interpretation: Interpretation) -> Columns:
+    """Return how much of each clip a mask keeps, of its cells and its energy.
+
+    Arguments
+    ---------
+    interpretation : Interpretation
+        Of a batch.
+
+    Returns
+    -------
+    dict
+        `kept_fraction` and `kept_energy`, `[batch]`; the second is `nan` for
+        silence.
+    """
+    spectrum = interpretation.spectrum
+    energy = power_spectrum(spectrum.stft) * spectrum.own_frames[:, :, None]
+    return {
         "kept_fraction": interpretation.kept_fraction,
+        "kept_energy": source_kept(interpretation.mask, energy),
     }
 
 

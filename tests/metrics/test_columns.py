@@ -127,6 +127,18 @@ def test_padding_does_not_count_as_sparseness():
         torch.testing.assert_close(columns[name][:1], alone)
 
 
+def test_the_kept_energy_follows_parseval(sources, low_half):
+    """Of two equal tones the mask keeps the low one: half of the energy."""
+    mixture = sources.first + sources.second
+    for mask, share in ((low_half, 0.5), (None, 1.0), (0 * low_half, 0.0)):
+        record = interpret(mixture, [0, 1, 2], mask)
+        logits = record.logits
+        kept = interpretation_columns(
+            record, (logits, logits), record.class_ids
+        )["kept_energy"]
+        assert kept.tolist() == pytest.approx([share] * 3, abs=1e-2)
+
+
 def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
     """But for the three probabilities that the metrics are made of."""
     record = interpret(sources.first + sources.second, [0, 1, 2], low_half)
