@@ -2,6 +2,7 @@
 
 functional  formulas: tensors -> one value per clip
 mixtures    the same, where the sources of a mixture are known
+timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency
 table       what each metric is, for tables and for people
 columns     an interpretation -> every metric, one column each

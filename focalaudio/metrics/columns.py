@@ -24,6 +24,14 @@ from focalaudio.metrics.mixtures import (
     source_kept,
     source_share,
 )
+from focalaudio.metrics.timing import (
+    find_marked,
+    find_sounding,
+    frame_f1,
+    time_chance,
+    time_iou,
+    time_pointing,
+)
 from focalaudio.spectrogram import Spectrum, group_by_length, power_spectrum
 
 Columns = dict[str, Tensor]
@@ -261,9 +269,7 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     mixture = si_sdr(chosen.first + chosen.second, chosen.first)
     columns = {
         "source_share": source_share(interpretation.mask, source, other),
-        "iou": mask_iou(interpretation.mask, ideal_binary_mask(source, other)),
-        "pointing": pointing_game(interpretation.saliency, source, other),
-        "auc": saliency_auc(interpretation.saliency, source, other),
+        **_place_columns(interpretation, source, other),
         "si_sdr": ratio,
         "si_sdr_improvement": ratio - mixture,
     }
@@ -273,6 +279,28 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     } | {
         name: column.masked_fill(~found, torch.nan)
         for name, column in columns.items()
+    }
+
+
+def _place_columns(
+    interpretation: Interpretation, source: Tensor, other: Tensor
+) -> Columns:
+    """Compare where the map and the mask are with where a source is.
+
+    `source` and `other` are energies, `[batch, time, freq]`.
+    """
+    saliency, mask = interpretation.saliency, interpretation.mask
+    own = interpretation.spectrum.own_frames
+    sounding = find_sounding(source, own)
+    marked = find_marked(saliency, own)
+    return {
+        "iou": mask_iou(mask, ideal_binary_mask(source, other)),
+        "pointing": pointing_game(saliency, source, other),
+        "auc": saliency_auc(saliency, source, other),
+        "time_pointing": time_pointing(saliency, sounding, own),
+        "time_iou": time_iou(marked, sounding),
+        "frame_f1": frame_f1(marked, sounding),
+        "time_chance": time_chance(sounding, own),
     }
 
 

@@ -84,6 +84,24 @@ def test_keeping_everything_improves_nothing(sources):
     assert (columns["auc"] == 0.5).all()  # a flat saliency ranks nothing
 
 
+def test_frames_are_those_of_the_explained_source(tones):
+    """The low tone is the first half, the high one the second."""
+    first, second = (tone.clone() for tone in tones)
+    first[:, 4000:], second[:, :4000] = 0, 0
+    sources = make_sources(first, second, [0, 0, 0], [1, 1, 1])
+    early = torch.zeros_like(sources.first_energy)
+    early[:, : early.shape[1] // 2] = 1
+    record = interpret(first + second, [0, 1, 2], early)
+    columns = source_columns(record, sources)
+    for name in ("time_pointing", "time_iou", "frame_f1"):
+        right, wrong, none = columns[name].tolist()
+        assert right > 0.9
+        assert wrong < 0.1
+        assert none != none  # undefined
+    chance = columns["time_chance"][:2].tolist()
+    assert chance == pytest.approx([0.5, 0.5], abs=0.03)
+
+
 def test_two_sources_of_one_class_are_the_first(tones):
     sources = make_sources(*tones, [2, 2, 2], [2, 2, 2])
     chosen, found = sources.choose(torch.tensor([2, 2, 2]))
