@@ -13,13 +13,16 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.brains.progress import Found
+from focalaudio.classifier import SoundClassifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
     Sources,
     curve_columns,
     interpretation_columns,
+    judge_columns,
     oracle_interpretations,
+    removal_columns,
     size_columns,
     source_columns,
 )
@@ -44,7 +47,10 @@ class InterpreterBrain(sb.Brain):
         As in SpeechBrain. Of `hparams` it needs `interpreter` and `labels`.
         It may have `compared`, other interpreters of the same classifier;
         `curve_steps`, which above 0 adds insertion and deletion curves of so
-        many steps, the only metrics that cost further passes; `exporter`,
+        many steps; `judge_classifier`, another classifier that is shown the
+        whole, the kept and the removed clips too; `f_fidelity_samples`, which
+        above 0 asks the judge, or the classifier if there is none, of so many
+        random parts (these three cost further passes); `exporter`,
         called with each batch's record of the first interpreter, its clips'
         ids and labels, and their `Sources` or None; and `progress`, a
         `Progress` that knows which batches were done before.
@@ -59,6 +65,8 @@ class InterpreterBrain(sb.Brain):
     HPARAMS_OPTIONAL: Mapping[str, Any] = {
         "compared": (),
         "curve_steps": 0,
+        "f_fidelity_samples": 0,
+        "judge_classifier": None,
         "exporter": None,
         "progress": None,
     }
@@ -94,6 +102,11 @@ class InterpreterBrain(sb.Brain):
                 "settings."
             )
         return named
+
+    @property
+    def judge(self) -> SoundClassifier:
+        """Another classifier, or the one that is explained."""
+        return self.hparams.judge_classifier or self.interpreter.classifier
 
     @property
     def tracker(self) -> ClipTracker:
@@ -151,8 +164,10 @@ class InterpreterBrain(sb.Brain):
     ) -> Iterator[tuple[str, Columns]]:
         """Yield the columns of every interpretation, then of the oracles."""
         targets = torch.as_tensor(batch.target, device=self.device)
+        whole = self._ask_judge(predictions[self.interpreter.name])
         for name, interpretation in predictions.items():
             columns = self.columns(interpretation, targets)
+            columns |= self._judge_columns(interpretation, whole, batch.id)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
             yield name, columns
@@ -173,6 +188,34 @@ class InterpreterBrain(sb.Brain):
                 interpretation,
                 lambda *parts: self.interpreter.classifier(*parts).logits,
                 self.hparams.curve_steps,
+            )
+        return columns
+
+    def _ask_judge(self, interpretation: Interpretation) -> Tensor:
+        """Return the judge's logits of the whole clips."""
+        if self.judge is self.interpreter.classifier:
+            return interpretation.logits
+        n_frames = interpretation.spectrum.n_frames
+        return self.judge(interpretation.log_magnitude, n_frames).logits
+
+    def _judge_columns(
+        self,
+        interpretation: Interpretation,
+        whole: Tensor,
+        clip_ids: Sequence[str],
+    ) -> Columns:
+        """Return what the judge says of parts; `whole` are its logits."""
+        columns: Columns = {}
+        if self.judge is not self.interpreter.classifier:
+            parts = self.interpreter.classify_parts(interpretation, self.judge)
+            columns |= judge_columns(interpretation, whole, parts)
+        if self.hparams.f_fidelity_samples:
+            columns |= removal_columns(
+                interpretation,
+                lambda *parts: self.judge(*parts).logits,
+                whole,
+                clip_ids,
+                self.hparams.f_fidelity_samples,
             )
         return columns
 

@@ -41,7 +41,7 @@ _COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
 })  # fmt: skip
 # where things are, and how fast; files count by what is in them
 _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
-    "classifier", "data_folder", "download", "experiment_name",
+    "classifier", "data_folder", "download", "experiment_name", "judge",
     "num_workers", "output_folder", "pretrained", "save_folder",
     "use_tensorboard",
 }  # fmt: skip
@@ -69,6 +69,8 @@ class RunSettings:
         A file of weights that training starts from: its bytes count.
     interpreter, compared : Interpreter, sequence of Interpreter
         That are tested: their names count, and their decoders' weights.
+    judge : torch.nn.Module
+        That is asked too: its weights count, unless it is the classifier.
 
     Example
     -------
@@ -88,6 +90,7 @@ class RunSettings:
         pretrained: str | Path | None = None,
         interpreter: Interpreter | None = None,
         compared: Iterable[Interpreter] = (),
+        judge: nn.Module | None = None,
     ) -> None:
         self.content: _Values = {
             "values": {},
@@ -96,6 +99,8 @@ class RunSettings:
         }
         if classifier is not None:
             self.content["classifier_digest"] = digest_weights(classifier)
+        if judge is not None and judge is not classifier:
+            self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
             digest = hashlib.sha256(Path(pretrained).read_bytes())
             self.content["pretrained_digest"] = digest.hexdigest()
@@ -252,7 +257,7 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
         found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
     if not found and saved.get("labels") != own.get("labels"):
         found.append("labels are others, or in another order")
-    for name in ("classifier", "decoder", "pretrained"):
+    for name in ("classifier", "decoder", "judge", "pretrained"):
         key = f"{name}_digest"
         if saved.get(key) != own.get(key):
             found.append(f"{name} has other weights than then")

@@ -34,7 +34,8 @@ class Metric:
     needs : str
         What it is computed of: the `whole` clip's class, the kept and removed
         `parts`, the `saliency`, the `curves` of insertion and deletion, the
-        `mask`, or the known `sources`.
+        `mask`, what another `judge` says of the parts, `random` parts of them,
+        or the known `sources`.
     direction : str
         Which way is better: `up`, `down`, or nothing.
     words : str
@@ -54,7 +55,16 @@ class Metric:
     """
 
     name: str
-    needs: Literal["whole", "parts", "saliency", "curves", "mask", "sources"]
+    needs: Literal[
+        "whole",
+        "parts",
+        "saliency",
+        "curves",
+        "mask",
+        "judge",
+        "random",
+        "sources",
+    ]
     direction: Literal["up", "down", ""]
     words: str
     formula: str
@@ -124,6 +134,19 @@ METRICS = {m.name: m for m in (
     Metric("kept_energy", "mask", "",
         "Share of the clip's energy that is kept",
         "sum (m X)^2 / sum X^2"),
+    Metric("judge_fidelity", "judge", "up",
+        "Kept part gets the class explained from the judge (with `--judge`)",
+        "1[argmax g(kept) = class]"),
+    Metric("judge_faithfulness", "judge", "up",
+        "Probability that the judge loses with the kept part",
+        "g(X) - g(removed)", low=-1.0),
+    Metric("f_fidelity_plus", "random", "up",
+        "Probability lost with random halves of the kept part (with "
+        "`--f_fidelity_samples N`)",
+        "E[g(X) - g((1 - r m) X)], r in {0, 1} of mean .5", low=-1.0),
+    Metric("f_fidelity_minus", "random", "down",
+        "Probability lost with random halves of the removed part (the same)",
+        "E[g(X) - g((1 - r (1 - m)) X)]", low=-1.0),
     Metric("source_found", "sources", "up",
         "Share of clips whose predicted class is that of a source",
         "1[argmax f(X) = class of a source]"),

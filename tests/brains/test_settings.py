@@ -179,6 +179,21 @@ def test_weights_count_by_what_is_in_them(data, refusal, tmp_path):
     assert "pretrained has other weights" in refusal(settle(data), one)
 
 
+def test_a_judge_counts_by_its_weights_unless_it_is_the_classifier(
+    data, refusal
+):
+    layers = [torch.nn.Linear(2, 2) for _ in range(3)]
+    own, one, other = (
+        settle(data, classifier=layers[0], judge=judge) for judge in layers
+    )
+    assert own.content == settle(data, classifier=layers[0]).content
+    assert refusal(one, one) is None
+    for pair in ((one, other), (own, one), (one, own)):
+        assert "judge has other weights than then" in refusal(*pair)
+    moved = settle(data, changed("lr: 0.1", "lr: 0.1\njudge: there"))
+    assert refusal(settle(data), moved) is None
+
+
 def test_number_of_processes_counts_where_something_is_trained(data, refusal):
     two = settle(data)
     two.content["values"]["processes"] = 2
