@@ -18,6 +18,7 @@ from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
     Sources,
+    annotation_columns,
     curve_columns,
     interpretation_columns,
     judge_columns,
@@ -35,9 +36,9 @@ class InterpreterBrain(sb.Brain):
 
     The clips are analyzed and classified once, whatever the number of
     interpreters; each of these then has its kept and removed parts classified
-    in one batch. Where the sources of a clip are known (see
-    `focalaudio.data.conditions`), masks are compared with them too, without
-    any other pass.
+    in one batch. Where the sources of a clip are known, or marked by a person
+    (see `focalaudio.data.conditions`), masks are compared with them too,
+    without any other pass.
 
     Arguments
     ---------
@@ -170,6 +171,9 @@ class InterpreterBrain(sb.Brain):
             columns |= self._judge_columns(interpretation, whole, batch.id)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
+            if hasattr(batch, "boxes"):
+                boxes = batch.boxes.data
+                columns |= annotation_columns(interpretation, boxes)
             yield name, columns
         if sources is not None:
             first = predictions[self.interpreter.name]

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch.distributed
 import yaml
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import (
     Checkpoint,
     ckpt_recency,
@@ -71,6 +72,8 @@ class RunSettings:
         That are tested: their names count, and their decoders' weights.
     judge : torch.nn.Module
         That is asked too: its weights count, unless it is the classifier.
+    clips : DynamicItemDataset
+        That are tested: the boxes that a person marked in them count.
 
     Example
     -------
@@ -91,6 +94,7 @@ class RunSettings:
         interpreter: Interpreter | None = None,
         compared: Iterable[Interpreter] = (),
         judge: nn.Module | None = None,
+        clips: DynamicItemDataset | None = None,
     ) -> None:
         self.content: _Values = {
             "values": {},
@@ -104,6 +108,11 @@ class RunSettings:
         if pretrained is not None:
             digest = hashlib.sha256(Path(pretrained).read_bytes())
             self.content["pretrained_digest"] = digest.hexdigest()
+        marked = {} if clips is None else _find_boxes(clips)
+        if marked:
+            text = json.dumps(marked, sort_keys=True)
+            digest = hashlib.sha256(text.encode())
+            self.content["boxes_digest"] = digest.hexdigest()
         tested = [*([interpreter] if interpreter else []), *compared]
         self._names = [each.name for each in tested]
         decoders = [
@@ -200,6 +209,12 @@ class RunSettings:
         """Do nothing: they were compared before the run started."""
 
 
+def _find_boxes(clips: DynamicItemDataset) -> _Values:
+    """Return what was marked in each clip, if anything was."""
+    rows = clips.data.items()
+    return {name: row["marked"] for name, row in rows if "marked" in row}
+
+
 def _read_values(text: str) -> _Values:
     """Return the plain values that count, nested ones as `outer.inner`."""
     loaded = yaml.load(text, Loader=_ValueLoader)  # noqa: S506
@@ -261,6 +276,8 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
         key = f"{name}_digest"
         if saved.get(key) != own.get(key):
             found.append(f"{name} has other weights than then")
+    if saved.get("boxes_digest") != own.get("boxes_digest"):
+        found.append("annotations are others than then")
     return found
 
 

@@ -1,6 +1,7 @@
 """`Interpretation -> metrics`: what an interpretation is worth.
 
 functional  formulas: tensors -> one value per clip
+boxes       what a person marked -> cells
 mixtures    the same, where the sources of a mixture are known
 timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency

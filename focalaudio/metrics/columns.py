@@ -13,6 +13,7 @@ from torch import Tensor
 
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics import functional as formulas
+from focalaudio.metrics.boxes import boxes_to_cells
 from focalaudio.metrics.curves import Classify, area, insertion_and_deletion
 from focalaudio.metrics.mixtures import (
     ideal_binary_mask,
@@ -356,6 +357,56 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
         "source_found": found.float(),
         "source_kept": source_kept(interpretation.mask, source),
     } | {
+        name: column.masked_fill(~found, torch.nan)
+        for name, column in columns.items()
+    }
+
+
+def annotation_columns(
+    interpretation: Interpretation, boxes: Tensor
+) -> Columns:
+    """Return every column that compares with what a person marked.
+
+    The cells in a box of the explained class are those in which the source is
+    louder; all other cells sound of something else.
+
+    Arguments
+    ---------
+    interpretation : Interpretation
+        Of a batch.
+    boxes : torch.Tensor
+        `[batch, n_boxes, 5]`, see `focalaudio.metrics.boxes.boxes_to_cells`.
+
+    Returns
+    -------
+    dict
+        From a column's name to `[batch]`; all but `source_found` are `nan`
+        where no box is of the explained class.
+
+    Example
+    -------
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> spectrogram = Spectrogram()
+    >>> spectrum = spectrogram(torch.rand(1, 16000))
+    >>> early = torch.zeros_like(spectrum.log_magnitude)
+    >>> early[:, :30] = 1
+    >>> record = Interpretation(
+    ...     torch.eye(2)[:1], torch.tensor([0]), early, early, spectrum,
+    ...     spectrogram,
+    ... )
+    >>> boxes = torch.tensor([[[0.0, 0.5, 0.0, torch.inf, 0.0]]])
+    >>> columns = annotation_columns(record, boxes)
+    >>> columns["time_pointing"], columns["time_chance"].round(decimals=1)
+    (tensor([1.]), tensor([0.5000]))
+    """
+    spectrum = interpretation.spectrum
+    truth = boxes_to_cells(
+        boxes, interpretation.class_ids, spectrum, interpretation.synthesis
+    )
+    rest = spectrum.own_frames[:, :, None] & ~truth
+    found = truth.any(2).any(1)
+    columns = _place_columns(interpretation, truth.float(), rest.float())
+    return {"source_found": found.float()} | {
         name: column.masked_fill(~found, torch.nan)
         for name, column in columns.items()
     }

@@ -397,3 +397,33 @@ def test_keeping_everything_leaves_nothing_else_to_remove(classifier):
     for row in evaluate(brain):
         assert row["f_fidelity_minus"] == pytest.approx(0, abs=1e-5)
         assert row["kept_energy"] == 1
+
+
+def test_annotations_are_scored_without_another_pass(classifier, seen):
+    """Boxes of every class, from the middle of each clip on."""
+    dataset = make_dataset(range(6))
+
+    def mark(number):
+        middle = len(make_clip(number)) / 2 / 16000
+        rows = [[middle, 9.0, 0.0, math.inf, float(c)] for c in range(3)]
+        return torch.tensor(rows[: 2 + number % 2])
+
+    dataset.add_dynamic_item(mark, "number", "boxes")
+    dataset.set_output_keys(["id", "sig", "label", "target", "boxes"])
+    rows = []
+    for size in (6, 1):
+        brain = make_brain(classifier)
+        brain.evaluate(dataset, test_loader_kwargs={"batch_size": size})
+        rows.append(brain.tracker.rows())
+    assert seen == [6, 12, *[1, 2] * 6]
+    of_boxes = {"iou", "pointing", "auc", "time_pointing", "time_iou"}
+    of_boxes |= {"frame_f1", "time_chance", "source_found"}
+    for row, alone in zip(*rows, strict=True):
+        assert alone == pytest.approx(row, abs=1e-4, nan_ok=True)
+        known = row["predicted"] != "high" or int(row["clip_id"][-1]) % 2
+        assert row["source_found"] == bool(known)
+        assert of_boxes < set(row)
+        assert not {"source_kept", "si_sdr"} & set(row)
+        if known:
+            assert row["time_chance"] == pytest.approx(0.5, abs=0.1)
+    assert any(row["source_found"] for row in rows[0])
