@@ -344,7 +344,9 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     True
     """
     chosen, found = sources.choose(interpretation.class_ids)
-    source, other = chosen.first_energy, chosen.second_energy
+    # a source rings on in the padding, which is no part of the clip
+    own = interpretation.spectrum.own_frames[:, :, None]
+    source, other = chosen.first_energy * own, chosen.second_energy * own
     ratio = si_sdr(interpretation.wavs, chosen.first)
     mixture = si_sdr(chosen.first + chosen.second, chosen.first)
     columns = {
