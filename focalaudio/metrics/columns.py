@@ -249,6 +249,7 @@ def judge_columns(
     Returns
     -------
     dict
+        `judge_agreement`, what the judge's fidelity is to be read beside,
         `judge_fidelity` and `judge_faithfulness`, `[batch]`.
 
     Example
@@ -260,8 +261,8 @@ def judge_columns(
     >>> record = Interpretation(
     ...     sure, torch.tensor([0]), whole, whole, spectrum, spectrogram
     ... )
-    >>> judge_columns(record, sure, (0 * sure, sure))
-    {'judge_fidelity': tensor([1.]), 'judge_faithfulness': tensor([0.])}
+    >>> list(judge_columns(record, sure, (0 * sure, sure)).values())
+    [tensor([1.]), tensor([1.]), tensor([0.])]
     """
     kept, removed = parts
     class_ids = interpretation.class_ids
@@ -270,6 +271,7 @@ def judge_columns(
         for each in (logits, removed)
     )
     return {
+        "judge_agreement": formulas.accuracy(logits, class_ids),
         "judge_fidelity": formulas.accuracy(kept, class_ids),
         "judge_faithfulness": formulas.faithfulness(whole, without),
     }

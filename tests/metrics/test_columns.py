@@ -245,6 +245,7 @@ def test_the_judge_is_asked_of_the_class_that_is_explained():
     whole = torch.tensor([[9.0, 0, 0, 0], [9.0, 0, 0, 0]])
     kept = torch.tensor([[0, 9.0, 0, 0], [0, 0, 0, 9.0]])
     columns = judge_columns(record, whole, (kept, torch.zeros(2, 4)))
+    assert columns["judge_agreement"].tolist() == [1, 0]
     assert columns["judge_fidelity"].tolist() == [0, 1]
     said = whole.softmax(-1)
     wanted = torch.stack((said[0, 0], said[1, 3])) - 0.25
