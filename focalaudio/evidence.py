@@ -14,8 +14,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from focalaudio.spectrogram import power_spectrum
-
 # from values [batch, time, freq] and a shape (rows, cols) to their means over
 # the cells of such a grid: `ImageLayout.pool` of the clips
 Pool = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -24,7 +22,8 @@ Pool = Callable[[Tensor, tuple[int, int]], Tensor]
 def evidence_loss(
     evidence: Tensor,
     magnitude: Tensor,
-    dominant: Tensor,
+    own_power: Tensor,
+    added_power: Tensor,
     pool: Pool,
     own_targets: Tensor,
     added_targets: Tensor,
@@ -42,8 +41,8 @@ def evidence_loss(
         `[batch, n_classes, rows, cols]`, of `SoundClassifier.cell_logits`.
     magnitude : torch.Tensor
         `[batch, time, freq]`, of the mixture, non-negative, log scale.
-    dominant : torch.Tensor
-        `[batch, time, freq]`, bool: where the clip is louder than the rest.
+    own_power, added_power : torch.Tensor
+        `[batch, time, freq]`, `|STFT|^2` of the clip and of what was added.
     pool : callable
         Averages `[batch, time, freq]` over the cells of a grid of a given
         shape: `ImageLayout.pool` of these mixtures.
@@ -64,14 +63,14 @@ def evidence_loss(
     >>> evidence = torch.zeros(1, 2, 3, 3)
     >>> loud = torch.ones(1, 6, 6)
     >>> loss = evidence_loss(
-    ...     evidence, loud, loud > 0, pool, *torch.eye(2)[:, None]
+    ...     evidence, loud, loud, 0 * loud, pool, *torch.eye(2)[:, None]
     ... )
     >>> round(loss.item(), 4)  # ln 2: no cell knows anything
     0.6931
     """
     shape = (evidence.shape[2], evidence.shape[3])
     weight = pool(magnitude, shape)
-    loud = pool(magnitude * dominant, shape)
+    loud = pool(magnitude * (own_power >= added_power), shape)
     share = (loud / weight).nan_to_num(0.5)  # silence is nobody's
     return _cell_loss(
         evidence, share, weight, own_targets, added_targets, floor
@@ -80,8 +79,8 @@ def evidence_loss(
 
 def share_loss(
     share_logits: Tensor,
-    own_stft: Tensor,
-    added_stft: Tensor,
+    own_power: Tensor,
+    added_power: Tensor,
     visible: Tensor,
     pool: Pool,
     own_targets: Tensor,
@@ -100,8 +99,8 @@ def share_loss(
     ---------
     share_logits : torch.Tensor
         `[batch, n_classes, rows, cols]`, of `SoundClassifier.share_logits`.
-    own_stft, added_stft : torch.Tensor
-        `[batch, time, freq, 2]`, of the two parts.
+    own_power, added_power : torch.Tensor
+        `[batch, time, freq]`, `|STFT|^2` of the two parts.
     visible : torch.Tensor
         `[batch, time, freq]`, the log-magnitude that the classifier was shown.
     pool, own_targets, added_targets, floor
@@ -115,17 +114,16 @@ def share_loss(
     Example
     -------
     >>> from torch.nn.functional import adaptive_avg_pool2d as pool
-    >>> logits, part = torch.zeros(1, 2, 3, 3), torch.ones(1, 6, 6, 2)
+    >>> logits, part = torch.zeros(1, 2, 3, 3), torch.ones(1, 6, 6)
     >>> loss = share_loss(
-    ...     logits, part, part, part[..., 0], pool, *torch.eye(2)[:, None]
+    ...     logits, part, part, part, pool, *torch.eye(2)[:, None]
     ... )
     >>> round(loss.item(), 4)  # ln 2
     0.6931
     """
     shape = (share_logits.shape[2], share_logits.shape[3])
     own, added = (
-        pool(power_spectrum(stft).sqrt(), shape)
-        for stft in (own_stft, added_stft)
+        pool(power.sqrt(), shape) for power in (own_power, added_power)
     )
     share = (own / (own + added)).nan_to_num(0.5)
     weight = pool(visible, shape).sqrt()
@@ -155,21 +153,22 @@ def _cell_loss(
     return (errors * weight).mean()
 
 
-def visible_share(own_stft: Tensor, added_stft: Tensor, mask: Tensor) -> Tensor:
+def visible_share(
+    own_power: Tensor, added_power: Tensor, mask: Tensor
+) -> Tensor:
     """Return how much of what a mask shows of a mixture is the clip's own.
 
-    STFTs `[batch, time, freq, 2]` and a mask `[batch, time, freq]` to shares
-    of the energy `[batch]`, 0 to 1; 1 where nothing is shown.
+    Power spectra and a mask, `[batch, time, freq]`, to shares of the energy
+    `[batch]`, 0 to 1; 1 where nothing is shown.
 
     Example
     -------
-    >>> ones, mask = torch.ones(1, 1, 2, 2), torch.tensor([[[1.0, 0.0]]])
-    >>> visible_share(ones, 3 * ones, mask)
+    >>> ones, mask = torch.ones(1, 1, 2), torch.tensor([[[1.0, 0.0]]])
+    >>> visible_share(ones, 9 * ones, mask)
     tensor([0.1000])
     """
     own, added = (
-        (power_spectrum(stft) * mask).sum((1, 2))
-        for stft in (own_stft, added_stft)
+        (power * mask).sum((1, 2)) for power in (own_power, added_power)
     )
     return (own / (own + added)).nan_to_num(1.0)
 
@@ -191,17 +190,3 @@ def spread_class(targets: Tensor, class_ids: Tensor, chosen: Tensor) -> Tensor:
     weight = targets.gather(1, class_ids[:, None]) * chosen[:, None]
     taken = targets.scatter_add(1, class_ids[:, None], -weight)
     return taken + weight / targets.shape[1]
-
-
-def is_dominant(own_stft: Tensor, added_stft: Tensor) -> Tensor:
-    """Say in which cells a clip is louder than what was added to it.
-
-    STFTs `[batch, time, freq, 2]` to bool `[batch, time, freq]`; everywhere,
-    if nothing was added.
-
-    Example
-    -------
-    >>> is_dominant(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
-    tensor([[[True, True]]])
-    """
-    return power_spectrum(own_stft) >= power_spectrum(added_stft)

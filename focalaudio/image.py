@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
-from focalaudio.spectrogram import group_by_length
+from focalaudio.spectrogram import Spectrogram, group_by_length
 
 
 @remember_arguments
@@ -164,6 +164,23 @@ def build_axis(
             "frequency_axis='mel' needs an image_size, such as [216, 128]."
         )
     return MelAxis(image_size[1], sample_rate, n_fft)
+
+
+def count_image_frames(
+    spectrogram: Spectrogram, seconds: float | None
+) -> int | None:
+    """Return how many frames a sound of so many seconds has; None for None.
+
+    Example
+    -------
+    >>> count_image_frames(Spectrogram(), 5.0)
+    431
+    """
+    if seconds is None:
+        return None
+    length = round(seconds * spectrogram.sample_rate)
+    n_samples = torch.tensor(length, device="cpu")
+    return int(spectrogram.count_frames(n_samples))
 
 
 class ImageLayout(nn.Module):
@@ -345,9 +362,11 @@ class ImageLayout(nn.Module):
         spans = self.find_spans(n_frames) if spans is None else spans
         pooled = values.new_empty(len(values), *shape)
         for frames, rows in group_by_length(n_frames):
-            own = values[rows, :frames]
+            missing = int(spans[rows[0]]) - frames
+            own = F.pad(values[rows, :frames], (0, 0, 0, missing))
+            # first over time: there is less left to bring to bands
+            own = F.adaptive_avg_pool2d(own, (shape[0], own.shape[2]))
             if self.axis is not None:
                 own = self.axis.to_bands(own)
-            own = F.pad(own, (0, 0, 0, int(spans[rows[0]]) - frames))
             pooled[rows] = F.adaptive_avg_pool2d(own, (shape[0], shape[1]))
         return pooled

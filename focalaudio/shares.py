@@ -141,7 +141,7 @@ def build_share_decoder(
     Arguments
     ---------
     encoder : torch.nn.Module
-        One of `focalaudio.encoders` that has early features: a FocalNet.
+        One of `focalaudio.encoders`.
     n_classes : int
         Number of classes.
     narrow, width : int
@@ -150,26 +150,17 @@ def build_share_decoder(
     Returns
     -------
     ShareDecoder or None
-        With random weights, zero in the last layer.
-
-    Raises
-    ------
-    ValueError
-        If the encoder has no early features.
+        With random weights, zero in the last layer; None too if the encoder has
+        no early features to refine its cells with: only a FocalNet has.
 
     Example
     -------
     >>> from focalaudio.encoders import build_encoder
     >>> build_share_decoder(build_encoder("focalnet_test"), 3, narrow=0)
     """
-    if narrow == 0:
-        return None
     n_fine = getattr(encoder, "n_fine", None)
-    if n_fine is None:
-        raise ValueError(
-            f"A share decoder needs an encoder with early features, and "
-            f"{type(encoder).__name__} has none; set share_channels to 0."
-        )
+    if narrow == 0 or n_fine is None:
+        return None
     return ShareDecoder(
         n_classes,
         encoder.n_features,

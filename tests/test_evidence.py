@@ -8,7 +8,6 @@ from torch.nn.functional import adaptive_avg_pool2d as pool
 
 from focalaudio.evidence import (
     evidence_loss,
-    is_dominant,
     share_loss,
     visible_share,
 )
@@ -20,7 +19,8 @@ def loss_of(evidence, dominant, floor=1.0, magnitude=None):
     return evidence_loss(
         evidence,
         magnitude,
-        dominant,
+        dominant.float(),
+        1 - dominant.float(),
         pool,
         own.expand(len(dominant), -1),
         added.expand(len(dominant), -1),
@@ -102,25 +102,29 @@ def test_silence_gives_finite_losses_and_gradients(halves):
     assert evidence.grad.isfinite().all()
 
 
-def test_the_louder_part_dominates_and_a_clip_alone_does_everywhere():
-    own, added = torch.randn(2, 1, 5, 4, 2)
-    ahead, behind = is_dominant(own, added), is_dominant(added, own)
-    assert torch.equal(ahead, ~behind)
-    assert is_dominant(0 * own, 0 * own).all()
+def test_where_both_are_alike_or_silent_a_cell_is_the_clips_own():
+    cells, own = torch.randn(1, 3, 4, 2), torch.eye(3)
+    for level in (0.0, 1.0):
+        power = torch.full((1, 8, 6), level)
+        loss = evidence_loss(
+            cells, torch.ones(1, 8, 6), power, power, pool, own[:1], own[1:2]
+        )
+        alone = loss_of(cells, torch.ones(1, 8, 6, dtype=torch.bool))
+        torch.testing.assert_close(loss, alone)
 
 
 @pytest.fixture
 def parts():
-    """Two parts `[2, 8, 6, 2]` of which the first is louder in time's start."""
+    """Two powers `[2, 8, 6]`; the first is louder where time begins."""
     torch.manual_seed(0)
-    own, added = torch.randn(2, 2, 8, 6, 2)
-    own[:, 4:] *= 0.1
-    added[:, :4] *= 0.1
+    own, added = torch.randn(2, 2, 8, 6).square()
+    own[:, 4:] *= 0.01
+    added[:, :4] *= 0.01
     return own, added
 
 
 def shares_of(parts, shape):
-    own, added = (part.square().sum(-1).sqrt() for part in parts)
+    own, added = (part.sqrt() for part in parts)
     own, added = (pool(part, shape) for part in (own, added))
     return own / (own + added)
 

@@ -22,7 +22,6 @@ from focalaudio.classifier import (
 )
 from focalaudio.evidence import (
     evidence_loss,
-    is_dominant,
     share_loss,
     spread_class,
     visible_share,
@@ -30,7 +29,7 @@ from focalaudio.evidence import (
 from focalaudio.interpreters.maps import by_design, choose_maps
 from focalaudio.metrics.functional import accuracy, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
-from focalaudio.spectrogram import Spectrum
+from focalaudio.spectrogram import Spectrum, power_spectrum
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,17 @@ class _Step:
     weighed: Tensor  # the log-magnitude by which cells count in their losses
     floor: float | Tensor  # added to that, in means of a clip
     output: ClassifierOutput
-    parts: tuple[Tensor, Tensor] | None = None  # both STFTs, if known already
+    powers: tuple[Tensor, Tensor] | None = None  # of both parts, if known
 
 
 class ClassifierBrain(TrainingBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
     With `evidence_weight` above 0 the evidence in every cell is trained too,
-    on what is louder there, and with `share_weight` what the share decoder
-    makes of it (see `focalaudio.evidence`). With `views` some clips are shown
-    in part.
+    on what is louder there, and with `share_weight` what the share decoder, if
+    there is one, makes of it (see `focalaudio.evidence`). With `views` some
+    clips are shown in part. What is validated and kept is the average of the
+    weights.
 
     Arguments
     ---------
@@ -103,11 +103,6 @@ class ClassifierBrain(TrainingBrain):
                 "it is trained, so that a cell's evidence is no part of the "
                 "logit then."
             )
-        if self.hparams.share_weight and self.classifier.share_decoder is None:
-            raise ValueError(
-                f"share_weight={self.hparams.share_weight} needs a share "
-                "decoder; set share_channels above 0, such as 24."
-            )
         self.hparams.average.to(self.device)
         super().on_fit_start()
 
@@ -153,14 +148,14 @@ class ClassifierBrain(TrainingBrain):
         rows = views.masked[:, None, None]
         shown = spectrum.log_magnitude * views.mask
         visible = torch.where(rows, shown, visible)
-        parts = self._parts(mixed, spectrum)
-        share = visible_share(*parts, views.mask)[:, None]
+        powers = self._powers(mixed, spectrum)
+        share = visible_share(*powers, views.mask)[:, None]
         targets = share * mixed.own_targets + (1 - share) * mixed.added_targets
         targets = spread_class(targets, explained, views.cut_out)
         # what a mask hides is no silence that has to be learnt
         floor = self.hparams.evidence_floor * (~views.masked).float()
         output = self._classify(visible, spectrum.n_frames, sb.Stage.TRAIN)
-        return _Step(mixed, targets, spectrum, visible, floor, output, parts)
+        return _Step(mixed, targets, spectrum, visible, floor, output, powers)
 
     def _classify(
         self, log_magnitude: Tensor, n_frames: Tensor, stage: sb.Stage
@@ -185,12 +180,12 @@ class ClassifierBrain(TrainingBrain):
         classifier.train()
         return found
 
-    def _parts(
+    def _powers(
         self, mixed: MixedClips, spectrum: Spectrum
     ) -> tuple[Tensor, Tensor]:
-        """Return the STFTs of both parts; they add up to the mixture's."""
+        """Return the power spectra of both parts; their STFTs add up."""
         own = self.modules.spectrogram(mixed.own, mixed.lens).stft
-        return own, spectrum.stft - own
+        return power_spectrum(own), power_spectrum(spectrum.stft - own)
 
     def compute_objectives(
         self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
@@ -212,9 +207,11 @@ class ClassifierBrain(TrainingBrain):
     def _cell_losses(self, step: _Step) -> Tensor | float:
         """Return the weighted losses on cells, 0 if they weigh nothing."""
         coarse, fine = self.hparams.evidence_weight, self.hparams.share_weight
+        if self.classifier.share_decoder is None:
+            fine = 0.0
         if not (coarse or fine):
             return 0.0
-        parts = step.parts or self._parts(step.mixed, step.spectrum)
+        powers = step.powers or self._powers(step.mixed, step.spectrum)
         mixed = step.mixed
         pool = partial(
             self.classifier.layout.pool,
@@ -225,14 +222,13 @@ class ClassifierBrain(TrainingBrain):
         loss: Tensor | float = 0.0
         if coarse:
             cells = self.classifier.cell_logits(step.output)
-            dominant = is_dominant(*parts)
             loss = coarse * evidence_loss(
-                cells, step.weighed, dominant, pool, *targets, step.floor
+                cells, step.weighed, *powers, pool, *targets, step.floor
             )
         if fine:
             shares = self.classifier.share_logits(step.output)
             loss = loss + fine * share_loss(
-                shares, *parts, step.weighed, pool, *targets, step.floor
+                shares, *powers, step.weighed, pool, *targets, step.floor
             )
         return loss
 

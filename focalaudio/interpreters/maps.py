@@ -20,6 +20,9 @@ from focalaudio.spectrogram import Spectrum
 # What is left of loudness in a product with a map of a class: enough that loud
 # cells of the class come first, too little to prefer another source.
 LOUDNESS_POWER = 0.25
+# What is taken off a share: that much of what is said of the whole clip. Chosen
+# on mixtures of a validation fold; see docs/evidence.md.
+PRIOR = 0.5
 
 
 def class_evidence(
@@ -77,6 +80,41 @@ def class_probability(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
     return shares[torch.arange(len(class_ids)), class_ids]
 
 
+def class_share(
+    share_logits: Tensor, logits: Tensor, class_ids: Tensor
+) -> Tensor:
+    """Return which share of a fine cell is a class's.
+
+    The softmax of what fine cells say, less `PRIOR` of what is said of the
+    whole clip: a cell that says nothing of its own repeats the clip's answer,
+    and should be nobody's. The shares of all classes still add up to 1, and
+    which class is asked about does not change those of the others.
+
+    Arguments
+    ---------
+    share_logits : torch.Tensor
+        `[batch, n_classes, rows, cols]`, of `SoundClassifier.share_logits`.
+    logits : torch.Tensor
+        `[batch, n_classes]`, of the whole clips.
+    class_ids : torch.Tensor
+        `[batch]`, int64, the classes to explain.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, rows, cols]`, 0 to 1.
+
+    Example
+    -------
+    >>> logits = torch.tensor([[2.0, 0.0]])
+    >>> cells = logits[:, :, None, None].expand(1, 2, 1, 1)
+    >>> round(class_share(cells, logits, torch.tensor([0])).item(), 2)
+    0.73
+    """
+    prior = PRIOR * logits.log_softmax(1)[:, :, None, None]
+    return class_probability(share_logits - prior, class_ids)
+
+
 # Maps of a class, from the classifier's output and the class ids.
 CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
     "class_evidence": lambda classifier, output, class_ids: class_evidence(
@@ -85,8 +123,10 @@ CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
     "class_probability": lambda classifier, output, class_ids: (
         class_probability(classifier.cell_logits(output).float(), class_ids)
     ),
-    "class_share": lambda classifier, output, class_ids: class_probability(
-        classifier.share_logits(output).float(), class_ids
+    "class_share": lambda classifier, output, class_ids: class_share(
+        classifier.share_logits(output).float(),
+        output.logits.float(),
+        class_ids,
     ),
 }
 # those that say how much of a cell is the class's: 0 to 1, 1 over all classes

@@ -54,20 +54,20 @@ def choose_explanation(
     mask: str = "binary",
     quantile: float = QUANTILE,
     evidence_weight: float = 0.0,
-    share_weight: float = 0.0,
+    share_decoder: nn.Module | None = None,
 ) -> Explanation:
     """Say how the model of a training run is explained by default.
 
-    `maps`, `mask`, `quantile` as in `Explanation`. If `evidence_weight`, of the
-    loss on each cell, is above 0, what cells say of a class was trained, and is
-    the default map.
+    `maps`, `mask`, `quantile` as in `Explanation`. The default map is what a
+    share decoder says, times the loudness; else, if `evidence_weight`, of the
+    loss on each cell, is above 0, what cells say of a class.
 
     Example
     -------
     >>> choose_explanation(evidence_weight=3.0).maps
     ('class_probability',)
     """
-    if maps is None and share_weight > 0:
+    if maps is None and share_decoder is not None:
         maps = ("class_share", "loudness")
     elif maps is None and evidence_weight > 0:
         maps = ("class_probability",)

@@ -401,9 +401,13 @@ def test_fine_cells_learn_the_ratio_of_the_parts():
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_shares_need_a_decoder(tmp_path):
-    with pytest.raises(ValueError, match="share_weight=1.0 needs a share deco"):
-        fit(make_brain(tmp_path, share_weight=1.0))
+def test_without_a_decoder_there_are_no_shares_to_train():
+    losses = []
+    for weight in (0.0, 3.0):
+        brain = make_brain(mix=1.0, share_weight=weight)
+        fit(brain)
+        losses.append(brain.hparams.history.rows[0]["train_loss"])
+    assert losses[0] == losses[1]
 
 
 def test_what_is_validated_and_saved_is_the_average(tmp_path):

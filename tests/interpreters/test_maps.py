@@ -7,6 +7,7 @@ from focalaudio.encoders import build_encoder
 from focalaudio.interpreters.maps import (
     class_evidence,
     class_probability,
+    class_share,
     own_cells,
 )
 
@@ -56,3 +57,33 @@ def test_own_cells_are_counted_by_frames(spectrogram, uneven):
     cells = own_cells(spectrum)
     assert cells.shape == (*spectrum.log_magnitude.shape[:2], 1)
     assert torch.equal(cells.sum((1, 2)).long(), spectrum.n_frames)
+
+
+def test_shares_add_up_and_do_not_depend_on_which_class_is_asked():
+    cells, logits = torch.randn(2, 4, 3, 5), torch.randn(2, 4)
+    shares = [
+        class_share(cells, logits, torch.full((2,), class_id))
+        for class_id in range(4)
+    ]
+    torch.testing.assert_close(sum(shares), torch.ones(2, 3, 5))
+
+
+def test_a_cell_that_repeats_the_clips_answer_is_less_the_winners():
+    logits = torch.tensor([[4.0, 0.0, 0.0]])
+    cells = logits[:, :, None, None].repeat(1, 1, 1, 2)
+    cells[0, 0, 0, 1] += 4  # the second cell says it by itself
+    winner = torch.tensor([0])
+    share = class_share(cells, logits, winner)[0, 0]
+    plain = class_probability(cells, winner)[0, 0]
+    assert (share < plain).all()
+    assert share[1] / share[0] > plain[1] / plain[0]
+
+
+def test_the_share_of_a_class_by_hand():
+    cells = torch.tensor([1.0, 0.5]).view(1, 2, 1, 1)
+    logits = torch.tensor([[0.8, -0.2]])
+    log_p = logits.log_softmax(1)[0]
+    first, second = 1.0 - log_p[0] / 2, 0.5 - log_p[1] / 2
+    wanted = first.exp() / (first.exp() + second.exp())
+    share = class_share(cells, logits, torch.tensor([0]))
+    torch.testing.assert_close(share[0, 0, 0], wanted)
