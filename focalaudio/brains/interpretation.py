@@ -21,12 +21,11 @@ from focalaudio.metrics.columns import (
     annotation_columns,
     curve_columns,
     interpretation_columns,
-    judge_columns,
     oracle_interpretations,
-    removal_columns,
     size_columns,
     source_columns,
 )
+from focalaudio.metrics.judges import judge_columns, removal_columns
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import power_spectrum
 

@@ -5,7 +5,8 @@ boxes       what a person marked -> cells
 mixtures    the same, where the sources of a mixture are known
 timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency
-random_removal  what random parts of an explanation are worth
+removal     what random parts of an explanation are worth
+judges      an interpretation and another classifier -> columns
 table       what each metric is, for tables and for people
 columns     an interpretation -> every metric, one column each
 tracker     collect columns over a stage, each clip once, right under DDP

@@ -9,7 +9,6 @@ from focalaudio.metrics.columns import (
     Sources,
     curve_columns,
     interpretation_columns,
-    judge_columns,
     oracle_interpretations,
     source_columns,
 )
@@ -193,7 +192,7 @@ def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
     columns |= curve_columns(record, lambda part, n: part.mean(1)[:, :4], 2)
     columns |= source_columns(record, sources)
     probabilities = {"probability", "kept_probability", "removed_probability"}
-    asked = {"judge", "random"}  # in tests of their own, below
+    asked = {"judge", "random"}  # see test_judges.py
     elsewhere = {m.name for m in METRICS.values() if m.needs in asked}
     elsewhere |= {"loss"}
     assert set(columns) == {*METRICS, *probabilities} - elsewhere
@@ -237,25 +236,3 @@ def test_columns_of_the_parts_are_every_formula_under_its_name():
     }
     for name, values in expected.items():
         torch.testing.assert_close(columns[name], values)
-
-
-def test_the_judge_is_asked_of_the_class_that_is_explained():
-    """Not of the label, and not of what the judge would say itself."""
-    record = interpret(torch.rand(2, 4000), [0, 3])
-    whole = torch.tensor([[9.0, 0, 0, 0], [9.0, 0, 0, 0]])
-    kept = torch.tensor([[0, 9.0, 0, 0], [0, 0, 0, 9.0]])
-    columns = judge_columns(record, whole, (kept, torch.zeros(2, 4)))
-    assert columns["judge_agreement"].tolist() == [1, 0]
-    assert columns["judge_fidelity"].tolist() == [0, 1]
-    said = whole.softmax(-1)
-    wanted = torch.stack((said[0, 0], said[1, 3])) - 0.25
-    torch.testing.assert_close(columns["judge_faithfulness"], wanted)
-
-
-def test_a_judge_that_agrees_says_what_the_classifier_says():
-    record = interpret(torch.rand(3, 4000), [0, 2, 3])
-    parts = tuple(torch.randn(2, 3, 4))
-    own = interpretation_columns(record, parts, record.class_ids)
-    judged = judge_columns(record, record.logits, parts)
-    for name in ("fidelity", "faithfulness"):
-        assert torch.equal(judged[f"judge_{name}"], own[name])

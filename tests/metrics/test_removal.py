@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from focalaudio.metrics.random_removal import BLOCK, REMOVED, random_drops
+from focalaudio.metrics.removal import BLOCK, REMOVED, random_drops
 
 
 def share_of_sum(clips, n_frames):
