@@ -254,9 +254,9 @@ def build_ours(
     return Contender(brain, encoder, spectrogram.stft, read_ours)
 
 
-def find_mask(seen: Mapping[str, Interpretation]) -> tuple[Tensor, Tensor]:
+def find_mask(step: Any) -> tuple[Tensor, Tensor]:
     """Return logits and mask of the only interpretation."""
-    (interpretation,) = seen.values()
+    (interpretation,) = step.interpretations.values()
     return interpretation.logits, interpretation.mask
 
 

@@ -30,14 +30,15 @@ class _Block(nn.Module):
         self.depthwise = nn.Conv2d(
             channels, channels, kernel, padding=kernel // 2, groups=channels
         )
-        self.norm = nn.BatchNorm2d(channels)
-        self.expand = nn.Conv2d(channels, 2 * channels, 1)
-        self.reduce = nn.Conv2d(2 * channels, channels, 1)
+        self.norm = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, 2 * channels)
+        self.reduce = nn.Linear(2 * channels, channels)
 
     def forward(self, grid: Tensor) -> Tensor:
         """Map `[batch, channels, rows, cols]` to the same shape."""
-        hidden = F.gelu(self.expand(self.norm(self.depthwise(grid))))
-        return grid + self.reduce(hidden)
+        hidden = self.norm(self.depthwise(grid).permute(0, 2, 3, 1))
+        hidden = self.reduce(F.gelu(self.expand(hidden)))
+        return grid + hidden.permute(0, 3, 1, 2)
 
 
 @remember_arguments

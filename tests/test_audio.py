@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from focalaudio import audio as audio_module
 from focalaudio.audio import (
     audio_info,
+    code_vorbis,
     iter_blocks,
     load_wav,
     read_audio,
@@ -515,3 +516,39 @@ def test_folder_that_refuses_is_said_with_its_errno():
     with pytest.raises(OSError, match="/proc") as caught:
         write_wav("/proc/clip.wav", noise(5), RATE)
     assert caught.value.errno in (errno.ENOENT, errno.EACCES)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 371, 16384, 16385, 50000])
+def test_coding_keeps_the_length_and_is_the_same_every_time(samples):
+    wav = noise(samples)
+    coded = code_vorbis(wav, RATE)
+    assert coded.shape == wav.shape
+    assert coded.dtype == torch.float32
+    assert torch.equal(coded, code_vorbis(wav, RATE))
+
+
+def test_a_higher_quality_is_closer_to_the_sound():
+    wav = noise(2 * RATE)
+    errors = [
+        (code_vorbis(wav, RATE, quality) - wav).square().mean().item()
+        for quality in (1.0, 0.6, 0.2)
+    ]
+    assert 0 < errors[0] < errors[1] < errors[2] < wav.square().mean()
+
+
+def test_coded_silence_is_silence():
+    assert not code_vorbis(torch.zeros(5000), RATE).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "rate", "quality", "said"),
+    [
+        (9, 500_000, 0.4, "sample_rate=500000"),  # libsndfile would crash
+        (9, RATE, 1.1, "quality=1.1"),
+        ((2, 9), RATE, 0.4, r"shape \(2, 9\)"),
+        (0, RATE, 0.4, r"shape \(0,\)"),
+    ],
+)
+def test_what_cannot_be_coded_is_refused(shape, rate, quality, said):
+    with pytest.raises(ValueError, match=said):
+        code_vorbis(torch.zeros(shape), rate, quality)

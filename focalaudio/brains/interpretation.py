@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
+from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
 from focalaudio.classifier import SoundClassifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
@@ -28,6 +30,14 @@ from focalaudio.metrics.columns import (
 from focalaudio.metrics.judges import judge_columns, removal_columns
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import power_spectrum
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What every interpreter makes of one look at a batch."""
+
+    look: Look
+    interpretations: dict[str, Interpretation]
 
 
 class InterpreterBrain(sb.Brain):
@@ -50,10 +60,11 @@ class InterpreterBrain(sb.Brain):
         many steps; `judge_classifier`, another classifier that is shown the
         whole, the kept and the removed clips too; `f_fidelity_samples`, which
         above 0 asks the judge, or the classifier if there is none, of so many
-        random parts (these three cost further passes); `exporter`,
-        called with each batch's record of the first interpreter, its clips'
-        ids and labels, and their `Sources` or None; and `progress`, a
-        `Progress` that knows which batches were done before.
+        random parts; `checks`, names of `focalaudio.brains.checks.CHECKS`
+        (these four cost further passes); `exporter`, called with
+        each batch's record of the first interpreter, its clips' ids and
+        labels, and their `Sources` or None; and `progress`, a `Progress` that
+        knows which batches were done before.
 
     Example
     -------
@@ -63,6 +74,7 @@ class InterpreterBrain(sb.Brain):
 
     HPARAMS_NEEDED: tuple[str, ...] = ("interpreter", "labels")
     HPARAMS_OPTIONAL: Mapping[str, Any] = {
+        "checks": (),
         "compared": (),
         "curve_steps": 0,
         "f_fidelity_samples": 0,
@@ -84,6 +96,7 @@ class InterpreterBrain(sb.Brain):
     ) -> None:
         hparams = {**self.HPARAMS_OPTIONAL, **(hparams or {})}
         super().__init__(modules, opt_class, hparams, *args, **kwargs)
+        self.checker = Checker(self.interpreter, self.hparams.checks)
 
     @property
     def interpreter(self) -> Interpreter:
@@ -113,25 +126,24 @@ class InterpreterBrain(sb.Brain):
         """The rows of the first interpreter."""
         return self.trackers[self.interpreter.name]
 
-    def compute_forward(
-        self, batch: PaddedBatch, stage: sb.Stage
-    ) -> dict[str, Interpretation]:
+    def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Interpret the classifier's own predictions, each name its way."""
         wavs, lens = batch.to(self.device).sig
         seen = self.interpreter.look(wavs, lens)
-        return {
+        interpretations = {
             name: interpreter.interpret(*seen)
             for name, interpreter in self.interpreters.items()
         }
+        return _Step(Look(wavs, lens, batch.id, *seen), interpretations)
 
     def compute_objectives(
         self,
-        predictions: Mapping[str, Interpretation],
+        predictions: _Step,
         batch: PaddedBatch,
         stage: sb.Stage,
     ) -> Tensor:
         """Remember every interpretation's row; return the classifier's loss."""
-        first = predictions[self.interpreter.name]
+        first = predictions.interpretations[self.interpreter.name]
         sources = self._find_sources(batch)
         found = {
             name: self._listed(batch, first.logits, columns)
@@ -158,14 +170,15 @@ class InterpreterBrain(sb.Brain):
 
     def _measure(
         self,
-        predictions: Mapping[str, Interpretation],
+        step: _Step,
         batch: PaddedBatch,
         sources: Sources | None,
     ) -> Iterator[tuple[str, Columns]]:
         """Yield the columns of every interpretation, then of the oracles."""
         targets = torch.as_tensor(batch.target, device=self.device)
-        whole = self._ask_judge(predictions[self.interpreter.name])
-        for name, interpretation in predictions.items():
+        check = self.checker.pass_on(step.look)
+        whole = self._ask_judge(step.interpretations[self.interpreter.name])
+        for name, interpretation in step.interpretations.items():
             columns = self.columns(interpretation, targets)
             columns |= self._judge_columns(interpretation, whole, batch.id)
             if sources is not None:
@@ -173,9 +186,9 @@ class InterpreterBrain(sb.Brain):
             if hasattr(batch, "boxes"):
                 boxes = batch.boxes.data
                 columns |= annotation_columns(interpretation, boxes)
-            yield name, columns
+            yield name, columns | check(self.interpreters[name], interpretation)
         if sources is not None:
-            first = predictions[self.interpreter.name]
+            first = step.interpretations[self.interpreter.name]
             for name, oracle in oracle_interpretations(first, sources).items():
                 columns = source_columns(oracle, sources)
                 yield name, columns | size_columns(oracle)

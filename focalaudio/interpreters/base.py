@@ -145,6 +145,17 @@ class Interpreter(nn.Module):
         other.quantile = quantile
         return other
 
+    def with_classifier(self, classifier: SoundClassifier) -> Interpreter:
+        """Return the same interpreter, decoder included, of another classifier.
+
+        `classifier` is built as this one's is, and is frozen in place; this
+        interpreter keeps its own.
+        """
+        other = copy(self)
+        other._modules = dict(self._modules)  # a shallow copy shares them
+        other.classifier = classifier.freeze()
+        return other
+
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """What each metric is, stated once: its words, its formula, the better way.
 
 `f(.)` is the probability of the class predicted on the whole clip `X`, `S`
-and `O` are the magnitudes of a known source and of the rest, `m` is the mask.
+and `O` are the magnitudes of a known source and of the rest, `m` is the mask,
+`s` the saliency. `rho` is Spearman's rank correlation over the clip's cells.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Metric:
         What it is computed of: the `whole` clip's class, the kept and removed
         `parts`, the `saliency`, the `curves` of insertion and deletion, the
         `mask`, what another `judge` says of the parts, `random` parts of them,
-        or the known `sources`.
+        the known `sources`, or further passes that are `checks`.
     direction : str
         Which way is better: `up`, `down`, or nothing.
     words : str
@@ -64,6 +65,7 @@ class Metric:
         "judge",
         "random",
         "sources",
+        "checks",
     ]
     direction: Literal["up", "down", ""]
     words: str
@@ -187,4 +189,30 @@ METRICS = {m.name: m for m in (
         "The same, less the SI-SDR of the mixture",
         "SI-SDR(interpretation) - SI-SDR(mixture)",
         low=-INF, high=INF, unit="dB"),
+    Metric("class_sensitivity", "checks", "down",
+        "Likeness of the maps of the most and the least probable class",
+        "rho(s of argmax f(X), s of argmin f(X))", low=-1.0),
+    Metric("randomization", "checks", "down",
+        "Likeness to the map of the same classifier untrained",
+        "rho(s, s untrained)", low=-1.0),
+    Metric("complexity_rise", "checks", "up",
+        "How much more the map spreads untrained",
+        "(H(s untrained) - H(s)) / H(s), H the complexity",
+        low=-1.0, high=INF),
+    Metric("infidelity", "checks", "down",
+        "Error in foretelling what the silence of a random patch costs",
+        "mean over patches I of (b sum(I s) - 100 (f(X) - f(X - I)))^2",
+        high=1e4, unit="%^2"),
+    Metric("stability_shift", "checks", "up",
+        "Likeness to the map of the clip rotated by a quarter, rotated back",
+        "rho(s, s shifted)", low=-1.0),
+    Metric("stability_gain", "checks", "up",
+        "Likeness to the map of the clip 6 dB softer",
+        "rho(s, s at -6 dB)", low=-1.0),
+    Metric("stability_noise", "checks", "up",
+        "Likeness to the map under white noise 30 dB below the clip",
+        "rho(s, s in noise)", low=-1.0),
+    Metric("stability_coding", "checks", "up",
+        "Likeness to the map after a round trip through Ogg Vorbis",
+        "rho(s, s coded)", low=-1.0),
 )}  # fmt: skip

@@ -25,6 +25,7 @@ from focalaudio.reproduction.launch import run_recipe
 from focalaudio.reproduction.tables import (
     Place,
     read_clips,
+    write_agreement,
     write_classifiers,
     write_condition,
 )
@@ -52,8 +53,8 @@ class Plan:
     systems : mapping
         From a system's name to `training` (keys of `train_classifier.yaml`),
         `interpret` (of `interpret.yaml`), `piq` (of `train_piq.yaml`; none is
-        trained without it), `lmac` (alike) and `compare` (further
-        interpreters).
+        trained without it), `lmac` (alike), `compare` (further interpreters)
+        and `baselines` (for `compare` of all systems).
     conditions : mapping
         From a condition's name to keys of `interpret.yaml`; its `compare`
         stands for that of all systems.
@@ -64,7 +65,11 @@ class Plan:
     quantile : float
         Of the tables.
     figure_3, figure_2 : str
-        The conditions that the figures show; None for no figure.
+        The conditions that the figures show, if they are wanted; None for no
+        figure.
+    agreement : sequence of str
+        A condition without and one with known sources, whose scores are
+        compared, if both are wanted; None for no comparison.
     flags : tuple of str
         SpeechBrain's options for every step.
 
@@ -88,6 +93,7 @@ class Plan:
     quantile: float = 0.9
     figure_3: str | None = None
     figure_2: str | None = None
+    agreement: Sequence[str] | None = None
     flags: tuple[str, ...] = ()
 
     @classmethod
@@ -95,6 +101,7 @@ class Plan:
         """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
         small = hparams["when_debugging"] if run_opts["debug"] else {}
         decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
+        device = run_opts["device"]  # None if it was not asked for
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
@@ -114,7 +121,11 @@ class Plan:
             quantile=hparams["quantile"],
             figure_3=hparams["figure_3"],
             figure_2=hparams["figure_2"],
-            flags=("--device", run_opts["device"], "--noprogressbar"),
+            agreement=hparams["agreement"],
+            flags=(
+                *(("--device", device) if device else ()),
+                "--noprogressbar",
+            ),
         )
 
     def split(self, fold: int) -> dict[str, list[int]]:
@@ -126,6 +137,10 @@ class Plan:
             "valid_folds": [valid],
             "test_folds": [fold],
         }
+
+    def has(self, *conditions: str) -> bool:
+        """Say whether all of these conditions are wanted."""
+        return set(conditions) <= set(self.conditions)
 
     def place(self, fold: int, system: str, step: str) -> Path:
         """Return the folder of a step."""
@@ -181,7 +196,8 @@ class Plan:
         for name, condition in self.conditions.items():
             keys = {**self.interpret, **options.get("interpret", {})}
             keys |= condition
-            keys["compare"] = [*own, *condition.get("compare", self.compare)]
+            baselines = options.get("baselines", self.compare)
+            keys["compare"] = [*own, *condition.get("compare", baselines)]
             place = self.place(fold, system, name)
             yield "interpret", place, {**given, **keys}
 
@@ -254,8 +270,14 @@ def reproduce(plan: Plan) -> None:
     for name in plan.conditions:
         clips = read_clips(plan.places(name), "comparison_clips.csv")
         write_condition(clips, plan.quantile, plan.folder, name)
-    if plan.figure_3 is not None:
+    if plan.agreement is not None and plan.has(*plan.agreement):
+        clips, mixtures = (
+            read_clips(plan.places(name), "comparison_clips.csv")
+            for name in plan.agreement
+        )
+        write_agreement(clips, mixtures, plan.quantile, plan.folder)
+    if plan.figure_3 is not None and plan.has(plan.figure_3):
         write_sweep_figure(plan.places(plan.figure_3), plan.folder)
-    if plan.figure_2 is not None:
+    if plan.figure_2 is not None and plan.has(plan.figure_2):
         first = replace(plan, folds=plan.folds[:1])
         write_mixture_figures(first.places(plan.figure_2), plan.folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from focalaudio.report.tables import (
 
 Place = tuple[int, str, Path]  # test fold, system, folder
 COLUMNS = tuple(METRICS)
+# what asks the classifier, and what asks the known sources
+FAITHFUL = ("fidelity", "faithfulness", "average_drop")
+TRUE = ("source_share", "auc", "pointing", "si_sdr_improvement")
 
 
 def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
@@ -191,3 +194,51 @@ def _format_interval(statistics: Mapping[str, float]) -> str:
     """Format a mean with its 95 % interval."""
     low, high = statistics["low"], statistics["high"]
     return f"{statistics['mean']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def write_agreement(
+    clips: pd.DataFrame, mixtures: pd.DataFrame, quantile: float, folder: Path
+) -> None:
+    """Write whether what is faithful to a classifier is true of the sound.
+
+    Spearman's rank correlation, over all interpreters of a system, between the
+    means of a score that asks the classifier and of one that asks the known
+    sources (arXiv 2506.04391 finds that such scores contradict each other).
+    Each is taken so that more is better: 1 if both rank interpreters alike.
+
+    Arguments
+    ---------
+    clips, mixtures : pandas.DataFrame
+        Of `read_clips`, `comparison_clips.csv`, of clips as they are and of
+        mixtures whose sources are known.
+    quantile : float
+        As in `write_condition`.
+    folder : pathlib.Path
+        Gets `agreement.csv` and `agreement.md`.
+    """
+    scores = [
+        _rank_scores(frame, quantile, names)
+        for frame, names in ((clips, FAITHFUL), (mixtures, TRUE))
+    ]
+    both = pd.concat(scores, axis=1, join="inner")
+    rows = []
+    for system, group in both.groupby("system", sort=False):
+        found = group.corr(method="spearman")
+        for name in FAITHFUL:
+            row = {"system": system, "score": name, "n": len(group)}
+            rows.append(row | found.loc[name, list(TRUE)].round(2).to_dict())
+    write_csv(rows, folder / "agreement.csv")
+    write_markdown(
+        [{key: str(value) for key, value in row.items()} for row in rows],
+        folder / "agreement.md",
+    )
+
+
+def _rank_scores(
+    clips: pd.DataFrame, quantile: float, names: Sequence[str]
+) -> pd.DataFrame:
+    """Return the mean of each score of each interpreter, more is better."""
+    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    means = shown.groupby(["system", "interpreter"])[list(names)].mean()
+    signs = [-1 if METRICS[n].direction == "down" else 1 for n in names]
+    return means.dropna() * signs

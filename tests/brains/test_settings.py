@@ -109,6 +109,15 @@ def test_what_changes_a_number_is_named(data, refusal, old, new, said):
     assert "\n" not in message
 
 
+def test_a_folder_of_other_checks_is_refused(data, refusal):
+    one, other = (
+        settle(data, f"{YAML}checks: {checks}")
+        for checks in ("[]", "[stability]")
+    )
+    assert refusal(one, one) is None
+    assert 'checks was [], is ["stability"]' in refusal(one, other)
+
+
 def test_several_changes_are_named_together(data, refusal):
     text = changed("lr: 0.1", "lr: 0.2").replace("seed: 1", "seed: 2")
     message = refusal(settle(data), settle(data, text))

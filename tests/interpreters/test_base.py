@@ -1,5 +1,7 @@
 """Laws of the pipeline that every interpreter shares."""
 
+import copy
+
 import pytest
 import torch
 
@@ -243,3 +245,16 @@ def test_silence_is_finite(masker, samples, device):
 def test_an_interpreter_must_explain(classifier, spectrogram, tone):
     with pytest.raises(NotImplementedError):
         Interpreter(classifier, spectrogram)(tone)
+
+
+def test_with_another_classifier_each_keeps_its_own(
+    masker, classifier, spectrogram
+):
+    another = copy.deepcopy(classifier)
+    other = masker.with_classifier(another)
+    assert masker.classifier is classifier
+    assert other.classifier is another
+    assert not any(weight.requires_grad for weight in another.parameters())
+    assert other.spectrogram is spectrogram
+    assert other.choose is masker.choose
+    assert set(dict(other.named_modules())) == set(dict(masker.named_modules()))

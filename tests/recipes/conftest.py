@@ -16,6 +16,7 @@ TINY = {
     "image_size": "[32, 32]",
     "clip_seconds": 1.0,
     "batch_size": 4,
+    "mix_probability": 0.0,
     "number_of_epochs": 3,
     "warmup_epochs": 1,
 }

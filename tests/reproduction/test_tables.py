@@ -9,6 +9,7 @@ from focalaudio.report.tables import write_csv
 from focalaudio.reproduction.tables import (
     read_clips,
     read_sweep,
+    write_agreement,
     write_classifiers,
     write_condition,
 )
@@ -101,3 +102,37 @@ def test_classifiers_are_right_as_often_as_their_clips(tmp_path):
     assert found["accuracy"]["mean"] == 0.75
     assert found["calibration_error"] == pytest.approx(0, abs=1e-6)
     assert "| one | 4 | 0.750 [" in (tmp_path / "classifiers.md").read_text()
+
+
+def test_agreement_is_spearmans_over_the_means_of_the_interpreters(tmp_path):
+    methods, scores = "abcde", [0.1, 0.4, 0.2, 0.8, 0.5]
+    truth = [0.3, 0.2, 0.4, 0.9, 0.5]
+    rows = pd.DataFrame(
+        {
+            "system": "one",
+            "interpreter": [m for m in methods for _ in range(2)],
+            "quantile": 0.9,
+            # two clips each, whose mean counts
+            "fidelity": [s + d for s in scores for d in (-0.05, 0.05)],
+            "faithfulness": [s for s in scores for _ in range(2)],
+            "average_drop": [100 * s for s in scores for _ in range(2)],
+        }
+    )
+    known = rows[["system", "interpreter", "quantile"]].assign(
+        **dict.fromkeys(
+            ("auc", "pointing", "si_sdr_improvement"),
+            [t for t in truth for _ in range(2)],
+        ),
+        source_share=[s for s in scores for _ in range(2)],
+    )
+    # what the other table lacks, or is of another size, does not count
+    odd = {"system": "one", "interpreter": ["z", "a"], "quantile": [0.9, 0.5]}
+    known = pd.concat([known, pd.DataFrame(odd).assign(auc=0.0)])
+    write_agreement(rows, known, 0.9, tmp_path)
+    found = pd.read_csv(tmp_path / "agreement.csv").set_index("score")
+    # ranks 1 3 2 5 4 and 2 1 3 5 4: 1 - 6 * 6 / (5 * 24)
+    assert found.loc["fidelity", "auc"] == pytest.approx(0.7)
+    assert found.loc["faithfulness", "source_share"] == 1
+    assert found.loc["average_drop", "source_share"] == -1
+    assert set(found["n"]) == {5}
+    assert (tmp_path / "agreement.md").exists()
