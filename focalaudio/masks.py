@@ -6,10 +6,12 @@ so that what is heard and what the classifier is shown are the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+
+from focalaudio.spectrogram import Spectrum, power_spectrum
 
 # A map whose range is below this share of its largest value is constant but
 # for rounding, and points nowhere.
@@ -92,8 +94,104 @@ def soft_mask(
     return mask
 
 
-MASKS = {"binary": quantile_mask, "soft": soft_mask}
+def energy_mask(
+    saliency: Tensor,
+    quantile: float,
+    energy: Tensor,
+    n_frames: Tensor | None = None,
+) -> Tensor:
+    """Keep the most salient cells of each clip until they hold enough energy.
+
+    Masks of an equal number of cells may keep anything between silence and
+    most of a sound; these keep the same energy. They are as large as the last
+    cell makes them, and cells of the same saliency come together, so what is
+    kept may be more. Constant maps and cells without any saliency keep
+    nothing, as in `quantile_mask`.
+
+    Arguments
+    ---------
+    saliency : torch.Tensor
+        `[batch, time, freq]`, non-negative, any scale.
+    quantile : float
+        Share of the energy that may be dropped, 0 to 1.
+    energy : torch.Tensor
+        `[batch, time, freq]`, `|STFT|^2` of the whole clips.
+    n_frames
+        As in `quantile_mask`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, bool, True where the cell is kept.
+
+    Raises
+    ------
+    ValueError
+        If `quantile` is outside 0 to 1.
+
+    Example
+    -------
+    >>> saliency = torch.tensor([[[4.0, 3.0, 2.0, 1.0]]])
+    >>> energy = torch.tensor([[[1.0, 4.0, 3.0, 2.0]]])
+    >>> energy_mask(saliency, 0.5, energy)
+    tensor([[[ True,  True, False, False]]])
+    """
+    check_quantile(quantile)
+    mask = torch.zeros_like(saliency, dtype=torch.bool)
+    for row, own in _telling_clips(saliency, n_frames):
+        mask[row, : len(own)] = True
+        if quantile > 0:
+            ranked, order = own.flatten().sort(descending=True)
+            held = energy[row, : len(own)].flatten()[order].double().cumsum(0)
+            enough = torch.searchsorted(held, (1 - quantile) * held[-1])
+            kept = (own >= ranked[enough]) & (own > 0)
+            mask[row, : len(own)] = kept
+    return mask
+
+
+ENERGY = "energy"
+# cut a saliency at a quantile: of the cells, or of the clip's energy
+MASKS: dict[str, Callable[..., Tensor]] = {
+    "binary": quantile_mask,
+    "soft": soft_mask,
+    ENERGY: energy_mask,
+}
 RATIO = "ratio"  # the saliency itself, where it is a share: no threshold
+
+
+def cut_saliency(
+    kind: str, saliency: Tensor, quantile: float, spectrum: Spectrum
+) -> Tensor:
+    """Cut a saliency to a mask of the kind that is asked for.
+
+    Arguments
+    ---------
+    kind : str
+        One of `MASKS`.
+    saliency, quantile
+        As in the function of that kind.
+    spectrum : Spectrum
+        Of the whole clips.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, time, freq]`, bool or 0 to 1.
+
+    Example
+    -------
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> spectrum = Spectrogram()(torch.rand(1, 1000))
+    >>> loud = spectrum.log_magnitude
+    >>> kept, whole = (
+    ...     cut_saliency("energy", loud, quantile, spectrum).sum()
+    ...     for quantile in (0.5, 0.0)
+    ... )
+    >>> bool(kept < whole / 10)  # the loudest cells hold most of the energy
+    True
+    """
+    known = (power_spectrum(spectrum.stft),) if kind == ENERGY else ()
+    return MASKS[kind](saliency, quantile, *known, spectrum.n_frames)
 
 
 def _telling_clips(

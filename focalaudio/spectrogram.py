@@ -45,6 +45,12 @@ class Spectrum:
         """Phase in radians, `[batch, time, freq]`."""
         return torch.atan2(self.stft[..., 1], self.stft[..., 0])
 
+    @property
+    def own_frames(self) -> Tensor:
+        """Which frames are each clip's own, `[batch, time]`, bool."""
+        times = torch.arange(self.stft.shape[1], device=self.n_frames.device)
+        return times < self.n_frames[:, None]
+
 
 @remember_arguments
 class Spectrogram(nn.Module):

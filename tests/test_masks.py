@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from focalaudio.masks import (
     apply_mask,
     check_quantile,
+    cut_saliency,
+    energy_mask,
     keep_and_remove,
     quantile_mask,
     soft_mask,
 )
+from focalaudio.spectrogram import Spectrogram
 
 QUANTILES = st.floats(0, 1)
 
@@ -194,3 +197,81 @@ def test_soft_masks_of_constant_maps_and_of_padding_are_shut():
     torch.testing.assert_close(
         mask[:, :3], soft_mask(saliency[:, :3], 0.5), rtol=0, atol=0
     )
+
+
+def held_by(mask, energy):
+    """The share of each clip's energy that a mask keeps."""
+    return (mask * energy).sum((1, 2)) / energy.sum((1, 2))
+
+
+def test_energy_by_hand():
+    """Falling saliency holds 1, 5, 8 and 10 tenths of the energy."""
+    saliency = torch.tensor([[[9.0, 7.0], [5.0, 3.0]]])
+    energy = torch.tensor([[[1.0, 4.0], [3.0, 2.0]]])
+    kept = {
+        quantile: energy_mask(saliency, quantile, energy).flatten().tolist()
+        for quantile in (1.0, 0.6, 0.5, 0.4, 0.1)
+    }
+    assert kept[1.0] == [True, False, False, False]
+    assert kept[0.6] == kept[0.5] == [True, True, False, False]
+    assert kept[0.4] == [True, True, True, False]
+    assert kept[0.1] == [True] * 4
+
+
+@given(QUANTILES)
+def test_the_kept_energy_is_what_the_quantile_leaves(quantile):
+    saliency, energy = 1 + distinct(2, 20, 30), torch.rand(2, 20, 30)
+    held = held_by(energy_mask(saliency, quantile, energy), energy)
+    most = energy.amax((1, 2)) / energy.sum((1, 2))
+    assert (held >= 1 - quantile - 1e-6).all()
+    assert (held <= 1 - quantile + most + 1e-6).all()
+
+
+@given(QUANTILES, QUANTILES)
+def test_more_energy_needs_more_of_the_same_cells(one, other):
+    saliency, energy = distinct(1, 10, 10), torch.rand(1, 10, 10)
+    low, high = (energy_mask(saliency, q, energy) for q in sorted((one, other)))
+    assert (high <= low).all()
+
+
+def test_level_and_scale_do_not_matter_to_energy():
+    saliency, energy = distinct(2, 10, 10), torch.rand(2, 10, 10)
+    wanted = energy_mask(saliency, 0.7, energy)
+    assert torch.equal(energy_mask(3 * saliency, 0.7, energy / 8), wanted)
+
+
+def test_equal_energy_everywhere_is_an_equal_number_of_cells():
+    saliency = distinct(2, 10, 10)
+    assert torch.equal(
+        energy_mask(saliency, 0.75, torch.ones(2, 10, 10)),
+        quantile_mask(saliency, 0.75) & (saliency >= 75),
+    )
+
+
+def test_energy_masks_of_ties_constants_nothing_and_padding():
+    energy = torch.ones(1, 4, 5)
+    tied = torch.zeros(1, 4, 5)
+    tied[:, 1:3] = 1
+    assert torch.equal(energy_mask(tied, 0.9, energy), tied == 1)
+    assert torch.equal(energy_mask(tied, 0.1, energy), tied == 1)
+    assert energy_mask(tied, 0, energy).all()
+    assert not energy_mask(energy, 0.5, energy).any()
+    saliency = distinct(1, 4, 5)
+    padded = energy_mask(saliency, 0.5, energy, torch.tensor([3]))
+    assert not padded[:, 3:].any()
+    alone = energy_mask(saliency[:, :3], 0.5, energy[:, :3])
+    assert torch.equal(padded[:, :3], alone)
+
+
+def test_every_kind_is_cut_from_the_same_record():
+    spectrum = Spectrogram()(torch.rand(2, 4000), torch.tensor([1.0, 0.5]))
+    saliency = torch.rand(spectrum.log_magnitude.shape)
+    energy = spectrum.stft.square().sum(-1)
+    n_frames = spectrum.n_frames
+    for kind, wanted in (
+        ("binary", quantile_mask(saliency, 0.7, n_frames)),
+        ("soft", soft_mask(saliency, 0.7, n_frames)),
+        ("energy", energy_mask(saliency, 0.7, energy, n_frames)),
+    ):
+        mask = cut_saliency(kind, saliency, 0.7, spectrum)
+        assert torch.equal(mask, wanted)

@@ -15,15 +15,19 @@ from torch import Tensor
 
 from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
+from focalaudio.classifier import SoundClassifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
     Sources,
+    annotation_columns,
     curve_columns,
     interpretation_columns,
     oracle_interpretations,
+    size_columns,
     source_columns,
 )
+from focalaudio.metrics.judges import judge_columns, removal_columns
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import power_spectrum
 
@@ -41,9 +45,9 @@ class InterpreterBrain(sb.Brain):
 
     The clips are analyzed and classified once, whatever the number of
     interpreters; each of these then has its kept and removed parts classified
-    in one batch. Where the sources of a clip are known (see
-    `focalaudio.data.conditions`), masks are compared with them too, without
-    any other pass.
+    in one batch. Where the sources of a clip are known, or marked by a person
+    (see `focalaudio.data.conditions`), masks are compared with them too,
+    without any other pass.
 
     Arguments
     ---------
@@ -53,8 +57,11 @@ class InterpreterBrain(sb.Brain):
         As in SpeechBrain. Of `hparams` it needs `interpreter` and `labels`.
         It may have `compared`, other interpreters of the same classifier;
         `curve_steps`, which above 0 adds insertion and deletion curves of so
-        many steps; `checks`, names of `focalaudio.brains.checks.CHECKS`, the
-        only other metrics that cost further passes; `exporter`, called with
+        many steps; `judge_classifier`, another classifier that is shown the
+        whole, the kept and the removed clips too; `f_fidelity_samples`, which
+        above 0 asks the judge, or the classifier if there is none, of so many
+        random parts; `checks`, names of `focalaudio.brains.checks.CHECKS`
+        (these four cost further passes); `exporter`, called with
         each batch's record of the first interpreter, its clips' ids and
         labels, and their `Sources` or None; and `progress`, a `Progress` that
         knows which batches were done before.
@@ -70,6 +77,8 @@ class InterpreterBrain(sb.Brain):
         "checks": (),
         "compared": (),
         "curve_steps": 0,
+        "f_fidelity_samples": 0,
+        "judge_classifier": None,
         "exporter": None,
         "progress": None,
     }
@@ -106,6 +115,11 @@ class InterpreterBrain(sb.Brain):
                 "settings."
             )
         return named
+
+    @property
+    def judge(self) -> SoundClassifier:
+        """Another classifier, or the one that is explained."""
+        return self.hparams.judge_classifier or self.interpreter.classifier
 
     @property
     def tracker(self) -> ClipTracker:
@@ -163,16 +177,21 @@ class InterpreterBrain(sb.Brain):
         """Yield the columns of every interpretation, then of the oracles."""
         targets = torch.as_tensor(batch.target, device=self.device)
         check = self.checker.pass_on(step.look)
+        whole = self._ask_judge(step.interpretations[self.interpreter.name])
         for name, interpretation in step.interpretations.items():
             columns = self.columns(interpretation, targets)
+            columns |= self._judge_columns(interpretation, whole, batch.id)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
+            if hasattr(batch, "boxes"):
+                boxes = batch.boxes.data
+                columns |= annotation_columns(interpretation, boxes)
             yield name, columns | check(self.interpreters[name], interpretation)
         if sources is not None:
             first = step.interpretations[self.interpreter.name]
             for name, oracle in oracle_interpretations(first, sources).items():
                 columns = source_columns(oracle, sources)
-                yield name, columns | {"kept_fraction": oracle.kept_fraction}
+                yield name, columns | size_columns(oracle)
 
     def columns(
         self, interpretation: Interpretation, targets: Tensor
@@ -185,6 +204,34 @@ class InterpreterBrain(sb.Brain):
                 interpretation,
                 lambda *parts: self.interpreter.classifier(*parts).logits,
                 self.hparams.curve_steps,
+            )
+        return columns
+
+    def _ask_judge(self, interpretation: Interpretation) -> Tensor:
+        """Return the judge's logits of the whole clips."""
+        if self.judge is self.interpreter.classifier:
+            return interpretation.logits
+        n_frames = interpretation.spectrum.n_frames
+        return self.judge(interpretation.log_magnitude, n_frames).logits
+
+    def _judge_columns(
+        self,
+        interpretation: Interpretation,
+        whole: Tensor,
+        clip_ids: Sequence[str],
+    ) -> Columns:
+        """Return what the judge says of parts; `whole` are its logits."""
+        columns: Columns = {}
+        if self.judge is not self.interpreter.classifier:
+            parts = self.interpreter.classify_parts(interpretation, self.judge)
+            columns |= judge_columns(interpretation, whole, parts)
+        if self.hparams.f_fidelity_samples:
+            columns |= removal_columns(
+                interpretation,
+                lambda *parts: self.judge(*parts).logits,
+                whole,
+                clip_ids,
+                self.hparams.f_fidelity_samples,
             )
         return columns
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch.distributed
 import yaml
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import (
     Checkpoint,
     ckpt_recency,
@@ -41,7 +42,7 @@ _COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
 })  # fmt: skip
 # where things are, and how fast; files count by what is in them
 _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
-    "classifier", "data_folder", "download", "experiment_name",
+    "classifier", "data_folder", "download", "experiment_name", "judge",
     "num_workers", "output_folder", "pretrained", "save_folder",
     "use_tensorboard",
 }  # fmt: skip
@@ -69,6 +70,10 @@ class RunSettings:
         A file of weights that training starts from: its bytes count.
     interpreter, compared : Interpreter, sequence of Interpreter
         That are tested: their names count, and their decoders' weights.
+    judge : torch.nn.Module
+        That is asked too: its weights count, unless it is the classifier.
+    clips : DynamicItemDataset
+        That are tested: the boxes that a person marked in them count.
 
     Example
     -------
@@ -88,6 +93,8 @@ class RunSettings:
         pretrained: str | Path | None = None,
         interpreter: Interpreter | None = None,
         compared: Iterable[Interpreter] = (),
+        judge: nn.Module | None = None,
+        clips: DynamicItemDataset | None = None,
     ) -> None:
         self.content: _Values = {
             "values": {},
@@ -96,9 +103,16 @@ class RunSettings:
         }
         if classifier is not None:
             self.content["classifier_digest"] = digest_weights(classifier)
+        if judge is not None and judge is not classifier:
+            self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
             digest = hashlib.sha256(Path(pretrained).read_bytes())
             self.content["pretrained_digest"] = digest.hexdigest()
+        marked = {} if clips is None else _find_boxes(clips)
+        if marked:
+            text = json.dumps(marked, sort_keys=True)
+            digest = hashlib.sha256(text.encode())
+            self.content["boxes_digest"] = digest.hexdigest()
         tested = [*([interpreter] if interpreter else []), *compared]
         self._names = [each.name for each in tested]
         decoders = [
@@ -195,6 +209,12 @@ class RunSettings:
         """Do nothing: they were compared before the run started."""
 
 
+def _find_boxes(clips: DynamicItemDataset) -> _Values:
+    """Return what was marked in each clip, if anything was."""
+    rows = clips.data.items()
+    return {name: row["marked"] for name, row in rows if "marked" in row}
+
+
 def _read_values(text: str) -> _Values:
     """Return the plain values that count, nested ones as `outer.inner`."""
     loaded = yaml.load(text, Loader=_ValueLoader)  # noqa: S506
@@ -252,10 +272,12 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
         found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
     if not found and saved.get("labels") != own.get("labels"):
         found.append("labels are others, or in another order")
-    for name in ("classifier", "decoder", "pretrained"):
+    for name in ("classifier", "decoder", "judge", "pretrained"):
         key = f"{name}_digest"
         if saved.get(key) != own.get(key):
             found.append(f"{name} has other weights than then")
+    if saved.get("boxes_digest") != own.get("boxes_digest"):
+        found.append("annotations are others than then")
     return found
 
 

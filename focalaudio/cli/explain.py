@@ -36,7 +36,7 @@ def add_explain(commands: Any) -> None:
     parser.add_argument(
         "--maps", nargs="+", metavar="MAP", help="of by_design; multiplied"
     )
-    parser.add_argument("--mask", help="binary or soft")
+    parser.add_argument("--mask", help="binary, soft, energy or ratio")
     parser.add_argument(
         "--stream",
         action="store_true",

@@ -1,9 +1,10 @@
-"""`fold -> fold under another condition`: mixtures whose sources are known.
+"""`fold -> fold under another condition`, where what sounds is known.
 
 Interpreters are tested on clips as they are, and on what a classifier was not
 trained on: two clips at once (arXiv 2403.13086 takes ESC-50 mixtures), one
 after the other, white noise, or sounds of any folder. Each clip then gives
-`first` and `second` too, its two sources, and `other_target`.
+`first` and `second` too, its two sources, and `other_target`. Clips in which a
+person marked what sounds give `boxes` instead.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from torch import Tensor
 
 from focalaudio.audio import load_wav
+from focalaudio.data.annotations import (
+    UNKNOWN,
+    encode_boxes,
+    find_annotations,
+    read_annotations,
+)
 from focalaudio.data.esc50 import AUDIO_SUFFIXES
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
 from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
 from focalaudio.waveforms import fit_length
 
-UNKNOWN = -1  # class id of a source that is none of the classes
+ANNOTATIONS = "annotations"  # the condition without mixtures
 Row = dict[str, Any]
 
 
@@ -47,7 +54,9 @@ def build_condition(
     - `noise`: white noise added to each clip;
     - `folder`: sounds of a folder added to each clip, speech for example;
     - `stems`: the clips as they are, whose events are known from `stems/`
-      beside `audio/`, as in the synthetic set.
+      beside `audio/`, as in the synthetic set;
+    - `annotations`: the clips as they are, with the boxes that a person marked
+      in a table beside each of them (see `focalaudio.data.annotations`).
 
     Which clips are paired, and the noise, are the same every time.
 
@@ -69,7 +78,9 @@ def build_condition(
     DynamicItemDataset
         Gives `id`, `sig`, `label`, `target`, and unless `clean` also `first`,
         `second` (`[samples]` each, their sum is `sig`) and `other_target`
-        (-1 where the second source is none of the classes).
+        (-1 where the second source is none of the classes). `annotations`
+        gives `boxes` instead of these: `[n_boxes, 5]`, begin and end in s, the
+        lowest and the highest frequency in Hz, and the class id.
 
     Raises
     ------
@@ -97,10 +108,12 @@ def build_condition(
     """
     if condition == "clean":
         return dataset
+    if condition == ANNOTATIONS:
+        return _annotate(dataset, reader, encoder)
     if condition not in CONDITIONS:
         raise ValueError(
-            f"condition={condition!r} must be 'clean' or one of "
-            f"{', '.join(CONDITIONS)}."
+            f"condition={condition!r} must be 'clean', {ANNOTATIONS!r} or one "
+            f"of {', '.join(CONDITIONS)}."
         )
     list_rows, mixer = CONDITIONS[condition]
     rows = {
@@ -126,6 +139,33 @@ def build_condition(
     keys = ("id", "sig", "first", "second", "label", "target", "other_target")
     mixed.set_output_keys(list(keys))
     return mixed
+
+
+def _annotate(
+    dataset: DynamicItemDataset, reader: ClipReader, encoder: CategoricalEncoder
+) -> DynamicItemDataset:
+    """Give each clip the boxes of the table beside it."""
+    rows = {}
+    for clip_id, row in dataset.data.items():
+        table = find_annotations(row["path"])
+        boxes = read_annotations(table)
+        marked = encode_boxes(boxes, encoder.lab2ind, row["label"])
+        if all(box[-1] == UNKNOWN for box in marked):
+            named = sorted({box.label for box in boxes})
+            raise DataError(
+                f"{table} marks {', '.join(named) or 'nothing'}, none of the "
+                f"classes: {', '.join(encoder.lab2ind)}."
+            )
+        rows[clip_id] = {**row, "marked": marked}
+    annotated = DynamicItemDataset(rows)
+    annotated.add_dynamic_item(reader, takes="path", provides="sig")
+    annotated.add_dynamic_item(
+        encoder.encode_label, takes="label", provides="target"
+    )
+    annotated.add_dynamic_item(torch.tensor, takes="marked", provides="boxes")
+    keys = ("id", "sig", "boxes", "label", "target")
+    annotated.set_output_keys(list(keys))
+    return annotated
 
 
 def _list_pairs(

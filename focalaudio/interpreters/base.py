@@ -238,15 +238,19 @@ class Interpreter(nn.Module):
         )
 
     def classify_parts(
-        self, interpretation: Interpretation
+        self,
+        interpretation: Interpretation,
+        judge: SoundClassifier | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Classify the kept and the removed parts, in one batch.
 
-        Returns the logits of both, each `[batch, n_classes]`.
+        By the `judge`, another classifier of the same spectrogram and classes,
+        if one is given. Returns the logits of both, each `[batch, n_classes]`.
         """
+        classifier = self.classifier if judge is None else judge
         parts = torch.cat((interpretation.kept, interpretation.removed))
         n_frames = interpretation.spectrum.n_frames.repeat(2)
-        kept, removed = self.classifier(parts, n_frames).logits.chunk(2)
+        kept, removed = classifier(parts, n_frames).logits.chunk(2)
         return kept, removed
 
     def classify_kept(self, interpretation: Interpretation) -> Tensor:

@@ -15,7 +15,7 @@ from focalaudio.image import ImageLayout
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.decoders import Drawn
 from focalaudio.interpreters.maps import own_cells
-from focalaudio.masks import MASKS, QUANTILE, check_quantile
+from focalaudio.masks import MASKS, QUANTILE, check_quantile, cut_saliency
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 
@@ -34,9 +34,11 @@ class DecodedInterpreter(Interpreter):
         One of `focalaudio.interpreters.decoders`.
     mask : str
         What is made of the decoder's soft mask: it is the mask itself if None;
-        else the saliency of a `binary` or `soft` one, see `focalaudio.masks`.
+        else the saliency of a `binary`, `soft` or `energy` one, see
+        `focalaudio.masks`.
     quantile : float
-        With `mask`: fraction of a clip's cells to drop, 0 to 1; .9 if None.
+        With `mask`: fraction of a clip's cells (or energy) to drop, 0 to 1; .9
+        if None.
 
     Raises
     ------
@@ -78,7 +80,7 @@ class DecodedInterpreter(Interpreter):
             raise ValueError(
                 f"quantile={quantile} means nothing to the mask that the "
                 f"decoder of method={self.METHOD!r} draws; leave it out, or "
-                "give mask=binary or soft, to cut that mask to a size."
+                "give mask=binary, soft or energy, to cut that mask to a size."
             )
         if mask is not None:
             quantile = QUANTILE if quantile is None else quantile
@@ -104,8 +106,7 @@ class DecodedInterpreter(Interpreter):
         )
         if self.mask is None or self.quantile is None:
             return drawn, drawn
-        cut = MASKS[self.mask](drawn, self.quantile, spectrum.n_frames)
-        return drawn, cut
+        return drawn, cut_saliency(self.mask, drawn, self.quantile, spectrum)
 
     def draw_mask(self, drawn: Drawn, spectrum: Spectrum) -> Tensor:
         """Return the mask on the spectrogram's grid, 0 beyond each clip's end.

@@ -216,7 +216,4 @@ def loudest(
 
 def own_cells(spectrum: Spectrum) -> Tensor:
     """Return 1 for a clip's own frames, 0 for padding: `[batch, time, 1]`."""
-    frames = torch.arange(
-        spectrum.log_magnitude.shape[1], device=spectrum.n_frames.device
-    )
-    return (frames < spectrum.n_frames[:, None]).float().unsqueeze(-1)
+    return spectrum.own_frames.float().unsqueeze(-1)

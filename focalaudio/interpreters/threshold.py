@@ -23,7 +23,13 @@ from focalaudio.interpreters.maps import (
     loudest,
     random,
 )
-from focalaudio.masks import MASKS, QUANTILE, RATIO, check_quantile
+from focalaudio.masks import (
+    MASKS,
+    QUANTILE,
+    RATIO,
+    check_quantile,
+    cut_saliency,
+)
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 RATIOS = [[name] for name in SHARES]  # what a ratio mask can be of
@@ -85,12 +91,12 @@ class ThresholdInterpreter(Interpreter):
         Of `by_design` only: names of maps, multiplied; the encoder's last if
         None.
     mask : str
-        `binary` or `soft`, see `focalaudio.masks`; or `ratio`, for one map
-        that says which share of a cell is the class's (`class_share`,
+        `binary`, `soft` or `energy`, see `focalaudio.masks`; or `ratio`, for
+        one map that says which share of a cell is the class's (`class_share`,
         `class_probability`): the mask is that share.
     quantile : float
-        Fraction of a clip's cells to drop, 0 to 1; .9 if None. A ratio mask
-        has none.
+        Fraction of a clip's cells to drop (of its energy, if the mask is
+        `energy`), 0 to 1; .9 if None. A ratio mask has none.
     options : mapping
         Of captum's methods, such as `{"n_samples": 16}`.
 
@@ -163,7 +169,7 @@ class ThresholdInterpreter(Interpreter):
         )
         if self.quantile is None:
             return saliency, saliency
-        mask = MASKS[self.mask](saliency, self.quantile, spectrum.n_frames)
+        mask = cut_saliency(self.mask, saliency, self.quantile, spectrum)
         return saliency, mask
 
 

@@ -1,8 +1,12 @@
 """`Interpretation -> metrics`: what an interpretation is worth.
 
 functional  formulas: tensors -> one value per clip
+boxes       what a person marked -> cells
 mixtures    the same, where the sources of a mixture are known
+timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency
+removal     what random parts of an explanation are worth
+judges      an interpretation and another classifier -> columns
 checks      maps that are compared: sanity and stability
 table       what each metric is, for tables and for people
 columns     an interpretation -> every metric, one column each

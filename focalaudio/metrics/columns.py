@@ -12,6 +12,7 @@ from torch import Tensor
 
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics import functional as formulas
+from focalaudio.metrics.boxes import boxes_to_cells
 from focalaudio.metrics.curves import Classify, area, insertion_and_deletion
 from focalaudio.metrics.mixtures import (
     ideal_binary_mask,
@@ -24,7 +25,15 @@ from focalaudio.metrics.mixtures import (
     source_kept,
     source_share,
 )
-from focalaudio.spectrogram import Spectrum, group_by_length
+from focalaudio.metrics.timing import (
+    find_marked,
+    find_sounding,
+    frame_f1,
+    time_chance,
+    time_iou,
+    time_pointing,
+)
+from focalaudio.spectrogram import Spectrum, group_by_length, power_spectrum
 
 Columns = dict[str, Tensor]
 
@@ -164,7 +173,29 @@ def interpretation_columns(
     return {
         **_part_columns(interpretation.logits, *parts, targets),
         **_saliency_columns(interpretation.saliency, interpretation.spectrum),
+        **size_columns(interpretation),
+    }
+
+
+def size_columns(interpretation: Interpretation) -> Columns:
+    """Return how much of each clip a mask keeps, of its cells and its energy.
+
+    Arguments
+    ---------
+    interpretation : Interpretation
+        Of a batch.
+
+    Returns
+    -------
+    dict
+        `kept_fraction` and `kept_energy`, `[batch]`; the second is `nan` for
+        silence.
+    """
+    spectrum = interpretation.spectrum
+    energy = power_spectrum(spectrum.stft) * spectrum.own_frames[:, :, None]
+    return {
         "kept_fraction": interpretation.kept_fraction,
+        "kept_energy": source_kept(interpretation.mask, energy),
     }
 
 
@@ -234,14 +265,14 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     True
     """
     chosen, found = sources.choose(interpretation.class_ids)
-    source, other = chosen.first_energy, chosen.second_energy
+    # a source rings on in the padding, which is no part of the clip
+    own = interpretation.spectrum.own_frames[:, :, None]
+    source, other = chosen.first_energy * own, chosen.second_energy * own
     ratio = si_sdr(interpretation.wavs, chosen.first)
     mixture = si_sdr(chosen.first + chosen.second, chosen.first)
     columns = {
         "source_share": source_share(interpretation.mask, source, other),
-        "iou": mask_iou(interpretation.mask, ideal_binary_mask(source, other)),
-        "pointing": pointing_game(interpretation.saliency, source, other),
-        "auc": saliency_auc(interpretation.saliency, source, other),
+        **_place_columns(interpretation, source, other),
         "si_sdr": ratio,
         "si_sdr_improvement": ratio - mixture,
     }
@@ -251,6 +282,78 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     } | {
         name: column.masked_fill(~found, torch.nan)
         for name, column in columns.items()
+    }
+
+
+def annotation_columns(
+    interpretation: Interpretation, boxes: Tensor
+) -> Columns:
+    """Return every column that compares with what a person marked.
+
+    The cells in a box of the explained class are those in which the source is
+    louder; all other cells sound of something else.
+
+    Arguments
+    ---------
+    interpretation : Interpretation
+        Of a batch.
+    boxes : torch.Tensor
+        `[batch, n_boxes, 5]`, see `focalaudio.metrics.boxes.boxes_to_cells`.
+
+    Returns
+    -------
+    dict
+        From a column's name to `[batch]`; all but `source_found` are `nan`
+        where no box is of the explained class.
+
+    Example
+    -------
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> spectrogram = Spectrogram()
+    >>> spectrum = spectrogram(torch.rand(1, 16000))
+    >>> early = torch.zeros_like(spectrum.log_magnitude)
+    >>> early[:, :30] = 1
+    >>> record = Interpretation(
+    ...     torch.eye(2)[:1], torch.tensor([0]), early, early, spectrum,
+    ...     spectrogram,
+    ... )
+    >>> boxes = torch.tensor([[[0.0, 0.5, 0.0, torch.inf, 0.0]]])
+    >>> columns = annotation_columns(record, boxes)
+    >>> columns["time_pointing"], columns["time_chance"].round(decimals=1)
+    (tensor([1.]), tensor([0.5000]))
+    """
+    spectrum = interpretation.spectrum
+    truth = boxes_to_cells(
+        boxes, interpretation.class_ids, spectrum, interpretation.synthesis
+    )
+    rest = spectrum.own_frames[:, :, None] & ~truth
+    found = truth.any(2).any(1)
+    columns = _place_columns(interpretation, truth.float(), rest.float())
+    return {"source_found": found.float()} | {
+        name: column.masked_fill(~found, torch.nan)
+        for name, column in columns.items()
+    }
+
+
+def _place_columns(
+    interpretation: Interpretation, source: Tensor, other: Tensor
+) -> Columns:
+    """Compare where the map and the mask are with where a source is.
+
+    `source` and `other` are energies, `[batch, time, freq]`.
+    """
+    saliency, mask = interpretation.saliency, interpretation.mask
+    own = interpretation.spectrum.own_frames
+    sounding = find_sounding(source, own)
+    marked = find_marked(saliency, own)
+    return {
+        "iou": mask_iou(mask, ideal_binary_mask(source, other)),
+        "pointing": pointing_game(saliency, source, other),
+        "auc": saliency_auc(saliency, source, other),
+        "time_pointing": time_pointing(saliency, sounding, own),
+        "time_iou": time_iou(marked, sounding),
+        "frame_f1": frame_f1(marked, sounding),
+        "time_chance": time_chance(sounding, own),
     }
 
 

@@ -77,8 +77,31 @@ def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
     >>> predicted_probability(torch.zeros(1, 4), torch.eye(4)[:1])
     tensor([0.2500])
     """
-    class_ids = whole_logits.argmax(-1, keepdim=True)
-    return logits.float().softmax(-1).gather(-1, class_ids).squeeze(-1)
+    return class_probability(logits, whole_logits.argmax(-1))
+
+
+def class_probability(logits: Tensor, class_ids: Tensor) -> Tensor:
+    """Return the probability of a class of each clip.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+    class_ids : torch.Tensor
+        `[batch]`, int64.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1.
+
+    Example
+    -------
+    >>> class_probability(torch.tensor([[0.0, 99.0]]), torch.tensor([1]))
+    tensor([1.])
+    """
+    probs = logits.float().softmax(-1)
+    return probs.gather(-1, class_ids[:, None]).squeeze(-1)
 
 
 def faithfulness(probability: Tensor, removed_probability: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class Metric:
     needs : str
         What it is computed of: the `whole` clip's class, the kept and removed
         `parts`, the `saliency`, the `curves` of insertion and deletion, the
-        `mask`, the known `sources`, or further passes that are `checks`.
+        `mask`, what another `judge` says of the parts, `random` parts of them,
+        the known `sources`, or further passes that are `checks`.
     direction : str
         Which way is better: `up`, `down`, or nothing.
     words : str
@@ -56,7 +57,15 @@ class Metric:
 
     name: str
     needs: Literal[
-        "whole", "parts", "saliency", "curves", "mask", "sources", "checks"
+        "whole",
+        "parts",
+        "saliency",
+        "curves",
+        "mask",
+        "judge",
+        "random",
+        "sources",
+        "checks",
     ]
     direction: Literal["up", "down", ""]
     words: str
@@ -124,6 +133,25 @@ METRICS = {m.name: m for m in (
     Metric("kept_fraction", "mask", "",
         "Share of the cells that is kept",
         "sum of m / n"),
+    Metric("kept_energy", "mask", "",
+        "Share of the clip's energy that is kept",
+        "sum (m X)^2 / sum X^2"),
+    Metric("judge_agreement", "judge", "",
+        "Whole clip gets the class explained from the judge (with `--judge`)",
+        "1[argmax g(X) = class]"),
+    Metric("judge_fidelity", "judge", "up",
+        "Kept part gets the class explained from the judge",
+        "1[argmax g(kept) = class]"),
+    Metric("judge_faithfulness", "judge", "up",
+        "Probability that the judge loses with the kept part",
+        "g(X) - g(removed)", low=-1.0),
+    Metric("f_fidelity_plus", "random", "up",
+        "Probability lost with random halves of the kept part (with "
+        "`--f_fidelity_samples N`)",
+        "E[g(X) - g((1 - r m) X)], r in {0, 1} of mean .5", low=-1.0),
+    Metric("f_fidelity_minus", "random", "down",
+        "Probability lost with random halves of the removed part (the same)",
+        "E[g(X) - g((1 - r (1 - m)) X)]", low=-1.0),
     Metric("source_found", "sources", "up",
         "Share of clips whose predicted class is that of a source",
         "1[argmax f(X) = class of a source]"),
@@ -142,6 +170,18 @@ METRICS = {m.name: m for m in (
     Metric("auc", "sources", "up",
         "How well the saliency ranks these cells above the others",
         "area under the ROC curve, over all cells that sound; chance .5"),
+    Metric("time_pointing", "sources", "up",
+        "Share of clips in whose most salient frame the source sounds",
+        "1[source within 40 dB of its loudest frame in the most salient one]"),
+    Metric("time_iou", "sources", "up",
+        "Overlap of the frames above the mean saliency with these",
+        "intersection over union of frames"),
+    Metric("frame_f1", "sources", "up",
+        "The same, as F1 of frames",
+        "2 common / (frames above the mean + frames of the source)"),
+    Metric("time_chance", "sources", "",
+        "Share of the frames in which the source sounds",
+        "what pointing at any frame gets"),
     Metric("si_sdr", "sources", "up",
         "SI-SDR of the interpretation against the source",
         "arXiv 1811.02508", low=-INF, high=INF, unit="dB"),

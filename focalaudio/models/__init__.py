@@ -19,6 +19,7 @@ from focalaudio.models.hub import fetch_bundle, push_bundle
 from focalaudio.models.load import (
     load_compared,
     load_interpreter,
+    load_judge,
     load_model,
 )
 from focalaudio.models.model import Explanation, SoundModel, choose_explanation
@@ -30,6 +31,7 @@ __all__ = [
     "fetch_bundle",
     "load_compared",
     "load_interpreter",
+    "load_judge",
     "load_model",
     "push_bundle",
 ]

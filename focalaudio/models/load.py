@@ -7,18 +7,21 @@ folder that happens to be called so; `owner/name@revision` pins a revision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from focalaudio.classifier import SoundClassifier
+from focalaudio.errors import ModelError
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import fetch_bundle, parse_source
 from focalaudio.models.model import SoundModel
 from focalaudio.models.run import add_decoders, existing, load_run
+from focalaudio.spectrogram import Spectrogram
 
 # the arguments of load_interpreter, and keys of YAML files
 CHOICE = ("method", "maps", "mask", "quantile", "options", *DECODERS)
@@ -117,6 +120,55 @@ def load_interpreter(
             )
     model = add_decoders(model, given)
     return model.interpreter(method, maps, mask, quantile, options)
+
+
+def load_judge(
+    model: SoundModel, source: str | Path | None = None
+) -> SoundClassifier:
+    """Load another classifier, which judges what a model's explanations keep.
+
+    Arguments
+    ---------
+    model : SoundModel
+        Whose explanations are judged.
+    source : str or pathlib.Path
+        As in `load_model`; the model's own classifier judges if None.
+
+    Returns
+    -------
+    SoundClassifier
+        Frozen, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        If it has other labels, or another spectrogram; see also `load_model`.
+    """
+    if source is None:
+        return model.classifier
+    judge = load_model(source)
+    other = [
+        f"{name} {theirs} instead of {own}"
+        for name, theirs, own in (
+            ("labels", list(judge.labels), list(model.labels)),
+            *_compare_analyses(judge.spectrogram, model.spectrogram),
+        )
+        if theirs != own
+    ]
+    if other:
+        raise ModelError(
+            f"judge={str(source)!r} has {'; '.join(other)}. Give a model that "
+            "was trained on the same classes, with the same spectrogram."
+        )
+    return judge.classifier.freeze()
+
+
+def _compare_analyses(
+    one: Spectrogram, other: Spectrogram
+) -> Iterator[tuple[str, int, int]]:
+    """Yield what a spectrogram is made of, of both."""
+    for name in ("sample_rate", "n_fft", "window_samples", "hop_samples"):
+        yield name, getattr(one, name), getattr(other, name)
 
 
 def load_compared(

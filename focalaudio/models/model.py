@@ -38,9 +38,9 @@ class Explanation:
     maps : sequence of str
         Of `by_design`: names of maps; the encoder's last if None.
     mask : str
-        `binary` or `soft`.
+        `binary`, `soft`, `energy` or `ratio`.
     quantile : float
-        Fraction of a clip's cells to drop, 0 to 1.
+        Fraction of a clip's cells (or energy) to drop, 0 to 1.
     """
 
     method: str = "by_design"

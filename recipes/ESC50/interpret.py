@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     rows = brain.rows()
     settings = {
         "condition": hparams["condition"],
+        "judge": hparams["judge"],
         **hparams["interpreter"].settings,
     }
     first = rows[hparams["interpreter"].name]

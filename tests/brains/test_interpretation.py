@@ -199,7 +199,7 @@ def test_every_metric_comes_from_three_passes_per_clip(classifier, seen):
     needing_more = {"loss"} | {
         metric.name
         for metric in METRICS.values()
-        if metric.needs in ("curves", "checks")
+        if metric.needs in ("curves", "checks", "judge", "random")
     }
     assert list(rows[0])[: len(CLIP_COLUMNS)] == list(CLIP_COLUMNS)
     assert set(rows[0]) >= set(METRICS) - needing_more
@@ -325,3 +325,107 @@ class Exported:
 
     def skip(self, clip_ids):
         self.written.append("skipped")
+
+
+def make_judge(seed):
+    torch.manual_seed(seed)
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    judge = SoundClassifier(encoder, 3, "linear", image_size=(32, 32))
+    for parameter in judge.parameters():
+        fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+        torch.nn.init.normal_(parameter, 0, fan_in**-0.5)
+    return judge.freeze()
+
+
+@torch.no_grad()
+def test_another_judge_is_shown_whole_kept_and_removed(classifier):
+    judge = make_judge(7)
+    brain = make_brain(classifier, judge_classifier=judge)
+    plain = evaluate(make_brain(classifier))
+    rows = evaluate(brain)
+    for number, (row, own) in enumerate(zip(rows, plain, strict=True)):
+        assert {name: row[name] for name in own} == pytest.approx(own)
+        record = brain.interpreter(make_clip(number)[None])
+        said = int(record.class_ids)
+        whole, kept, removed = (
+            judge(part).logits.softmax(-1)[0]
+            for part in (record.log_magnitude, record.kept, record.removed)
+        )
+        assert row["judge_fidelity"] == (kept.argmax() == said)
+        wanted = (whole[said] - removed[said]).item()
+        assert row["judge_faithfulness"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_the_judge_sees_the_whole_once_whatever_is_compared(classifier):
+    judge, seen = make_judge(7), []
+    judge.encoder.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(inputs[0]))
+    )
+    brain = make_brain(classifier, quantiles=(0.5,), judge_classifier=judge)
+    evaluate(brain, batch_size=6)
+    assert seen == [6, 12, 12]
+
+
+def test_without_a_judge_the_classifier_is_asked_of_random_parts(
+    classifier, seen
+):
+    rows = evaluate(make_brain(classifier, f_fidelity_samples=2), batch_size=6)
+    assert sum(seen) == 6 * (3 + 2 * 2)
+    assert "judge_fidelity" not in rows[0]
+    judged = evaluate(
+        make_brain(
+            classifier, f_fidelity_samples=2, judge_classifier=make_judge(7)
+        )
+    )
+    for row, other in zip(rows, judged, strict=True):
+        assert -1 <= row["f_fidelity_plus"] <= 1
+        assert row["f_fidelity_plus"] != other["f_fidelity_plus"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_judged_clips_count_the_same_in_every_batch_and_order(
+    classifier, batch_size
+):
+    asked = {"f_fidelity_samples": 2, "judge_classifier": make_judge(7)}
+    wanted = evaluate(make_brain(classifier, **asked), batch_size=6)
+    brain = make_brain(classifier, **asked)
+    rows = evaluate(brain, range(6)[::-1], batch_size)
+    for row, one in zip(rows, wanted, strict=True):
+        assert row == pytest.approx(one, abs=1e-4)
+
+
+def test_keeping_everything_leaves_nothing_else_to_remove(classifier):
+    brain = make_brain(classifier, quantile=0.0, f_fidelity_samples=2)
+    for row in evaluate(brain):
+        assert row["f_fidelity_minus"] == pytest.approx(0, abs=1e-5)
+        assert row["kept_energy"] == 1
+
+
+def test_annotations_are_scored_without_another_pass(classifier, seen):
+    """Boxes of every class, from the middle of each clip on."""
+    dataset = make_dataset(range(6))
+
+    def mark(number):
+        middle = len(make_clip(number)) / 2 / 16000
+        rows = [[middle, 9.0, 0.0, math.inf, float(c)] for c in range(3)]
+        return torch.tensor(rows[: 2 + number % 2])
+
+    dataset.add_dynamic_item(mark, "number", "boxes")
+    dataset.set_output_keys(["id", "sig", "label", "target", "boxes"])
+    rows = []
+    for size in (6, 1):
+        brain = make_brain(classifier)
+        brain.evaluate(dataset, test_loader_kwargs={"batch_size": size})
+        rows.append(brain.tracker.rows())
+    assert seen == [6, 12, *[1, 2] * 6]
+    of_boxes = {"iou", "pointing", "auc", "time_pointing", "time_iou"}
+    of_boxes |= {"frame_f1", "time_chance", "source_found"}
+    for row, alone in zip(*rows, strict=True):
+        assert alone == pytest.approx(row, abs=1e-4, nan_ok=True)
+        known = row["predicted"] != "high" or int(row["clip_id"][-1]) % 2
+        assert row["source_found"] == bool(known)
+        assert of_boxes < set(row)
+        assert not {"source_kept", "si_sdr"} & set(row)
+        if known:
+            assert row["time_chance"] == pytest.approx(0.5, abs=0.1)
+    assert any(row["source_found"] for row in rows[0])

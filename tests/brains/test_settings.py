@@ -1,11 +1,13 @@
 """Laws of a run's settings: what counts, and what is said of it."""
 
 import json
+import math
 import shutil
 
 import pandas as pd
 import pytest
 import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.run_opts import RunOptions
 
 from focalaudio.brains.checkpoints import WholeCheckpointer
@@ -186,6 +188,33 @@ def test_weights_count_by_what_is_in_them(data, refusal, tmp_path):
     assert refusal(one, same) is None
     assert "pretrained has other weights" in refusal(one, other)
     assert "pretrained has other weights" in refusal(settle(data), one)
+
+
+def test_what_a_person_marked_counts(data, refusal):
+    def marked(end):
+        rows = {"a": {"marked": [[0.5, end, 0.0, math.inf, 1]]}}
+        return settle(data, clips=DynamicItemDataset(rows))
+
+    assert refusal(marked(1.0), marked(1.0)) is None
+    said = "annotations are others than then"
+    assert said in refusal(marked(1.0), marked(2.0))
+    assert said in refusal(settle(data), marked(2.0))
+    assert refusal(settle(data), settle(data, clips=data.test)) is None
+
+
+def test_a_judge_counts_by_its_weights_unless_it_is_the_classifier(
+    data, refusal
+):
+    layers = [torch.nn.Linear(2, 2) for _ in range(3)]
+    own, one, other = (
+        settle(data, classifier=layers[0], judge=judge) for judge in layers
+    )
+    assert own.content == settle(data, classifier=layers[0]).content
+    assert refusal(one, one) is None
+    for pair in ((one, other), (own, one), (one, own)):
+        assert "judge has other weights than then" in refusal(*pair)
+    moved = settle(data, changed("lr: 0.1", "lr: 0.1\njudge: there"))
+    assert refusal(settle(data), moved) is None
 
 
 def test_number_of_processes_counts_where_something_is_trained(data, refusal):

@@ -1,9 +1,11 @@
 """Laws of the conditions: known sources that add up, the same every time."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from speechbrain.dataio.batch import PaddedBatch
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data.conditions import CONDITIONS, build_condition
@@ -102,6 +104,54 @@ def test_a_stem_is_the_event_at_the_clips_own_level(data, folder):
     torch.testing.assert_close(
         clip["sig"], data.test[0]["sig"], atol=1e-6, rtol=0
     )
+
+
+def mark(data, text):
+    """Write a label track beside every clip of the test fold."""
+    for row in data.test.data.values():
+        Path(row["path"]).with_suffix(".txt").write_text(text)
+
+
+@pytest.fixture
+def markable(tmp_path):
+    folder = write_dataset(
+        tmp_path, clips_per_class=5, seed=0, seconds=1.0, classes=CLASSES[:3]
+    )
+    return open_esc50(folder, [1, 2, 3], [4], [5], READER)
+
+
+def test_annotated_clips_are_the_clips_with_boxes(markable):
+    known = markable.label_encoder.ind2lab[1]
+    mark(markable, f"0.25\t0.5\n0.5\t0.75\t{known}\n0\t1\tnoise\n")
+    marked = put(markable, "annotations")
+    assert marked.data_ids == markable.test.data_ids
+    for clip, plain in zip(marked, markable.test, strict=True):
+        assert torch.equal(clip["sig"], plain["sig"])
+        own = float(clip["target"])
+        assert clip["boxes"].tolist() == [
+            [0.25, 0.5, 0, math.inf, own],
+            [0.5, 0.75, 0, math.inf, 1],
+            [0, 1, 0, math.inf, -1],
+        ]
+
+
+def test_boxes_of_clips_are_padded_by_boxes_of_no_duration(markable):
+    mark(markable, "0.25\t0.5\n")
+    path = Path(next(iter(markable.test.data.values()))["path"])
+    path.with_suffix(".txt").write_text("0\t1\n0.5\t1\n")
+    batch = PaddedBatch(list(put(markable, "annotations")))
+    assert batch.boxes.data.shape == (3, 2, 5)
+    assert not batch.boxes.data[1:, 1].any()
+
+
+def test_clips_without_a_table_or_a_known_label_are_errors(markable):
+    name = Path(next(iter(markable.test.data.values()))["path"]).stem
+    with pytest.raises(DataError, match=rf"{name}\.txt is missing"):
+        put(markable, "annotations")
+    for text, said in (("", "nothing"), ("0\t1\tb\n0\t1\ta\n", "a, b")):
+        mark(markable, text)
+        with pytest.raises(DataError, match=f"marks {said}, none of the"):
+            put(markable, "annotations")
 
 
 def test_clean_is_the_fold_itself(data):

@@ -9,7 +9,7 @@ from focalaudio.image import ImageLayout
 from focalaudio.interpreters import LMACInterpreter, PIQInterpreter, lmac, piq
 from focalaudio.interpreters.decoded import stretch
 from focalaudio.interpreters.decoders import Drawn
-from focalaudio.masks import MASKS
+from focalaudio.masks import MASKS, cut_saliency
 
 
 def build_piq(classifier):
@@ -131,8 +131,8 @@ def test_a_cut_is_that_of_any_saliency(make, uneven, kind):
     wavs, lens, _ = uneven
     drawn, cut = make()(wavs, lens), make(kind, 0.8)(wavs, lens)
     assert torch.equal(cut.saliency, drawn.mask)
-    n_frames = drawn.spectrum.n_frames
-    assert torch.equal(cut.mask, MASKS[kind](drawn.mask, 0.8, n_frames))
+    expected = cut_saliency(kind, drawn.mask, 0.8, drawn.spectrum)
+    assert torch.equal(cut.mask, expected)
 
 
 def test_a_cut_keeps_its_share(make, uneven):
@@ -151,7 +151,7 @@ def test_only_a_cut_has_another_quantile(make):
 @pytest.mark.parametrize(
     ("cut", "message"),
     [
-        ((None, 0.5), "give mask=binary or soft"),
+        ((None, 0.5), "give mask=binary, soft or energy"),
         (("fuzzy", 0.5), "mask='fuzzy' must be null .* or one of binary, soft"),
         (("soft", 1.5), "quantile=1.5 must be between"),
     ],

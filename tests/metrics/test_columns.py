@@ -84,6 +84,50 @@ def test_keeping_everything_improves_nothing(sources):
     assert (columns["auc"] == 0.5).all()  # a flat saliency ranks nothing
 
 
+def test_frames_are_those_of_the_explained_source(tones):
+    """The low tone is the first half, the high one the second."""
+    first, second = (tone.clone() for tone in tones)
+    first[:, 4000:], second[:, :4000] = 0, 0
+    sources = make_sources(first, second, [0, 0, 0], [1, 1, 1])
+    early = torch.zeros_like(sources.first_energy)
+    early[:, : early.shape[1] // 2] = 1
+    record = interpret(first + second, [0, 1, 2], early)
+    columns = source_columns(record, sources)
+    for name in ("time_pointing", "time_iou", "frame_f1"):
+        right, wrong, none = columns[name].tolist()
+        assert right > 0.9
+        assert wrong < 0.1
+        assert none != none  # undefined
+    chance = columns["time_chance"][:2].tolist()
+    assert chance == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+def test_padding_is_no_part_of_a_mixture():
+    """The sources of a shorter clip ring on for a frame; that counts not."""
+    lens, samples = torch.tensor([0.5, 1.0]), 4000
+    first, second = torch.randn(2, 2, 8000, generator=torch.manual_seed(0))
+    first[0, samples:], second[0, samples:] = 0, 0
+    spectrum = SPECTROGRAM(first + second, lens)
+    saliency = torch.rand(spectrum.log_magnitude.shape)
+    saliency *= spectrum.own_frames[:, :, None]
+    ids, logits = torch.tensor([0, 0]), torch.eye(4)[[0, 0]]
+    record = Interpretation(
+        logits, ids, saliency, saliency, spectrum, SPECTROGRAM
+    )
+    both = source_columns(record, make_sources(first, second, [0] * 2, [1] * 2))
+    short, frames = first[:1, :samples], int(spectrum.n_frames[0])
+    own = saliency[:1, :frames]
+    other = second[:1, :samples]
+    record = Interpretation(
+        logits[:1], ids[:1], own, own, SPECTROGRAM(short + other), SPECTROGRAM
+    )
+    alone = source_columns(record, make_sources(short, other, [0], [1]))
+    for name, column in alone.items():
+        torch.testing.assert_close(
+            both[name][:1], column, rtol=1e-5, atol=1e-5, msg=name
+        )
+
+
 def test_two_sources_of_one_class_are_the_first(tones):
     sources = make_sources(*tones, [2, 2, 2], [2, 2, 2])
     chosen, found = sources.choose(torch.tensor([2, 2, 2]))
@@ -127,6 +171,18 @@ def test_padding_does_not_count_as_sparseness():
         torch.testing.assert_close(columns[name][:1], alone)
 
 
+def test_the_kept_energy_follows_parseval(sources, low_half):
+    """Of two equal tones the mask keeps the low one: half of the energy."""
+    mixture = sources.first + sources.second
+    for mask, share in ((low_half, 0.5), (None, 1.0), (0 * low_half, 0.0)):
+        record = interpret(mixture, [0, 1, 2], mask)
+        logits = record.logits
+        kept = interpretation_columns(
+            record, (logits, logits), record.class_ids
+        )["kept_energy"]
+        assert kept.tolist() == pytest.approx([share] * 3, abs=1e-2)
+
+
 def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
     """But for the three probabilities that the metrics are made of."""
     record = interpret(sources.first + sources.second, [0, 1, 2], low_half)
@@ -136,8 +192,9 @@ def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
     columns |= curve_columns(record, lambda part, n: part.mean(1)[:, :4], 2)
     columns |= source_columns(record, sources)
     probabilities = {"probability", "kept_probability", "removed_probability"}
-    of_checks = {m.name for m in METRICS.values() if m.needs == "checks"}
-    assert set(columns) == {*METRICS, *probabilities} - {"loss"} - of_checks
+    asked = ("checks", "judge", "random")  # in tests of their own
+    elsewhere = {m.name for m in METRICS.values() if m.needs in asked}
+    assert set(columns) == {*METRICS, *probabilities} - {"loss"} - elsewhere
     for name, metric in METRICS.items():
         if name in columns:
             defined = columns[name][~columns[name].isnan()]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from focalaudio.models import (
     load,
     load_compared,
     load_interpreter,
+    load_judge,
     load_model,
 )
 from focalaudio.models.hub import fetch_bundle, push_bundle
@@ -235,3 +237,37 @@ def test_stages_are_called_maps_now(model):
         load_compared(model, one, [{"stages": [-1]}])
     with pytest.raises(ValueError, match="stages.* is called maps now"):
         load_interpreter(model, stages=[-1])
+
+
+def test_without_another_judge_the_classifier_judges(model):
+    assert load_judge(model) is model.classifier
+
+
+def test_a_judge_is_frozen_and_its_own(finished, exported):
+    model = load_model(finished)
+    judge = load_judge(model, exported)
+    assert judge is not model.classifier
+    assert judge.frozen
+    assert not any(p.requires_grad for p in judge.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": ["c", "b", "a"]}, r"labels \['c', 'b', 'a'\] instead of"),
+        (
+            {"spectrogram": Spectrogram(8000)},
+            "sample_rate 8000 instead of 16000",
+        ),
+        ({"spectrogram": Spectrogram(n_fft=512)}, "n_fft 512 instead of 1024"),
+        (
+            {"spectrogram": Spectrogram(hop_length=5.0)},
+            "hop_samples 80 instead of",
+        ),
+    ],
+)
+def test_a_judge_of_other_sounds_is_refused(model, change, said, monkeypatch):
+    other = replace(model, **change)
+    monkeypatch.setattr(load, "load_model", lambda source: other)
+    with pytest.raises(ModelError, match=f"judge='x' has .*{said}"):
+        load_judge(model, "x")

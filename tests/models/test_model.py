@@ -97,7 +97,7 @@ def decoded():
 def test_what_a_decoder_draws_is_cut_only_if_asked(decoded, method):
     drawn = decoded.interpreter(method)
     assert (drawn.mask, drawn.quantile) == (None, None)
-    with pytest.raises(ValueError, match="give mask=binary or soft"):
+    with pytest.raises(ValueError, match="give mask=binary, soft or energy"):
         decoded.interpreter(method, quantile=0.5)
     cut = decoded.interpreter(method, mask="binary")
     assert cut.settings["quantile"] == 0.6  # the model's own

@@ -235,6 +235,14 @@ def test_results_of_another_classifier_are_left_alone(
     before = contents_of(interpreted)
     with pytest.raises(FocalAudioError, match="classifier has other weights"):
         recipe("interpret", interpreted, data_folder=dataset, classifier=other)
+    with pytest.raises(FocalAudioError, match="judge has other weights"):
+        recipe(
+            "interpret",
+            interpreted,
+            data_folder=dataset,
+            classifier=trained,
+            judge=other,
+        )
     assert contents_of(interpreted) == before
 
 
@@ -282,6 +290,40 @@ def test_an_overridden_quantile_is_used_and_recorded(
     assert metrics_of(out)["quantile"] == 0
     assert metrics_of(out)["fidelity"] == 1
     assert "interpretations" not in names_in(out)
+
+
+def test_annotated_clips_are_scored_and_judged(
+    recipe, dataset, trained, tmp_path
+):
+    """A judge of the same weights says what the classifier says."""
+    folder = shutil.copytree(dataset, tmp_path / "dataset")
+    options = {
+        "data_folder": folder,
+        "classifier": trained,
+        "judge": trained,
+        "condition": "annotations",
+        "mask": "energy",
+        "f_fidelity_samples": 2,
+        "max_clips": 0,
+    }
+    with pytest.raises(DataError, match="txt is missing"):
+        recipe("interpret", tmp_path / "none", **options)
+    for path in (folder / "audio").glob("*.wav"):
+        path.with_suffix(".txt").write_text("0.0\t0.5\n")
+    out = recipe("interpret", tmp_path / "marked", **options)
+    metrics = metrics_of(out)
+    assert metrics["condition"] == "annotations"
+    assert metrics["judge"] == str(trained)
+    assert metrics["judge_agreement"] == 1
+    for name in ("fidelity", "faithfulness"):
+        judged = metrics[f"judge_{name}"]
+        assert judged == pytest.approx(metrics[name], abs=1e-5)
+    assert metrics["time_chance"] == pytest.approx(0.5, abs=0.02)
+    assert metrics["kept_energy"] >= 0.1 - 1e-6
+    for path in (folder / "audio").glob("*.wav"):
+        path.with_suffix(".txt").write_text("0.0\t0.6\n")
+    with pytest.raises(FocalAudioError, match="annotations are others"):
+        recipe("interpret", out, **options)
 
 
 def test_checks_are_columns_of_every_interpreter(
