@@ -189,7 +189,7 @@ class Plan:
     def _system_steps(
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        """Yield what follows the training of a system: decoders, interpreting."""
+        """Yield what follows the training of a system, in its order."""
         classifier = self.place(fold, system, "classifier")
         given = {**shared, "classifier": classifier}
         own = list(options.get("compare", ()))
