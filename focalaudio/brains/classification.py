@@ -82,7 +82,7 @@ class ClassifierBrain(TrainingBrain):
         "classifier",
     )
 
-    SELECTABLE = ("error", "loss")  # of the validation fold
+    SELECTABLE = ("error", "loss", "epoch")  # of the validation fold; the last
 
     tracker: ClipTracker
     train_loss: float
@@ -264,6 +264,10 @@ class ClassifierBrain(TrainingBrain):
             self.train_loss = float(stage_loss)
             # what is validated, saved and tested is the average
             swap_weights(self.classifier, self.hparams.average.module)
+            if not self.validates:
+                train = {"loss": self.train_loss}
+                row = {"train_loss": self.train_loss}
+                self.close_epoch(epoch, train, {}, row, {})
             return
         loss = self.tracker.mean("loss")
         error = 1 - self.tracker.mean("accuracy")
@@ -284,5 +288,5 @@ class ClassifierBrain(TrainingBrain):
         """Return the epoch of the checkpoint that `select_by` finds best."""
         if self.checkpointer is None:
             return None
-        best = self.checkpointer.find_checkpoint(min_key=self.hparams.select_by)
+        best = self.checkpointer.find_checkpoint(**self.selection)
         return best.meta.get("epoch") if best else None

@@ -215,16 +215,17 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def best_checkpoint(folder: Path, kind: str) -> Path:
     """Return the folder of a run's best checkpoint, by its `select_by`.
 
-    `kind` is `min_key` if lower is better, else `max_key`. `FileNotFoundError`
-    if there is no checkpoint, `ModelError` if the run does not say what it
-    selected by.
+    `kind` is `min_key` if lower is better, else `max_key`; of `epoch` the
+    highest is the best, whatever `kind` says. `FileNotFoundError` if there is
+    no checkpoint, `ModelError` if the run does not say what it selected by.
     """
     path = folder / "hyperparams.yaml"
     key = read_values(path, ["select_by"])["select_by"]
     if not isinstance(key, str):
         raise ModelError(f"{path}: select_by={key!r} must be a metric's name.")
     saved = existing(folder / "save")
-    best = Checkpointer(saved).find_checkpoint(**{kind: key})
+    end = "max_key" if key == "epoch" else kind
+    best = Checkpointer(saved).find_checkpoint(**{end: key})
     if best is None:
         raise FileNotFoundError(
             f"{saved.absolute()} holds no CKPT+... with {key!r}; train first."

@@ -119,6 +119,16 @@ def test_the_best_checkpoint_is_loaded(tmp_path, select_by):
     assert torch.equal(logits(load_model(tmp_path).classifier), logits(best))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_run_that_selected_nothing_is_its_last_epoch(tmp_path, order):
+    made = {epoch: make_classifier() for epoch in (1, 2)}
+    for epoch in (1, 2)[::order]:
+        meta = {"epoch": epoch}
+        write_run(tmp_path, made[epoch], meta, select_by="epoch")
+    last = load_model(tmp_path).classifier
+    assert torch.equal(logits(last), logits(made[2]))
+
+
 @pytest.mark.parametrize("malice", MALICE)
 def test_reading_executes_nothing(tmp_path, classifier, malice):
     canary = tmp_path / "canary"
