@@ -21,7 +21,11 @@ from focalaudio.report.tables import write_csv
 
 
 def write_training_report(
-    folder: Path, rows: Rows, history: Rows, labels: Sequence[str]
+    folder: Path,
+    rows: Rows,
+    history: Rows,
+    labels: Sequence[str],
+    temperature: float = 1.0,
 ) -> dict[str, Any]:
     """Write what a training run reached and how it got there.
 
@@ -36,6 +40,8 @@ def write_training_report(
         One per epoch.
     labels : sequence of str
         In the order of the class ids.
+    temperature : float
+        That the rows' `probability_scaled` was scaled by.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def write_training_report(
     >>> metrics["accuracy"], round(metrics["calibration_error"], 4)
     (1.0, 0.1)
     """
-    metrics = write_evaluation(folder, rows)
+    metrics = write_evaluation(folder, rows, {"temperature": temperature})
     if if_main_process():
         confusion = draw_confusion(_count_confusions(rows, labels), labels)
         save_picture(confusion, folder / "confusion.png")

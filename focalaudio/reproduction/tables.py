@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from focalaudio.metrics.calibration import calibration_error
 from focalaudio.metrics.statistics import (
     Statistics,
-    calibration_error,
     summarize,
     summarize_folds,
 )

@@ -37,6 +37,7 @@ def main(argv: list[str]) -> None:
         brain.tracker.rows(),
         hparams["history"].rows,
         data.labels,
+        brain.temperature,
     )
 
 

@@ -302,6 +302,37 @@ def test_nothing_is_selected_without_a_validation_fold(tmp_path, select_by):
         fit(brain, valid=())
 
 
+def test_what_is_tested_has_the_temperature_of_its_checkpoint(tmp_path):
+    rates = {1: 0.003, 2: 0.003, 3: 3.0}
+    brain = make_brain(tmp_path, select_by="loss", schedule=rates.get)
+    found = []
+
+    class Known(ClassifierBrain):
+        def _find_temperature(self):
+            found.append(super()._find_temperature())
+            return found[-1]
+
+    brain.__class__ = Known
+    fit(brain, n_epochs=3)
+    rows = evaluate(brain, **brain.selection)
+    assert len(set(found)) > 1
+    assert brain.temperature == found[brain.best_epoch() - 1]
+    for number, row in zip(range(70, 76), rows, strict=True):
+        spectrum = brain.modules.spectrogram(make_clip(number)[None])
+        logits = brain.modules.classifier(spectrum.log_magnitude).logits[0]
+        sure = (logits / brain.temperature).softmax(-1).max().item()
+        assert row["probability_scaled"] == pytest.approx(sure, abs=1e-5)
+        assert "logits" not in row
+
+
+def test_nothing_is_scaled_without_a_validation_fold(tmp_path):
+    brain = make_brain(tmp_path, select_by="epoch")
+    fit(brain, valid=())
+    rows = evaluate(brain, **brain.selection)
+    assert brain.temperature == 1
+    assert all(r["probability_scaled"] == r["probability"] for r in rows)
+
+
 def test_a_key_that_is_never_measured_cannot_select(tmp_path):
     brain = make_brain(tmp_path, select_by="accuracy")
     with pytest.raises(ValueError, match="select_by='accuracy' must be one of"):
