@@ -16,6 +16,7 @@ from focalaudio.pictures import (
     draw_learning_curve,
     save_picture,
 )
+from focalaudio.report.classes import describe_classes, write_classes
 from focalaudio.report.evaluation import Rows, write_evaluation
 from focalaudio.report.tables import write_csv
 
@@ -32,8 +33,8 @@ def write_training_report(
     Arguments
     ---------
     folder : pathlib.Path
-        Gets `metrics.json`, `clips.csv`, `history.csv`, `confusion.png` and
-        `learning_curve.png`.
+        Gets `metrics.json`, `clips.csv`, `classes.csv`, `classes.md`,
+        `history.csv`, `confusion.png` and `learning_curve.png`.
     rows : sequence of mapping
         One per test clip, as `ClassifierBrain` collects them.
     history : sequence of mapping
@@ -59,6 +60,7 @@ def write_training_report(
     """
     metrics = write_evaluation(folder, rows, {"temperature": temperature})
     if if_main_process():
+        write_classes(describe_classes(rows, labels), folder)
         confusion = draw_confusion(_count_confusions(rows, labels), labels)
         save_picture(confusion, folder / "confusion.png")
         if history:

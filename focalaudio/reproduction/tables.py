@@ -8,14 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from focalaudio.metrics.calibration import calibration_error
 from focalaudio.metrics.statistics import (
     Statistics,
     summarize,
     summarize_folds,
 )
 from focalaudio.metrics.table import METRICS
-from focalaudio.report.evaluation import flatten, tabulate
+from focalaudio.report.classes import describe_classes, write_classes
+from focalaudio.report.evaluation import (
+    flatten,
+    measure_calibration,
+    tabulate,
+)
 from focalaudio.report.tables import (
     read_csv,
     rows_of,
@@ -157,37 +161,66 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
 def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
     """Write how right the classifiers are, and how sure.
 
+    Over all clips and, if there are several folds, over those of each; and
+    class by class, over all of them.
+
     Arguments
     ---------
     clips : pandas.DataFrame
         Of `read_clips`, the `clips.csv` of training runs.
     folder : pathlib.Path
-        Gets `classifiers.csv`, `classifiers.md` and `classifiers.json`.
+        Gets `classifiers.csv`, `.md` and `.json`, `classes.csv` and `.md`.
     """
-    wanted = ["accuracy"]
     results: dict[str, dict[str, Any]] = {}
-    for system, rows in clips.groupby("system", sort=False):
+    table, classes = [], []
+    for name, rows in clips.groupby("system", sort=False):
+        system = str(name)
         listed = rows_of(rows)
-        results[str(system)] = {
-            "n_clips": len(rows),
-            "accuracy": summarize(listed, wanted)["accuracy"],
-            "accuracy_of_folds": summarize_folds(listed, wanted)["accuracy"],
-            "calibration_error": calibration_error(
-                rows["probability"].tolist(), rows["accuracy"].tolist()
-            ),
+        folds = {
+            str(fold): rows_of(part) for fold, part in rows.groupby("fold")
         }
-    table = [
-        {
-            "system": system,
-            "n_clips": str(found["n_clips"]),
-            "accuracy (up)": _format_interval(found["accuracy"]),
-            "calibration error (down)": f"{found['calibration_error']:.3f}",
+        by_fold = {fold: _measure(part) for fold, part in folds.items()}
+        results[system] = {
+            **_measure(listed),
+            "accuracy_of_folds": summarize_folds(listed, ["accuracy"])[
+                "accuracy"
+            ],
+            "folds": by_fold,
         }
-        for system, found in results.items()
-    ]
+        parts = {"all": results[system]}
+        parts |= by_fold if len(by_fold) > 1 else {}
+        table += [
+            {"system": system, "fold": fold} | _format_classifier(found)
+            for fold, found in parts.items()
+        ]
+        found = describe_classes(
+            listed, sorted({*rows["label"], *rows["predicted"]})
+        )
+        classes += [{"system": system} | row for row in found]
     write_csv(table, folder / "classifiers.csv")
     write_markdown(table, folder / "classifiers.md")
     write_json(results, folder / "classifiers.json")
+    write_classes(classes, folder)
+
+
+def _measure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say how right a classifier is on some clips, and how sure."""
+    return {
+        "n_clips": len(rows),
+        "accuracy": summarize(rows, ["accuracy"])["accuracy"],
+        **measure_calibration(rows),
+    }
+
+
+def _format_classifier(found: Mapping[str, Any]) -> dict[str, str]:
+    """Format one row of the classifiers' table."""
+    scaled = found.get("calibration_error_scaled")
+    return {
+        "n_clips": str(found["n_clips"]),
+        "accuracy (up)": _format_interval(found["accuracy"]),
+        "calibration error (down)": f"{found['calibration_error']:.3f}",
+        "scaled (down)": "-" if scaled is None else f"{scaled:.3f}",
+    }
 
 
 def _format_interval(statistics: Mapping[str, float]) -> str:

@@ -17,6 +17,8 @@ from focalaudio.models import load_model
 TEST_CLIPS = 3
 LEFT_BY_BOTH = {"clips.csv", "env.log", "hyperparams.yaml", "metrics.json"}
 LEFT_BY_TRAINING = LEFT_BY_BOTH | {
+    "classes.csv",
+    "classes.md",
     "confusion.png",
     "history.csv",
     "learning_curve.png",
