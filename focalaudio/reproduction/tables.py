@@ -64,10 +64,28 @@ def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _strip_quantile(name: str) -> str:
-    """Return an interpreter's name without its quantile."""
+def strip_quantile(name: str) -> str:
+    """Return an interpreter's name without its quantile.
+
+    Example
+    -------
+    >>> strip_quantile("stage_3, quantile 0.9, mask soft")
+    'stage_3, mask soft'
+    """
     parts = name.split(", ")
     return ", ".join(part for part in parts if not part.startswith("quantile "))
+
+
+def at_quantile(clips: pd.DataFrame, quantile: float) -> pd.DataFrame:
+    """Return the clips of interpreters at a quantile, or without one.
+
+    Example
+    -------
+    >>> clips = pd.DataFrame({"quantile": [0.5, 0.9, None]})
+    >>> len(at_quantile(clips, 0.9))
+    2
+    """
+    return clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
 
 
 def _pool(
@@ -102,16 +120,16 @@ def write_condition(
     name : str
         Of the condition.
     """
-    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    shown = at_quantile(clips, quantile)
     pooled = _pool(shown)
     counts = shown.groupby(["system", "interpreter"]).size()
-    titles = {key: f"{key[0]}: {_strip_quantile(key[1])}" for key in pooled}
+    titles = {key: f"{key[0]}: {strip_quantile(key[1])}" for key in pooled}
     n_clips = {titles[key]: int(counts[key]) for key in pooled}
     statistics = {titles[key]: found["clips"] for key, found in pooled.items()}
     write_csv(
         [
             {"system": key[0]}
-            | flatten(_strip_quantile(key[1]), int(counts[key]), found["clips"])
+            | flatten(strip_quantile(key[1]), int(counts[key]), found["clips"])
             for key, found in pooled.items()
         ],
         folder / f"{name}.csv",
@@ -146,7 +164,7 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
     []
     """
     swept = clips[clips["quantile"].notna()]
-    swept = swept.assign(series=swept["interpreter"].map(_strip_quantile))
+    swept = swept.assign(series=swept["interpreter"].map(strip_quantile))
     rows = []
     for (system, series), group in swept.groupby(["system", "series"]):
         if group["quantile"].nunique() < 2:
@@ -271,7 +289,7 @@ def _rank_scores(
     clips: pd.DataFrame, quantile: float, names: Sequence[str]
 ) -> pd.DataFrame:
     """Return the mean of each score of each interpreter, more is better."""
-    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    shown = at_quantile(clips, quantile)
     means = shown.groupby(["system", "interpreter"])[list(names)].mean()
     signs = [-1 if METRICS[n].direction == "down" else 1 for n in names]
     return means.dropna() * signs

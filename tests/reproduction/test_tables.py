@@ -107,10 +107,7 @@ def test_classifiers_are_right_as_often_as_their_clips(tmp_path):
     for line in ("all | 4 | 0.750 [", "1 | 2 | 1.000 [", "2 | 2 | 0.500 ["):
         assert f"| one | {line}" in text
     classes = pd.read_csv(tmp_path / "classes.csv").set_index("class")
-    assert classes.loc[
-        "dog", ["n", "recall", "taken_for"]
-    ].tolist() == [
-        "one",
+    assert classes.loc["dog", ["n", "recall", "taken_for"]].tolist() == [
         4,
         0.75,
         "rain",
