@@ -123,6 +123,43 @@ def common_gain(*wavs: Tensor) -> float:
     return 1 / max([1.0, *map(_peak, wavs)])
 
 
+def loudness_gain(wav: Tensor, reference: Tensor, sample_rate: int) -> float:
+    """Return by how much a sound is to be raised to be as loud as another.
+
+    Loudness is that of ITU-R BS.1770-4 (torchaudio's), of at least 0.4 s.
+
+    Arguments
+    ---------
+    wav, reference : torch.Tensor
+        `[samples]`, within -1 to 1.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    float
+        dB; less than it takes if the peak would be above 1, and 0 if either is
+        too soft to have a loudness (-70 LUFS).
+
+    Example
+    -------
+    >>> tone = torch.sin(torch.arange(16000) * 0.4)
+    >>> round(loudness_gain(0.1 * tone, 0.5 * tone, 16000), 2)
+    13.98
+    >>> round(loudness_gain(0.5 * tone, 5 * tone, 16000), 2)  # up to the peak
+    6.02
+    """
+    from torchaudio.functional import loudness
+
+    least = math.ceil(0.4 * sample_rate)
+    sounds = (fit_length(w, max(least, len(w))) for w in (wav, reference))
+    levels = [float(loudness(sound[None], sample_rate)) for sound in sounds]
+    if not all(map(math.isfinite, levels)):
+        return 0.0
+    headroom = -20 * math.log10(_peak(wav))
+    return min(levels[1] - levels[0], headroom)
+
+
 def check_finite(wav: Tensor, name: str, *, first: int = 0) -> None:
     """Refuse NaN and infinite samples, with their count and first position.
 

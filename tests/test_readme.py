@@ -19,7 +19,7 @@ TINY = (
     " --clip_seconds 1.0 --image_size '[32, 32]' --batch_size 4"
     " --number_of_epochs 1 --warmup_epochs 0 --device cpu --noprogressbar"
 )
-TRAINING = "--encoder_name focalnet_nano"
+TRAINING = "--experiment_name my_sounds"
 
 
 def section():

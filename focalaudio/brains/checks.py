@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.metrics.bands import band_edges, remove_bands
 from focalaudio.metrics.checks import (
     CHANGES,
     Change,
@@ -30,6 +31,7 @@ from focalaudio.metrics.checks import (
 from focalaudio.metrics.columns import Columns
 from focalaudio.spectrogram import Spectrum
 
+N_BANDS = 6  # octaves, the lowest down to 0; each costs a pass
 SEED = 0  # of the weights that nobody trained
 
 Measure = Callable[[Interpreter, Interpretation], Columns]
@@ -235,6 +237,28 @@ class Checker:
 
         return measure
 
+    def _bands(self, look: Look) -> Measure:
+        """Silence octaves, and see whether maps foretell what that costs."""
+        classifier, spectrum = self.interpreter.classifier, look.spectrum
+        removal = remove_bands(
+            lambda *parts: classifier(*parts).logits,
+            spectrum.log_magnitude,
+            spectrum.n_frames,
+            band_edges(self.interpreter.spectrogram.sample_rate, N_BANDS),
+            logits=look.output.logits,
+        )
+
+        def measure(
+            interpreter: Interpreter, interpretation: Interpretation
+        ) -> Columns:
+            told = removal.sum_bands(
+                interpretation.saliency * interpretation.log_magnitude
+            )
+            agreement = rank_correlation(told[:, None], removal.drop[:, None])
+            return {**removal.most_needed(), "band_agreement": agreement}
+
+        return measure
+
     def _stability(self, look: Look) -> Measure:
         """Compare with the maps of clips that were changed a little."""
         clips = self._split(look)
@@ -307,5 +331,6 @@ CHECKS: dict[str, Callable[[Checker, Look], Measure]] = {
     "class_sensitivity": Checker._class_sensitivity,
     "randomization": Checker._randomization,
     "infidelity": Checker._infidelity,
+    "bands": Checker._bands,
     "stability": Checker._stability,
 }

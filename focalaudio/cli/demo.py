@@ -16,12 +16,25 @@ from focalaudio.report.tables import read_csv
 from focalaudio.reproduction.launch import run_recipe
 
 SECONDS = 2.5  # of a clip
-TRAINING = {
+TRAINING = {  # a plain network that is trained in a minute or two
+    "encoder_name": "focalnet_nano",
     "clip_seconds": SECONDS,
     "image_size": [112, 112],
-    "batch_size": 8,
+    "image_seconds": None,
+    "frequency_axis": "linear",
+    "pooling": "mean",
+    "share_channels": 0,
+    "evidence_weight": 0,
+    "max_shift": 1.0,
+    "max_speed": 1.0,
+    "crop_seconds": None,
+    "polarity": 0,
     "mix_probability": 0,
     "max_stripes": 0,
+    "view_probability": 0,
+    "label_smoothing": 0.1,
+    "average_decay": 0,
+    "batch_size": 8,
     "number_of_epochs": 36,
     "warmup_epochs": 2,
 }

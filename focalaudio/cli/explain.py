@@ -38,6 +38,11 @@ def add_explain(commands: Any) -> None:
     )
     parser.add_argument("--mask", help="binary, soft, energy or ratio")
     parser.add_argument(
+        "--match-loudness",
+        action="store_true",
+        help="write what was kept as loud as the input too, and its gain",
+    )
+    parser.add_argument(
         "--stream",
         action="store_true",
         help="recordings of any length: a sound and a timeline, no picture",
@@ -89,7 +94,10 @@ def _explain_clip(
 
     found = model.explain_file(path, arguments.target, **_choice_of(arguments))
     exporter = InterpretationExporter(
-        arguments.out, model.spectrogram, model.labels
+        arguments.out,
+        model.spectrogram,
+        model.labels,
+        match_loudness=arguments.match_loudness,
     )
     exporter(found, [clip_id], [None])
     sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))

@@ -59,6 +59,26 @@ class BandRemoval:
         """Whether another class is predicted then, `[batch, bands]`, bool."""
         return self.answers != self.class_ids[:, None]
 
+    def most_needed(self) -> dict[str, Tensor]:
+        """Return the band that costs most: what is lost, and its edges in Hz.
+
+        Columns `band_drop`, `band_low`, `band_high`, each `[batch]`.
+        """
+        drop, band = self.drop.max(1)
+        edges = self.edges.to(drop)
+        return {
+            "band_drop": drop,
+            "band_low": edges[band],
+            "band_high": edges[band + 1],
+        }
+
+    def sum_bands(self, values: Tensor) -> Tensor:
+        """Sum `[batch, time, freq]` over each band, `[batch, bands]`."""
+        bins = values.sum(1)
+        band = _find_bands(self.edges, bins.shape[1]).to(bins.device)
+        n_bands = len(self.edges) - 1
+        return bins.new_zeros(len(bins), n_bands).index_add(1, band, bins)
+
 
 def band_edges(sample_rate: int, n_bands: int, scale: str = "octave") -> Tensor:
     """Return the edges of bands that cover all frequencies, without a gap.
@@ -105,6 +125,12 @@ def band_edges(sample_rate: int, n_bands: int, scale: str = "octave") -> Tensor:
     return edges
 
 
+def _find_bands(edges: Tensor, n_bins: int) -> Tensor:
+    """Return the band of each of so many bins from 0 to the last edge."""
+    hz = torch.linspace(0, float(edges[-1]), n_bins)
+    return torch.bucketize(hz, edges[1:-1], right=True)
+
+
 @torch.no_grad()
 def remove_bands(
     classify: Classify,
@@ -112,6 +138,7 @@ def remove_bands(
     n_frames: Tensor,
     edges: Tensor,
     class_ids: Tensor | None = None,
+    logits: Tensor | None = None,
 ) -> BandRemoval:
     """Silence each band of clips alone, and classify what is left.
 
@@ -128,6 +155,8 @@ def remove_bands(
         Of `band_edges`; a bin belongs to the band that holds its frequency.
     class_ids : torch.Tensor
         `[batch]`, int64, the classes to explain; the predicted if None.
+    logits : torch.Tensor
+        `[batch, n_classes]`, of the whole clips, if they are known already.
 
     Returns
     -------
@@ -142,12 +171,13 @@ def remove_bands(
     >>> remove_bands(classify, clip, torch.tensor([1]), edges).changes
     tensor([[False,  True]])
     """
-    logits = classify(log_magnitude, n_frames).float()
+    if logits is None:
+        logits = classify(log_magnitude, n_frames)
+    logits = logits.float()
     if class_ids is None:
         class_ids = logits.argmax(-1)
     rows = torch.arange(len(class_ids), device=class_ids.device)
-    hz = torch.linspace(0, float(edges[-1]), log_magnitude.shape[2])
-    band = torch.bucketize(hz, edges[1:-1], right=True).to(log_magnitude.device)
+    band = _find_bands(edges, log_magnitude.shape[2]).to(log_magnitude.device)
     without, answers = [], []
     for index in range(len(edges) - 1):
         left = classify(log_magnitude * (band != index), n_frames).float()

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
+from torch import Tensor
 
 from focalaudio.audio import write_wav
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.columns import Sources
 from focalaudio.pictures import draw_interpretation, save_picture
+from focalaudio.report.tables import read_csv, write_csv
 from focalaudio.spectrogram import Spectrogram
-from focalaudio.waveforms import common_gain
+from focalaudio.waveforms import common_gain, loudness_gain
 
 
 class InterpretationExporter:
@@ -20,7 +22,9 @@ class InterpretationExporter:
 
     `<clip_id>_input.wav`, `_kept.wav` and `_removed.wav` share one gain, so
     that they add up and compare, as do `_source_1.wav` and `_source_2.wav` of a
-    mixture whose sources are known; `<clip_id>.png` shows the first three.
+    mixture whose sources are known; `<clip_id>.png` shows the first three. If
+    wanted, `_listen.wav` is the kept part made as loud as the input, and
+    `listening.csv` has the gain of each, in dB.
 
     Arguments
     ---------
@@ -32,6 +36,8 @@ class InterpretationExporter:
         In the order of the class ids.
     max_clips : int
         Stop writing after so many; None writes all.
+    match_loudness : bool
+        Write `_listen.wav` and `listening.csv` too.
 
     Example
     -------
@@ -55,7 +61,9 @@ class InterpretationExporter:
         spectrogram: Spectrogram,
         labels: Sequence[str],
         max_clips: int | None = None,
+        match_loudness: bool = False,
     ) -> None:
+        self.match_loudness = match_loudness
         self.folder = Path(folder)
         self.spectrogram = spectrogram
         self.labels = list(labels)
@@ -92,6 +100,11 @@ class InterpretationExporter:
                 )
                 self.written.append(clip_id)
 
+    @property
+    def listening(self) -> Path:
+        """Where the gains are written."""
+        return self.folder / "listening.csv"
+
     def skip(self, clip_ids: Sequence[str]) -> None:
         """Count clips whose files are there already."""
         self.written = [*self.written, *clip_ids][: self.max_clips]
@@ -110,14 +123,27 @@ class InterpretationExporter:
             wavs |= {"source_1": sources.first, "source_2": sources.second}
         length = int(interpretation.spectrum.n_samples[row])
         own = {name: wav[row, :length].cpu() for name, wav in wavs.items()}
-        gain = common_gain(*own.values())
+        gain, rate = common_gain(*own.values()), self.spectrogram.sample_rate
         for name, wav in own.items():
-            write_wav(
-                self.folder / f"{clip_id}_{name}.wav",
-                wav,
-                self.spectrogram.sample_rate,
-                gain=gain,
+            path = self.folder / f"{clip_id}_{name}.wav"
+            write_wav(path, wav, rate, gain=gain)
+        if self.match_loudness:
+            self._write_listening(
+                clip_id, gain * own["kept"], gain * own["input"]
             )
+
+    def _write_listening(
+        self, clip_id: str, kept: Tensor, whole: Tensor
+    ) -> None:
+        """Write the kept part as loud as the whole clip, and its gain."""
+        rate = self.spectrogram.sample_rate
+        decibels = loudness_gain(kept, whole, rate)
+        path = self.folder / f"{clip_id}_listen.wav"
+        write_wav(path, 10 ** (decibels / 20) * kept, rate)
+        rows = read_csv(self.listening) if self.listening.exists() else []
+        rows = [row for row in rows if row["clip_id"] != clip_id]
+        rows.append({"clip_id": clip_id, "gain_db": decibels})
+        write_csv(rows, self.listening)
 
     def _write_picture(
         self,

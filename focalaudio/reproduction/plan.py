@@ -36,6 +36,7 @@ N_FOLDS = 5
 # folds that train / validate / test: one selects the checkpoint, or nothing is
 # selected and the last epoch is kept
 SELECTED, FIXED = PROTOCOLS = ("3/1/1", "4/1")
+OTHER = "other"  # a condition's judge: the classifier of another system
 Options = Mapping[str, Any]
 
 
@@ -60,7 +61,8 @@ class Plan:
         and `baselines` (for `compare` of all systems).
     conditions : mapping
         From a condition's name to keys of `interpret.yaml`; its `compare`
-        stands for that of all systems.
+        stands for that of all systems, and `judge: other` means the classifier
+        of the first other system.
     training, interpret, compare
         The same for all systems; a system's own come first.
     decoders : mapping
@@ -202,13 +204,21 @@ class Plan:
         ]
 
     def steps(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        """Yield each step's recipe, folder and options, in their order."""
+        """Yield each step's recipe, folder and options, in their order.
+
+        In each fold all classifiers are trained first: one judges another.
+        """
+        last = {"select_by": "epoch"} if self.protocol == FIXED else {}
         for fold in self.folds:
             shared = {
                 "seed": self.seed,
                 "data_folder": self.data_folder,
                 **self.split(fold),
             }
+            for system, options in self.systems.items():
+                training = {**self.training, **options.get("training", {})}
+                place = self.place(fold, system, "classifier")
+                yield "train_classifier", place, {**shared, **training, **last}
             for system, options in self.systems.items():
                 yield from self._system_steps(fold, system, options, shared)
 
@@ -229,19 +239,15 @@ class Plan:
     def _system_steps(
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        """Yield the steps of one system: train, train decoders, interpret."""
+        """Yield what follows the training of a system, in its order."""
         classifier = self.place(fold, system, "classifier")
-        training = {**self.training, **options.get("training", {})}
-        if self.protocol == FIXED:
-            training["select_by"] = "epoch"
-        yield "train_classifier", classifier, {**shared, **training}
         given = {**shared, "classifier": classifier}
         own = list(options.get("compare", ()))
         for method in (name for name in DECODERS if name in options):
             place = self.place(fold, system, method)
-            keys = replace(self, protocol=SELECTED).split(fold)
-            keys |= {**self.decoders.get(method, {}), **options[method]}
-            yield f"train_{method}", place, {**given, **keys}
+            folds = replace(self, protocol=SELECTED).split(fold)
+            keys = {**self.decoders.get(method, {}), **options[method]}
+            yield f"train_{method}", place, {**given, **folds, **keys}
             drawn = {"method": method, method: str(place)}
             # as it was drawn, and at the size of the others
             own += [drawn, {**drawn, "mask": "binary"}]
@@ -250,6 +256,10 @@ class Plan:
             keys |= condition
             baselines = options.get("baselines", self.compare)
             keys["compare"] = [*own, *condition.get("compare", baselines)]
+            if keys.get("judge") == OTHER:
+                others = (name for name in self.systems if name != system)
+                judge = next(others, None)
+                keys["judge"] = judge and self.place(fold, judge, "classifier")
             place = self.place(fold, system, name)
             yield "interpret", place, {**given, **keys}
 

@@ -9,7 +9,13 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import nn
 
 from focalaudio.brains import InterpreterBrain
-from focalaudio.brains.checks import CHECKS, Checker, Look, make_untrained
+from focalaudio.brains.checks import (
+    CHECKS,
+    N_BANDS,
+    Checker,
+    Look,
+    make_untrained,
+)
 from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import LMACInterpreter, ThresholdInterpreter
@@ -251,6 +257,7 @@ def test_all_interpreters_share_the_passes(
         "class_sensitivity": 0,
         "randomization": 0,  # but one of another classifier
         "infidelity": N_PATCHES,
+        "bands": N_BANDS,
         "stability": len(CHANGES),
     }
     for name, cost in costs.items():

@@ -84,3 +84,26 @@ def test_bands_that_do_not_exist_are_an_error():
         band_edges(16000, 4, "bark")
     with pytest.raises(ValueError, match="n_bands=0 must be at least 1"):
         band_edges(16000, 0)
+
+
+def test_the_band_that_costs_most_and_what_bands_hold():
+    found = remove_bands(classify, CLIP, torch.tensor([1]), EDGES)
+    most = found.most_needed()  # 1 kHz is the upper band's
+    assert most["band_drop"].item() == found.drop[0, 1].item() > 0
+    assert (most["band_low"].item(), most["band_high"].item()) == (1000, 4000)
+    assert found.sum_bands(CLIP).tolist() == [[1, 3]]
+
+
+def test_what_is_known_of_whole_clips_is_not_asked_again():
+    asked = []
+
+    def count(clips, n_frames):
+        asked.append(len(clips))
+        return classify(clips, n_frames)
+
+    frames = torch.tensor([1])
+    logits = classify(CLIP, frames)
+    found = remove_bands(count, CLIP, frames, EDGES, logits=logits)
+    whole = remove_bands(classify, CLIP, frames, EDGES)
+    assert asked == [1, 1]
+    assert torch.equal(found.drop, whole.drop)

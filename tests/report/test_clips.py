@@ -8,7 +8,9 @@ from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.metrics.columns import Sources
 from focalaudio.report import clips
 from focalaudio.report.clips import InterpretationExporter
+from focalaudio.report.tables import read_csv
 from focalaudio.spectrogram import Spectrogram
+from focalaudio.waveforms import loudness_gain
 
 STEP = 2**-15  # of a 16-bit file
 PARTS = ("input", "kept", "removed")
@@ -125,3 +127,29 @@ def test_only_the_main_process_writes(interpretation, tmp_path, monkeypatch):
     monkeypatch.setattr(clips, "if_main_process", lambda: False)
     make_exporter(tmp_path)(interpretation, ["a"], ["dog"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_kept_is_made_as_loud_as_the_input(
+    interpretation, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
+    exporter = make_exporter(tmp_path, match_loudness=True)
+    for _ in range(2):  # written again, each clip stands there once
+        exporter(interpretation, ["a", "b", "c"], ["dog", "rain", "dog"])
+    gains = {r["clip_id"]: r["gain_db"] for r in read_csv(exporter.listening)}
+    assert list(gains) == ["a", "b", "c"]
+    assert gains["a"] > 1  # a part is softer than the whole
+    assert gains["c"] == 0  # silence stays silence
+    for clip, decibels in gains.items():
+        kept, heard = (
+            load_wav(tmp_path / f"{clip}_{part}.wav", 16000)
+            for part in ("kept", "listen")
+        )
+        torch.testing.assert_close(
+            heard, 10 ** (decibels / 20) * kept, atol=4 * STEP, rtol=0
+        )
+        assert heard.abs().max() <= 1
+    whole = load_wav(tmp_path / "a_input.wav", 16000)
+    heard = load_wav(tmp_path / "a_listen.wav", 16000)
+    peak = heard.abs().max()
+    assert abs(loudness_gain(heard, whole, 16000)) < 0.1 or peak > 0.99

@@ -48,9 +48,9 @@ def test_every_system_is_trained_before_it_is_interpreted(plan, runs):
     assert plan.take_steps() == len(runs) == 2 * (1 + 2 + 3 + 2)
     assert [recipe for recipe, _, _ in runs[:8]] == [
         "train_classifier",
-        "interpret",
-        "interpret",
         "train_classifier",
+        "interpret",
+        "interpret",
         "train_piq",
         "train_lmac",
         "interpret",
@@ -248,3 +248,22 @@ def test_the_conditions_of_the_figures_are_among_the_conditions():
 )
 def test_a_device_is_handed_on_if_it_was_asked_for(device, flags):
     assert read(device=device).flags == flags
+
+
+def test_a_judge_is_the_classifier_of_the_first_other_system(plan, runs):
+    judged = {"judged": {"judge": "other"}}
+    replace(plan, conditions=judged).take_steps()
+    judges = {
+        folder.parent: options["judge"]
+        for recipe, folder, options in runs
+        if recipe == "interpret"
+    }
+    first, second = (plan.place(plan.folds[0], s, "") for s in plan.systems)
+    assert judges[first] == second / "classifier"
+    assert judges[second] == first / "classifier"
+    runs.clear()
+    alone = {"plain": plan.systems["plain"]}
+    folder = plan.folder / "alone"
+    only = replace(plan, systems=alone, conditions=judged, folder=folder)
+    only.take_steps()
+    assert all(options.get("judge") is None for _, _, options in runs)
