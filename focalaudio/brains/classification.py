@@ -27,6 +27,7 @@ from focalaudio.evidence import (
     visible_share,
 )
 from focalaudio.interpreters.maps import by_design, choose_maps
+from focalaudio.metrics.calibration import find_temperature
 from focalaudio.metrics.functional import accuracy, predicted_probability
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum, power_spectrum
@@ -52,7 +53,9 @@ class ClassifierBrain(TrainingBrain):
     on what is louder there, and with `share_weight` what the share decoder, if
     there is one, makes of it (see `focalaudio.evidence`). With `views` some
     clips are shown in part. What is validated and kept is the average of the
-    weights.
+    weights. Each validation finds a temperature (see
+    `focalaudio.metrics.calibration`), which a checkpoint's metadata has too;
+    it is 1 without validation.
 
     Arguments
     ---------
@@ -82,10 +85,11 @@ class ClassifierBrain(TrainingBrain):
         "classifier",
     )
 
-    SELECTABLE = ("error", "loss")  # of the validation fold
+    SELECTABLE = ("error", "loss", "epoch")  # of the validation fold; the last
 
     tracker: ClipTracker
     train_loss: float
+    temperature: float = 1.0  # of what is tested
 
     @property
     def classifier(self) -> SoundClassifier:
@@ -201,6 +205,9 @@ class ClassifierBrain(TrainingBrain):
             return loss + self._cell_losses(predictions)
         losses = F.cross_entropy(logits, predictions.targets, reduction="none")
         rows = self._describe(logits, predictions.targets, batch, losses)
+        if stage == sb.Stage.VALID:
+            class_ids = predictions.targets.argmax(-1)
+            rows |= {"logits": logits, "class_id": class_ids}
         self.tracker.update(batch.id, rows)
         return losses.mean()
 
@@ -245,6 +252,9 @@ class ClassifierBrain(TrainingBrain):
             "label": batch.label,
             "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
             "probability": predicted_probability(logits, logits),
+            "probability_scaled": predicted_probability(
+                logits / self.temperature, logits
+            ),
             "accuracy": accuracy(logits, targets.argmax(-1)),
             "loss": losses,
         }
@@ -253,6 +263,8 @@ class ClassifierBrain(TrainingBrain):
         """Start counting; train the weights that stood back for the average."""
         super().on_stage_start(stage, epoch)
         self.tracker = ClipTracker()
+        if stage == sb.Stage.TEST and self.checkpointer is not None:
+            self.temperature = self._best("temperature") or 1.0
         if stage == sb.Stage.TRAIN and self.hparams.average.n_averaged > 0:
             swap_weights(self.classifier, self.hparams.average.module)
 
@@ -264,6 +276,10 @@ class ClassifierBrain(TrainingBrain):
             self.train_loss = float(stage_loss)
             # what is validated, saved and tested is the average
             swap_weights(self.classifier, self.hparams.average.module)
+            if not self.validates:
+                train = {"loss": self.train_loss}
+                row = {"train_loss": self.train_loss}
+                self.close_epoch(epoch, train, {}, row, {})
             return
         loss = self.tracker.mean("loss")
         error = 1 - self.tracker.mean("accuracy")
@@ -278,11 +294,25 @@ class ClassifierBrain(TrainingBrain):
             "valid_loss": loss,
             "valid_accuracy": 1 - error,
         }
-        self.close_epoch(epoch, {"loss": self.train_loss}, stats, row, stats)
+        self.temperature = self._find_temperature()
+        meta = stats | {"temperature": self.temperature}
+        self.close_epoch(epoch, {"loss": self.train_loss}, stats, row, meta)
+
+    def _find_temperature(self) -> float:
+        """Return the temperature that fits the validated clips best."""
+        rows = self.tracker.rows()
+        return find_temperature(
+            torch.tensor([row["logits"] for row in rows]),
+            torch.tensor([row["class_id"] for row in rows]),
+        )
 
     def best_epoch(self) -> int | None:
         """Return the epoch of the checkpoint that `select_by` finds best."""
+        return self._best("epoch")
+
+    def _best(self, key: str) -> Any:
+        """Read the metadata of the best checkpoint; None if there is none."""
         if self.checkpointer is None:
             return None
-        best = self.checkpointer.find_checkpoint(min_key=self.hparams.select_by)
-        return best.meta.get("epoch") if best else None
+        best = self.checkpointer.find_checkpoint(**self.selection)
+        return best.meta.get(key) if best else None

@@ -220,10 +220,13 @@ class DecoderBrain(TrainingBrain):
         }
         if stage == sb.Stage.TRAIN:
             self.train_losses = stats
-            return
         row = {
             f"train_{name}": each for name, each in self.train_losses.items()
         }
+        if stage == sb.Stage.TRAIN:
+            if not self.validates:
+                self.close_epoch(epoch, stats, {}, row, {})
+            return
         row |= {f"valid_{name}": each for name, each in stats.items()}
         at_size = stats["fidelity_at_quantile"]
         meta = {

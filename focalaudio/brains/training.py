@@ -63,7 +63,9 @@ class TrainingBrain(sb.Brain):
     """A Brain that resumes unchanged and tests only what was trained.
 
     Subclasses name the keys of a checkpoint's metadata that may select it in
-    `SELECTABLE`, and say which end is best in `LOWEST_IS_BEST`.
+    `SELECTABLE`, and say which end is best in `LOWEST_IS_BEST`. The key
+    `epoch` keeps the last one, whatever is measured, and is the only one that
+    needs no validation.
 
     Arguments
     ---------
@@ -80,6 +82,26 @@ class TrainingBrain(sb.Brain):
     MODULES_NEEDED: tuple[str, ...] = ()
     SELECTABLE: tuple[str, ...] = ()
     LOWEST_IS_BEST = True
+
+    validates = True  # there are clips to validate on
+
+    @property
+    def selection(self) -> dict[str, str]:
+        """What finds the best checkpoint: `min_key` or `max_key`, and it."""
+        key = self.hparams.select_by
+        lowest = self.LOWEST_IS_BEST and key != "epoch"
+        return {"min_key" if lowest else "max_key": key}
+
+    def fit(
+        self,
+        epoch_counter: Any,
+        train_set: Any,
+        valid_set: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """See SpeechBrain; with `valid_set` None nothing is validated."""
+        self.validates = valid_set is not None
+        super().fit(epoch_counter, train_set, valid_set, **kwargs)
 
     def make_dataloader(
         self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
@@ -99,6 +121,13 @@ class TrainingBrain(sb.Brain):
             raise ValueError(
                 f"select_by={self.hparams.select_by!r} must be one of "
                 f"{', '.join(self.SELECTABLE)}."
+            )
+        selects = self.checkpointer and self.hparams.select_by != "epoch"
+        if selects and not self.validates:
+            raise ValueError(
+                f"select_by={self.hparams.select_by!r} needs a validation "
+                "fold; give one as valid_folds, or select_by=epoch, which "
+                "keeps the last epoch."
             )
         super().on_fit_start()
         if self.checkpointer is not None and not self.debug:
@@ -120,19 +149,19 @@ class TrainingBrain(sb.Brain):
     ) -> None:
         """Log an epoch, add its row, keep its checkpoint if it is the best.
 
-        `epoch` counts from 1, `train` and `valid` are logged, `row` is added to
-        the history, and `meta` has what the checkpoint is selected by.
+        `epoch` counts from 1, `train` and `valid` (empty without validation)
+        are logged, `row` is added to the history, and `meta` has what the
+        checkpoint is selected by, beside the epoch.
         """
         stats = {"epoch": epoch, "lr": self.hparams.schedule(epoch)}
         self.hparams.history.add({**stats, **row})
         self.hparams.train_logger.log_stats(
-            stats, train_stats=train, valid_stats=valid
+            stats, train_stats=train, valid_stats=valid or None
         )
         if self.checkpointer is not None:
-            best = "min_keys" if self.LOWEST_IS_BEST else "max_keys"
+            best = {f"{end}s": [key] for end, key in self.selection.items()}
             self.checkpointer.save_and_keep_only(
-                meta={**meta, "epoch": epoch},
-                **{best: [self.hparams.select_by]},
+                meta={**meta, "epoch": epoch}, **best
             )
 
     def on_evaluate_start(

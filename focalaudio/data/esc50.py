@@ -47,7 +47,8 @@ class Folds:
     Arguments
     ---------
     train, valid, test : tuple of int
-        At least one fold each; a list is turned into a tuple.
+        At least one fold each, but `valid` may be empty: nothing is selected
+        then. A list is turned into a tuple.
 
     Raises
     ------
@@ -70,7 +71,8 @@ class Folds:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            folds = _fold_tuple(field.name, getattr(self, field.name))
+            at_least = 0 if field.name == "valid" else 1
+            folds = _fold_tuple(field.name, getattr(self, field.name), at_least)
             object.__setattr__(self, field.name, folds)
         named = self.train + self.valid + self.test
         twice = sorted({fold for fold in named if named.count(fold) > 1})
@@ -205,12 +207,15 @@ def _check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
     _warn_of_shared_sources(metadata, folds)
 
 
-def _fold_tuple(name: str, folds: Sequence[int]) -> tuple[int, ...]:
+def _fold_tuple(
+    name: str, folds: Sequence[int], at_least: int
+) -> tuple[int, ...]:
     """Turn one split's folds into a tuple, or say what is wrong with them."""
-    is_listed = isinstance(folds, (tuple, list)) and len(folds) > 0
+    is_listed = isinstance(folds, (tuple, list)) and len(folds) >= at_least
     if not is_listed or any(type(fold) is not int for fold in folds):
+        count = "at least one fold" if at_least else "folds, or none"
         raise DataError(
-            f"{name}={folds!r} must list at least one fold, "
+            f"{name}={folds!r} must list {count}, "
             "as whole numbers such as (1, 2)."
         )
     return tuple(folds)

@@ -88,13 +88,14 @@ class SoundData:
     Arguments
     ---------
     train, valid, test : DynamicItemDataset
-        Give `id`, `sig`, `label` and `target`.
+        Give `id`, `sig`, `label` and `target`; `valid` is None if no fold
+        validates.
     label_encoder : CategoricalEncoder
         Label to class id.
     """
 
     train: DynamicItemDataset
-    valid: DynamicItemDataset
+    valid: DynamicItemDataset | None
     test: DynamicItemDataset
     label_encoder: CategoricalEncoder
 
@@ -116,7 +117,7 @@ class SoundData:
         return {
             name: {
                 Path(row["path"]).name: row["label"]
-                for row in split.data.values()
+                for row in (split.data.values() if split else ())
             }
             for name, split in splits.items()
         }
@@ -158,8 +159,8 @@ def open_esc50(
     data_folder : str or pathlib.Path
         Holds `audio/` and `meta/esc50.csv`, complete or a subset.
     train_folds, valid_folds, test_folds : sequence of int
-        Numbers of those to train on, to choose the checkpoint by, and held out
-        for the result; each stands once.
+        Numbers of those to train on, to choose the checkpoint by (none, if
+        nothing is chosen), and held out for the result; each stands once.
     reader : ClipReader
         Reads the files; 16 kHz and 5 s if None.
     download : bool
@@ -187,7 +188,7 @@ def open_esc50(
     encoder = encode_labels(labels)
     reader = reader or ClipReader()
     train, valid, test = (
-        _build_dataset(manifest, reader, encoder)
+        None if manifest.empty else _build_dataset(manifest, reader, encoder)
         for manifest in (manifests.train, manifests.valid, manifests.test)
     )
     return SoundData(train, valid, test, encoder)

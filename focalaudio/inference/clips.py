@@ -52,7 +52,7 @@ class PreparedClips:
         return zero_tails(restored, self.n_samples)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Restored(Interpretation):
     """An interpretation whose sounds have the originals' length and level."""
 

@@ -9,6 +9,7 @@ comes back has the clip's own length and level.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,9 @@ class SoundInterpreter:
         Returns
         -------
         tuple
-            Probabilities `[batch, classes]`, the highest of each clip
-            `[batch]`, its class `[batch]`, and the labels, a list.
+            Probabilities `[batch, classes]`, calibrated if the model has a
+            temperature, the highest of each clip `[batch]`, its class
+            `[batch]`, and the labels, a list.
 
         Raises
         ------
@@ -162,7 +164,8 @@ class SoundInterpreter:
             If `wavs` or `wav_lens` have another shape.
         """
         clips = self.prepare(wavs, wav_lens)
-        return self._answer(self._classify(clips).probs)
+        logits = self._classify(clips).logits.float()
+        return self._answer((logits / self.model.temperature).softmax(dim=-1))
 
     def classify_file(self, path: str | Path) -> Answer:
         """Classify a file of any format and rate; see `classify_batch`."""
@@ -226,6 +229,7 @@ class SoundInterpreter:
         )
         with torch.no_grad(), self._autocast():
             found = interpreter(clips.wavs, clips.lens, class_ids)
+        found = replace(found, temperature=self.model.temperature)
         return restore_interpretation(found, clips)
 
     def explain_file(
@@ -287,7 +291,13 @@ class SoundInterpreter:
         interpreter = self.model.interpreter(method, maps, mask, quantile)
         with self._autocast():
             return explain_stream(
-                interpreter, self.reader, self.labels, path, out, **options
+                interpreter,
+                self.reader,
+                self.labels,
+                path,
+                out,
+                temperature=self.model.temperature,
+                **options,
             )
 
     def prepare(

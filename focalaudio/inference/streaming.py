@@ -13,7 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ def explain_stream(
     *,
     progress: bool = True,
     strict: bool = False,
+    temperature: float = 1.0,
 ) -> StreamResult:
     """Interpret a recording of any length, and say what was heard when.
 
@@ -129,6 +130,8 @@ def explain_stream(
         Whether to show a bar on stderr.
     strict : bool
         Whether a file that is cut off is an error (else a warning).
+    temperature : float
+        That logits are divided by for the windows' probabilities.
 
     Returns
     -------
@@ -148,6 +151,7 @@ def explain_stream(
     plan = _plan(reader, path, overlap, batch_size)
     stem = Path(out) / Path(path).stem
     settings = _describe(plan, interpreter, labels)
+    settings["temperature"] = temperature
     done = _Windows(stem.with_name(f"{stem.name}.unfinished"), plan, settings)
     lengths = plan.sample_rate, plan.n_window, plan.n_hop
     windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
@@ -159,7 +163,10 @@ def explain_stream(
         disable=not progress,
     ) as bar:
         while batch := list(islice(windows, batch_size)):
-            done.append(_explain(interpreter, reader, batch, done.record))
+            found = _explain(
+                interpreter, reader, batch, done.record, temperature
+            )
+            done.append(found)
             bar.update(len(batch))
     return _finish(done, plan, labels, stem)
 
@@ -282,6 +289,7 @@ def _explain(
     reader: ClipReader,
     windows: Sequence[Tensor],
     record: np.dtype,
+    temperature: float,
 ) -> np.ndarray:
     """Interpret windows `[samples]` in one batch."""
     wavs = pad_sequence(list(windows), batch_first=True)
@@ -290,6 +298,7 @@ def _explain(
         wavs.to(_device(interpreter)), sizes / wavs.shape[1], reader
     )
     found = interpreter(clips.wavs, clips.lens)
+    found = replace(found, temperature=temperature)
     kept = restore_interpretation(found, clips).wavs.cpu()
     records = np.zeros(len(windows), record)
     records["wav"][:, : kept.shape[1]] = kept

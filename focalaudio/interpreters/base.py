@@ -40,6 +40,8 @@ class Interpretation:
         Of the whole clips.
     synthesis : Spectrogram
         Made the spectrum, and turns parts of it into sound when asked to.
+    temperature : float
+        That `probs` divides the logits by.
     """
 
     logits: Tensor
@@ -48,6 +50,7 @@ class Interpretation:
     mask: Tensor
     spectrum: Spectrum
     synthesis: Spectrogram = field(repr=False)
+    temperature: float = 1.0
 
     @cached_property
     def wavs(self) -> Tensor:
@@ -85,7 +88,7 @@ class Interpretation:
     @property
     def probs(self) -> Tensor:
         """Probabilities of the whole clips, `[batch, n_classes]`."""
-        return self.logits.float().softmax(dim=-1)
+        return (self.logits.float() / self.temperature).softmax(dim=-1)
 
     @property
     def kept_fraction(self) -> Tensor:

@@ -11,5 +11,6 @@ checks      maps that are compared: sanity and stability
 table       what each metric is, for tables and for people
 columns     an interpretation -> every metric, one column each
 tracker     collect columns over a stage, each clip once, right under DDP
-statistics  rows of clips -> means, intervals, calibration
+statistics  rows of clips -> means, intervals
+calibration logits -> is a classifier as right as it says?
 """

@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_calibration_error
 
 CONFIDENCE = 0.95  # of the interval
 N_RESAMPLES = 2000
-N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
 
 Statistics = dict[str, float]
 
@@ -147,37 +145,3 @@ def summarize_folds(
         for fold in folds
     ]
     return summarize(means, columns)
-
-
-def calibration_error(
-    probability: Sequence[float], accuracy: Sequence[float]
-) -> float:
-    """Return the expected calibration error of the predicted classes.
-
-    Mean over clips of |accuracy - mean probability| within 15 equal bins of
-    probability (arXiv 1706.04599).
-
-    Arguments
-    ---------
-    probability : sequence of float
-        Of the predicted class, 0 to 1, one per clip.
-    accuracy : sequence of float
-        1 where the prediction is right, else 0.
-
-    Returns
-    -------
-    float
-        0 to 1; lower is better.
-
-    Example
-    -------
-    >>> round(calibration_error([0.9, 0.9], [1.0, 0.0]), 4)
-    0.4
-    """
-    error = binary_calibration_error(
-        torch.tensor(list(probability)),
-        torch.tensor(list(accuracy)).long(),
-        n_bins=N_BINS,
-        norm="l1",
-    )
-    return float(error)

@@ -103,6 +103,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
         labels,
         to_explanation(parts, classifier),
         {m: parts[key] for m, key in DECODERS.items() if key in weights},
+        parts.get("temperature", 1.0),
     )
 
 

@@ -73,8 +73,16 @@ def describe(model: SoundModel) -> str:
             "\n# How it is explained, unless a call says otherwise\n",
             "explanation:\n",
             *_lines({k: v for k, v in own.items() if v is not None}),
+            *_temperature(model.temperature),
         )
     )
+
+
+def _temperature(value: float) -> Iterator[str]:
+    """Yield the lines of a temperature that changes anything."""
+    if value != 1:
+        yield "\n# Logits are divided by it where probabilities are told\n"
+        yield f"temperature: {value!r}\n"
 
 
 def _owned(classifier: SoundClassifier) -> dict[str, Any]:

@@ -150,7 +150,8 @@ def _describe_training(values: Mapping[str, Any]) -> str:
     folds = [
         f"{part} folds {', '.join(map(str, values[f'{part}_folds']))}"
         for part in ("train", "valid", "test")
-        if isinstance(values.get(f"{part}_folds"), Sequence)
+        if values.get(f"{part}_folds")
+        and isinstance(values[f"{part}_folds"], Sequence)
     ]
     start = values.get("pretrained")
     weights = f"; started from `{Path(str(start)).name}`" if start else ""

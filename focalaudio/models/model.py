@@ -93,13 +93,17 @@ class SoundModel:
         How it is explained by default.
     decoders : mapping
         From the name of a method, such as `piq`, to its trained decoder.
+    temperature : float
+        That logits are divided by, above 0, for the probabilities that people
+        are told (see `focalaudio.metrics.calibration`). Nothing else uses it:
+        explanations and metrics are of the logits as they are.
 
     Raises
     ------
     ModelError
-        If the labels are not as many as the classes, the image's axis is of
-        another analysis than the spectrogram's, or the explanation is none
-        that this classifier has.
+        If the temperature is not above 0, the labels are not as many as the
+        classes, the image's axis is of another analysis than the
+        spectrogram's, or the explanation is none that this classifier has.
 
     Example
     -------
@@ -116,8 +120,11 @@ class SoundModel:
     labels: Sequence[str]
     explanation: Explanation = field(default_factory=Explanation)
     decoders: Mapping[str, nn.Module] = field(default_factory=dict)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ModelError(f"temperature={self.temperature} must be above 0.")
         if len(self.labels) != self.classifier.n_classes:
             raise ModelError(
                 f"There are {len(self.labels)} labels, but the classifier has "

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
@@ -71,9 +71,10 @@ def load_run(source: str | Path) -> SoundModel:
     """
     folder = Path(source)
     best = best_checkpoint(folder, "min_key")
+    weights = Path(best.path) / "classifier.ckpt"
     labels = read_labels(folder / LABELS)
     _check_described(folder / MODEL)
-    parts = _read_part(folder / MODEL, "classifier", best / "classifier.ckpt")
+    parts = _read_part(folder / MODEL, "classifier", weights)
     classifier = parts["classifier"].eval()
     return SoundModel(
         classifier,
@@ -81,6 +82,8 @@ def load_run(source: str | Path) -> SoundModel:
         parts["reader"],
         labels,
         to_explanation(parts, classifier),
+        # of the validation fold; older runs, and those without one, have none
+        temperature=best.meta.get("temperature", 1.0),
     )
 
 
@@ -96,7 +99,7 @@ def load_decoder(
     folder = Path(source)
     _check_described(folder / DECODER)
     _check_method(folder / DECODER, method)
-    best = best_checkpoint(folder, "max_key")
+    best = Path(best_checkpoint(folder, "max_key").path)
     _check_classifier(best / SETTINGS, classifier)
     parts = _read_part(folder / DECODER, key, best / "decoder.ckpt")
     return parts[key].requires_grad_(False).eval()
@@ -212,21 +215,22 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ) from error
 
 
-def best_checkpoint(folder: Path, kind: str) -> Path:
-    """Return the folder of a run's best checkpoint, by its `select_by`.
+def best_checkpoint(folder: Path, kind: str) -> Checkpoint:
+    """Return a run's best checkpoint, by its `select_by`.
 
-    `kind` is `min_key` if lower is better, else `max_key`. `FileNotFoundError`
-    if there is no checkpoint, `ModelError` if the run does not say what it
-    selected by.
+    `kind` is `min_key` if lower is better, else `max_key`; of `epoch` the
+    highest is the best, whatever `kind` says. `FileNotFoundError` if there is
+    no checkpoint, `ModelError` if the run does not say what it selected by.
     """
     path = folder / "hyperparams.yaml"
     key = read_values(path, ["select_by"])["select_by"]
     if not isinstance(key, str):
         raise ModelError(f"{path}: select_by={key!r} must be a metric's name.")
     saved = existing(folder / "save")
-    best = Checkpointer(saved).find_checkpoint(**{kind: key})
+    end = "max_key" if key == "epoch" else kind
+    best = Checkpointer(saved).find_checkpoint(**{end: key})
     if best is None:
         raise FileNotFoundError(
             f"{saved.absolute()} holds no CKPT+... with {key!r}; train first."
         )
-    return Path(best.path)
+    return best

@@ -218,6 +218,7 @@ KEYS: dict[str, Rule] = {
     "decoder": DECODER,
     "lmac": _made_by(LMACDecoder),
     "explanation": _mapping_of(EXPLANATION),
+    "temperature": _real(0.01, 100),
     # of format 1: numbers that its objects refer to
     **SOUND,
     **CLIP,

@@ -9,11 +9,8 @@ from typing import Any
 
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
-from focalaudio.metrics.statistics import (
-    Statistics,
-    calibration_error,
-    summarize,
-)
+from focalaudio.metrics.calibration import calibration_error
+from focalaudio.metrics.statistics import Statistics, summarize
 from focalaudio.metrics.table import METRICS
 from focalaudio.report.tables import write_csv, write_json, write_markdown
 
@@ -38,8 +35,8 @@ def write_evaluation(
     -------
     dict
         What `metrics.json` holds: the settings, the number of clips, each
-        column's mean, and under `statistics` everything that
-        `focalaudio.metrics.statistics` says of it.
+        column's mean, what `measure_calibration` says, and under `statistics`
+        everything that `focalaudio.metrics.statistics` says of a column.
 
     Example
     -------
@@ -54,10 +51,7 @@ def write_evaluation(
         **(settings or {}),
         "n_clips": len(rows),
         **{name: each["mean"] for name, each in statistics.items()},
-        "calibration_error": calibration_error(
-            [row["probability"] for row in rows],
-            [row["accuracy"] for row in rows],
-        ),
+        **measure_calibration(rows),
         "statistics": statistics,
     }
     if if_main_process():
@@ -65,6 +59,38 @@ def write_evaluation(
         write_json(metrics, folder / "metrics.json")
     ddp_barrier()  # no process leaves before the files are there
     return metrics
+
+
+def measure_calibration(rows: Rows) -> dict[str, float]:
+    """Return the calibration errors, before and after temperature scaling.
+
+    Arguments
+    ---------
+    rows : sequence of mapping
+        One per clip, at least one: `accuracy`, `probability`, and if it is
+        known `probability_scaled`.
+
+    Returns
+    -------
+    dict
+        `calibration_error`, and `calibration_error_scaled` if all clips have
+        what it is of.
+
+    Example
+    -------
+    >>> row = {"accuracy": 1.0, "probability": 0.5, "probability_scaled": 0.75}
+    >>> list(measure_calibration([row]).values())
+    [0.5, 0.25]
+    """
+    accuracy = [row["accuracy"] for row in rows]
+    return {
+        name: calibration_error([row[column] for row in rows], accuracy)
+        for name, column in (
+            ("calibration_error", "probability"),
+            ("calibration_error_scaled", "probability_scaled"),
+        )
+        if not any(math.isnan(row.get(column, math.nan)) for row in rows)
+    }
 
 
 def write_comparison(

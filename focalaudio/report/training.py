@@ -16,26 +16,33 @@ from focalaudio.pictures import (
     draw_learning_curve,
     save_picture,
 )
+from focalaudio.report.classes import describe_classes, write_classes
 from focalaudio.report.evaluation import Rows, write_evaluation
 from focalaudio.report.tables import write_csv
 
 
 def write_training_report(
-    folder: Path, rows: Rows, history: Rows, labels: Sequence[str]
+    folder: Path,
+    rows: Rows,
+    history: Rows,
+    labels: Sequence[str],
+    temperature: float = 1.0,
 ) -> dict[str, Any]:
     """Write what a training run reached and how it got there.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Gets `metrics.json`, `clips.csv`, `history.csv`, `confusion.png` and
-        `learning_curve.png`.
+        Gets `metrics.json`, `clips.csv`, `classes.csv`, `classes.md`,
+        `history.csv`, `confusion.png` and `learning_curve.png`.
     rows : sequence of mapping
         One per test clip, as `ClassifierBrain` collects them.
     history : sequence of mapping
         One per epoch.
     labels : sequence of str
         In the order of the class ids.
+    temperature : float
+        That the rows' `probability_scaled` was scaled by.
 
     Returns
     -------
@@ -51,8 +58,9 @@ def write_training_report(
     >>> metrics["accuracy"], round(metrics["calibration_error"], 4)
     (1.0, 0.1)
     """
-    metrics = write_evaluation(folder, rows)
+    metrics = write_evaluation(folder, rows, {"temperature": temperature})
     if if_main_process():
+        write_classes(describe_classes(rows, labels), folder)
         confusion = draw_confusion(_count_confusions(rows, labels), labels)
         save_picture(confusion, folder / "confusion.png")
         if history:

@@ -3,9 +3,11 @@
 plan     which steps there are, and taking those that are missing
 launch   name of a recipe -> process
 tables   comparisons of several folds and systems -> tables
+seeds    several seeds in turn -> one table
 figures  what the steps left -> figures
 """
 
-from focalaudio.reproduction.plan import Plan, reproduce
+from focalaudio.reproduction.plan import Plan, choose_folder, reproduce
+from focalaudio.reproduction.seeds import reproduce_seeds
 
-__all__ = ["Plan", "reproduce"]
+__all__ = ["Plan", "choose_folder", "reproduce", "reproduce_seeds"]

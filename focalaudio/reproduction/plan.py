@@ -33,6 +33,9 @@ from focalaudio.reproduction.tables import (
 logger = logging.getLogger(__name__)
 
 N_FOLDS = 5
+# folds that train / validate / test: one selects the checkpoint, or nothing is
+# selected and the last epoch is kept
+SELECTED, FIXED = PROTOCOLS = ("3/1/1", "4/1")
 OTHER = "other"  # a condition's judge: the classifier of another system
 Options = Mapping[str, Any]
 
@@ -48,7 +51,7 @@ class Plan:
     folder : pathlib.Path
         Gets everything.
     folds : tuple of int
-        Test folds; the fold before each validates, the other three train.
+        Test folds.
     seed : int
         Of every step.
     systems : mapping
@@ -74,12 +77,23 @@ class Plan:
         compared, if both are wanted; None for no comparison.
     flags : tuple of str
         SpeechBrain's options for every step.
+    protocol : str
+        `3/1/1`: the fold before the test fold validates, the other three
+        train. `4/1`: all four train the classifiers, whose last epoch is kept;
+        decoders, which come after them, are trained as in `3/1/1`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such protocol.
 
     Example
     -------
     >>> plan = Plan("ESC-10", Path("out"), (5,), 1, {"focalnet": {}}, {})
     >>> plan.split(1)
     {'train_folds': [2, 3, 4], 'valid_folds': [5], 'test_folds': [1]}
+    >>> replace(plan, protocol="4/1").split(1)
+    {'train_folds': [2, 3, 4, 5], 'valid_folds': [], 'test_folds': [1]}
     """
 
     data_folder: str
@@ -97,6 +111,10 @@ class Plan:
     figure_2: str | None = None
     agreement: Sequence[str] | None = None
     flags: tuple[str, ...] = ()
+    protocol: str = SELECTED
+
+    def __post_init__(self) -> None:
+        _check_protocol(self.protocol)
 
     @classmethod
     def from_hparams(cls, hparams: Options, run_opts: Options) -> Plan:
@@ -128,17 +146,46 @@ class Plan:
                 *(("--device", device) if device else ()),
                 "--noprogressbar",
             ),
+            protocol=hparams["protocol"],
         )
 
     def split(self, fold: int) -> dict[str, list[int]]:
-        """Return the folds that go with a test fold."""
-        valid = (fold - 2) % N_FOLDS + 1
-        rest = sorted(set(range(1, N_FOLDS + 1)) - {fold, valid})
+        """Return the folds that go with a test fold, for a classifier."""
+        valid = [(fold - 2) % N_FOLDS + 1] if self.protocol == SELECTED else []
+        rest = sorted(set(range(1, N_FOLDS + 1)) - {fold, *valid})
         return {
             "train_folds": rest,
-            "valid_folds": [valid],
+            "valid_folds": valid,
             "test_folds": [fold],
         }
+
+    def with_seeds(self, seeds: Sequence[int]) -> list[Plan]:
+        """Return the same for each seed, in a folder of its own within."""
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds={list(seeds)} must be different numbers.")
+        return [
+            replace(self, seed=seed, folder=self.folder / str(seed))
+            for seed in seeds
+        ]
+
+    def claim(self) -> None:
+        """Make sure that the folder holds nothing of another protocol.
+
+        A `DataError` if it does; what is from before there were two is of
+        `3/1/1`.
+        """
+        record = self.folder / "protocol.json"
+        made = self.protocol
+        if record.exists():
+            made = json.loads(record.read_text(encoding="utf-8"))["protocol"]
+        elif any(self.folder.glob("fold_*")):
+            made = SELECTED
+        if made != self.protocol:
+            raise DataError(
+                f"{self.folder} was made with protocol={made}; give that, or "
+                "another experiment_name or seed."
+            )
+        write_json({"protocol": made}, record)
 
     def has(self, *conditions: str) -> bool:
         """Say whether all of these conditions are wanted."""
@@ -161,6 +208,7 @@ class Plan:
 
         In each fold all classifiers are trained first: one judges another.
         """
+        last = {"select_by": "epoch"} if self.protocol == FIXED else {}
         for fold in self.folds:
             shared = {
                 "seed": self.seed,
@@ -170,7 +218,7 @@ class Plan:
             for system, options in self.systems.items():
                 training = {**self.training, **options.get("training", {})}
                 place = self.place(fold, system, "classifier")
-                yield "train_classifier", place, {**shared, **training}
+                yield "train_classifier", place, {**shared, **training, **last}
             for system, options in self.systems.items():
                 yield from self._system_steps(fold, system, options, shared)
 
@@ -180,10 +228,12 @@ class Plan:
         Raises
         ------
         DataError
-            If the folder of a step was made with other options.
+            If the folder of a step was made with other options, or the whole
+            with another protocol.
         subprocess.CalledProcessError
             If a recipe fails; it has said why.
         """
+        self.claim()
         return sum(_take_step(*step, self.flags) for step in self.steps())
 
     def _system_steps(
@@ -195,8 +245,9 @@ class Plan:
         own = list(options.get("compare", ()))
         for method in (name for name in DECODERS if name in options):
             place = self.place(fold, system, method)
+            folds = replace(self, protocol=SELECTED).split(fold)
             keys = {**self.decoders.get(method, {}), **options[method]}
-            yield f"train_{method}", place, {**given, **keys}
+            yield f"train_{method}", place, {**given, **folds, **keys}
             drawn = {"method": method, method: str(place)}
             # as it was drawn, and at the size of the others
             own += [drawn, {**drawn, "mask": "binary"}]
@@ -211,6 +262,30 @@ class Plan:
                 keys["judge"] = judge and self.place(fold, judge, "classifier")
             place = self.place(fold, system, name)
             yield "interpret", place, {**given, **keys}
+
+
+def choose_folder(
+    experiment_name: str, protocol: str, seed: int, seeds: Sequence[int]
+) -> str:
+    """Return where a reproduction goes unless a folder is given.
+
+    Example
+    -------
+    >>> choose_folder("reproduce", "3/1/1", 1234, [])
+    'results/reproduce/3-1-1/1234'
+    >>> choose_folder("reproduce", "4/1", 1234, [1, 2])  # each in its own
+    'results/reproduce/4-1'
+    """
+    _check_protocol(protocol)
+    folder = Path("results", experiment_name, protocol.replace("/", "-"))
+    return str(folder if seeds else folder / str(seed))
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"protocol={protocol!r} must be one of {', '.join(PROTOCOLS)}."
+        )
 
 
 def _choose(

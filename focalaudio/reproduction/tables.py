@@ -10,12 +10,16 @@ import pandas as pd
 
 from focalaudio.metrics.statistics import (
     Statistics,
-    calibration_error,
     summarize,
     summarize_folds,
 )
 from focalaudio.metrics.table import METRICS
-from focalaudio.report.evaluation import flatten, tabulate
+from focalaudio.report.classes import describe_classes, write_classes
+from focalaudio.report.evaluation import (
+    flatten,
+    measure_calibration,
+    tabulate,
+)
 from focalaudio.report.tables import (
     read_csv,
     rows_of,
@@ -60,10 +64,28 @@ def read_clips(places: Iterable[Place], name: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _strip_quantile(name: str) -> str:
-    """Return an interpreter's name without its quantile."""
+def strip_quantile(name: str) -> str:
+    """Return an interpreter's name without its quantile.
+
+    Example
+    -------
+    >>> strip_quantile("stage_3, quantile 0.9, mask soft")
+    'stage_3, mask soft'
+    """
     parts = name.split(", ")
     return ", ".join(part for part in parts if not part.startswith("quantile "))
+
+
+def at_quantile(clips: pd.DataFrame, quantile: float) -> pd.DataFrame:
+    """Return the clips of interpreters at a quantile, or without one.
+
+    Example
+    -------
+    >>> clips = pd.DataFrame({"quantile": [0.5, 0.9, None]})
+    >>> len(at_quantile(clips, 0.9))
+    2
+    """
+    return clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
 
 
 def _pool(
@@ -98,16 +120,16 @@ def write_condition(
     name : str
         Of the condition.
     """
-    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    shown = at_quantile(clips, quantile)
     pooled = _pool(shown)
     counts = shown.groupby(["system", "interpreter"]).size()
-    titles = {key: f"{key[0]}: {_strip_quantile(key[1])}" for key in pooled}
+    titles = {key: f"{key[0]}: {strip_quantile(key[1])}" for key in pooled}
     n_clips = {titles[key]: int(counts[key]) for key in pooled}
     statistics = {titles[key]: found["clips"] for key, found in pooled.items()}
     write_csv(
         [
             {"system": key[0]}
-            | flatten(_strip_quantile(key[1]), int(counts[key]), found["clips"])
+            | flatten(strip_quantile(key[1]), int(counts[key]), found["clips"])
             for key, found in pooled.items()
         ],
         folder / f"{name}.csv",
@@ -142,7 +164,7 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
     []
     """
     swept = clips[clips["quantile"].notna()]
-    swept = swept.assign(series=swept["interpreter"].map(_strip_quantile))
+    swept = swept.assign(series=swept["interpreter"].map(strip_quantile))
     rows = []
     for (system, series), group in swept.groupby(["system", "series"]):
         if group["quantile"].nunique() < 2:
@@ -157,37 +179,66 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
 def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:
     """Write how right the classifiers are, and how sure.
 
+    Over all clips and, if there are several folds, over those of each; and
+    class by class, over all of them.
+
     Arguments
     ---------
     clips : pandas.DataFrame
         Of `read_clips`, the `clips.csv` of training runs.
     folder : pathlib.Path
-        Gets `classifiers.csv`, `classifiers.md` and `classifiers.json`.
+        Gets `classifiers.csv`, `.md` and `.json`, `classes.csv` and `.md`.
     """
-    wanted = ["accuracy"]
     results: dict[str, dict[str, Any]] = {}
-    for system, rows in clips.groupby("system", sort=False):
+    table, classes = [], []
+    for name, rows in clips.groupby("system", sort=False):
+        system = str(name)
         listed = rows_of(rows)
-        results[str(system)] = {
-            "n_clips": len(rows),
-            "accuracy": summarize(listed, wanted)["accuracy"],
-            "accuracy_of_folds": summarize_folds(listed, wanted)["accuracy"],
-            "calibration_error": calibration_error(
-                rows["probability"].tolist(), rows["accuracy"].tolist()
-            ),
+        folds = {
+            str(fold): rows_of(part) for fold, part in rows.groupby("fold")
         }
-    table = [
-        {
-            "system": system,
-            "n_clips": str(found["n_clips"]),
-            "accuracy (up)": _format_interval(found["accuracy"]),
-            "calibration error (down)": f"{found['calibration_error']:.3f}",
+        by_fold = {fold: _measure(part) for fold, part in folds.items()}
+        results[system] = {
+            **_measure(listed),
+            "accuracy_of_folds": summarize_folds(listed, ["accuracy"])[
+                "accuracy"
+            ],
+            "folds": by_fold,
         }
-        for system, found in results.items()
-    ]
+        parts = {"all": results[system]}
+        parts |= by_fold if len(by_fold) > 1 else {}
+        table += [
+            {"system": system, "fold": fold} | _format_classifier(found)
+            for fold, found in parts.items()
+        ]
+        found = describe_classes(
+            listed, sorted({*rows["label"], *rows["predicted"]})
+        )
+        classes += [{"system": system} | row for row in found]
     write_csv(table, folder / "classifiers.csv")
     write_markdown(table, folder / "classifiers.md")
     write_json(results, folder / "classifiers.json")
+    write_classes(classes, folder)
+
+
+def _measure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say how right a classifier is on some clips, and how sure."""
+    return {
+        "n_clips": len(rows),
+        "accuracy": summarize(rows, ["accuracy"])["accuracy"],
+        **measure_calibration(rows),
+    }
+
+
+def _format_classifier(found: Mapping[str, Any]) -> dict[str, str]:
+    """Format one row of the classifiers' table."""
+    scaled = found.get("calibration_error_scaled")
+    return {
+        "n_clips": str(found["n_clips"]),
+        "accuracy (up)": _format_interval(found["accuracy"]),
+        "calibration error (down)": f"{found['calibration_error']:.3f}",
+        "scaled (down)": "-" if scaled is None else f"{scaled:.3f}",
+    }
 
 
 def _format_interval(statistics: Mapping[str, float]) -> str:
@@ -238,7 +289,7 @@ def _rank_scores(
     clips: pd.DataFrame, quantile: float, names: Sequence[str]
 ) -> pd.DataFrame:
     """Return the mean of each score of each interpreter, more is better."""
-    shown = clips[clips["quantile"].isna() | (clips["quantile"] == quantile)]
+    shown = at_quantile(clips, quantile)
     means = shown.groupby(["system", "interpreter"])[list(names)].mean()
     signs = [-1 if METRICS[n].direction == "down" else 1 for n in names]
     return means.dropna() * signs

@@ -8,13 +8,15 @@ python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
 import sys
 
 from focalaudio.experiment import start_experiment
-from focalaudio.reproduction import Plan, reproduce
+from focalaudio.reproduction import Plan, reproduce, reproduce_seeds
 
 
 def main(argv: list[str]) -> None:
     """Train what is missing, interpret, write tables and figures."""
     experiment = start_experiment(argv)
-    reproduce(Plan.from_hparams(experiment.hparams, experiment.run_opts))
+    plan = Plan.from_hparams(experiment.hparams, experiment.run_opts)
+    seeds = experiment.hparams["seeds"]
+    reproduce_seeds(plan, seeds) if seeds else reproduce(plan)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     )
     brain.evaluate(
         data.test,
-        min_key=hparams["select_by"],
+        **brain.selection,
         test_loader_kwargs=hparams["eval_loader"],
     )
     write_training_report(
@@ -37,6 +37,7 @@ def main(argv: list[str]) -> None:
         brain.tracker.rows(),
         hparams["history"].rows,
         data.labels,
+        brain.temperature,
     )
 
 

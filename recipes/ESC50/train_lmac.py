@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
         train_loader_kwargs=hparams["train_loader"],
         valid_loader_kwargs=hparams["eval_loader"],
     )
-    brain.on_evaluate_start(max_key=hparams["select_by"])
+    brain.on_evaluate_start(**brain.selection)
     write_csv(hparams["history"].rows, experiment.folder / "history.csv")
     tester = InterpreterBrain(
         {"interpreter": hparams["interpreter"]},

@@ -123,11 +123,11 @@ def make_brain(
     )
 
 
-def fit(brain, n_epochs=1, batch_size=3, n_train=6):
+def fit(brain, n_epochs=1, batch_size=3, n_train=6, valid=range(50, 56)):
     brain.fit(
         EpochCounter(n_epochs),
         make_dataset(range(n_train)),
-        make_dataset(range(50, 56)),
+        make_dataset(valid) if valid else None,
         train_loader_kwargs={"batch_size": batch_size, "drop_last": True},
         valid_loader_kwargs={"batch_size": 4},
     )
@@ -262,6 +262,75 @@ def test_what_is_tested_is_the_best_checkpoint(tmp_path, select_by):
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     last = (tmp_path / "train_log.txt").read_text().splitlines()[-1]
     assert last.startswith(f"best epoch tested: {best} ")
+
+
+def test_without_a_validation_fold_the_last_epoch_is_kept(tmp_path):
+    brain = make_brain(tmp_path, select_by="epoch", decay=0.9)
+    epochs = []
+
+    class Last(ClassifierBrain):
+        def on_stage_end(self, stage, stage_loss, epoch=None):
+            super().on_stage_end(stage, stage_loss, epoch)
+            epochs.append((stage, self.classifier.head.weight.detach().clone()))
+
+    brain.__class__ = Last
+    fit(brain, n_epochs=3, valid=())
+    assert [stage for stage, _ in epochs] == [sb.Stage.TRAIN] * 3
+    evaluate(brain, **brain.selection)
+    assert torch.equal(brain.classifier.head.weight, epochs[2][1])
+    assert brain.best_epoch() == 3
+    rows = brain.hparams.history.rows
+    assert [set(row) for row in rows] == [{"epoch", "lr", "train_loss"}] * 3
+    log = (tmp_path / "train_log.txt").read_text().splitlines()
+    assert "valid" not in "".join(log)
+    assert log[-1].startswith("best epoch tested: 3 ")
+
+
+def test_validating_changes_nothing_of_what_is_trained(tmp_path):
+    losses = []
+    for valid in ((), range(50, 56)):
+        brain = make_brain(decay=0.9, select_by="epoch")
+        fit(brain, 3, n_train=12, valid=valid)
+        losses.append([row["train_loss"] for row in brain.hparams.history.rows])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("select_by", ["error", "loss"])
+def test_nothing_is_selected_without_a_validation_fold(tmp_path, select_by):
+    brain = make_brain(tmp_path, select_by=select_by)
+    with pytest.raises(ValueError, match=f"select_by='{select_by}' needs a"):
+        fit(brain, valid=())
+
+
+def test_what_is_tested_has_the_temperature_of_its_checkpoint(tmp_path):
+    rates = {1: 0.003, 2: 0.003, 3: 3.0}
+    brain = make_brain(tmp_path, select_by="loss", schedule=rates.get)
+    found = []
+
+    class Known(ClassifierBrain):
+        def _find_temperature(self):
+            found.append(super()._find_temperature())
+            return found[-1]
+
+    brain.__class__ = Known
+    fit(brain, n_epochs=3)
+    rows = evaluate(brain, **brain.selection)
+    assert len(set(found)) > 1
+    assert brain.temperature == found[brain.best_epoch() - 1]
+    for number, row in zip(range(70, 76), rows, strict=True):
+        spectrum = brain.modules.spectrogram(make_clip(number)[None])
+        logits = brain.modules.classifier(spectrum.log_magnitude).logits[0]
+        sure = (logits / brain.temperature).softmax(-1).max().item()
+        assert row["probability_scaled"] == pytest.approx(sure, abs=1e-5)
+        assert "logits" not in row
+
+
+def test_nothing_is_scaled_without_a_validation_fold(tmp_path):
+    brain = make_brain(tmp_path, select_by="epoch")
+    fit(brain, valid=())
+    rows = evaluate(brain, **brain.selection)
+    assert brain.temperature == 1
+    assert all(r["probability_scaled"] == r["probability"] for r in rows)
 
 
 def test_a_key_that_is_never_measured_cannot_select(tmp_path):

@@ -285,6 +285,19 @@ def test_a_mask_of_one_half_everywhere_is_worth_nothing(kind, classifier):
     assert row["valid_fidelity_at_quantile"] == pytest.approx(chance / 6)
 
 
+def test_without_a_validation_fold_the_last_decoder_is_kept(
+    kind, classifier, tmp_path
+):
+    kwargs = {"folder": tmp_path, "epochs": 2, "select_by": "epoch"}
+    brain = make_brain(kind, classifier, **kwargs)
+    fit(brain, 2, valid=False)
+    brain.on_evaluate_start(**brain.selection)
+    best = brain.checkpointer.find_checkpoint(**brain.selection)
+    assert best.meta["epoch"] == 2
+    names = {"epoch", "lr", *(f"train_{name}" for name in kind.TERMS)}
+    assert [set(row) for row in brain.hparams.history.rows] == [names] * 2
+
+
 def test_selecting_by_what_is_not_measured_is_refused(classifier):
     with pytest.raises(ValueError, match="select_by='error' must be one of"):
         fit(make_brain(PIQBrain, classifier, select_by="error"))

@@ -160,7 +160,8 @@ def test_spreadsheet_byte_order_mark_is_ignored(tmp_path, rows):
         ({"train": (1, 2), "valid": (3,), "test": (1,)}, "[1]"),
         ({"train": (1, 1), "valid": (3,), "test": (2,)}, "[1]"),
         ({"train": ()}, "train=()"),
-        ({"valid": ()}, "valid=()"),
+        ({"test": ()}, "test=()"),
+        ({"valid": None}, "valid=None"),
         ({"test": (5.0,)}, "5.0"),
         ({"test": ("5",)}, "'5'"),
         ({"test": (True,)}, "True"),
@@ -173,6 +174,13 @@ def test_impossible_folds_are_refused(folds, culprit):
     with pytest.raises(DataError) as caught:
         Folds(**folds)
     assert culprit in str(caught.value)
+
+
+def test_nothing_need_be_selected_on(tmp_path, rows):
+    folds = Folds(train=[1, 2, 3, 4], valid=[], test=[5])
+    manifests = prepare_esc50(write_folder(tmp_path, rows), folds)
+    assert sorted(set(manifests.train["fold"])) == [1, 2, 3, 4]
+    assert manifests.valid.empty
 
 
 def test_folds_of_a_yaml_list_equal_those_of_a_tuple():

@@ -44,6 +44,17 @@ def test_splits_are_the_folds_and_every_clip_is_in_one(folder):
     assert {clip_id[0] for clip_id in ids[2]} == {"5"}
 
 
+def test_without_a_validation_fold_nothing_validates(folder):
+    data = open_esc50(folder, [1, 2, 3, 4], [], [5])
+    assert data.valid is None
+    assert len(data.train) == 12
+    assert {name: len(rows) for name, rows in data.rows.items()} == {
+        "train": 12,
+        "valid": 0,
+        "test": 3,
+    }
+
+
 def test_sig_is_the_file_at_peak_one(folder):
     data = open_esc50(folder, **FOLDS, reader=ClipReader(16000, None))
     clip = data.test[0]

@@ -1,5 +1,6 @@
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -375,6 +376,27 @@ def test_the_stream_of_a_short_clip_is_its_explanation(model, tmp_path):
     assert segment.probability == pytest.approx(
         found.probs.max().item(), abs=1e-4
     )
+
+
+def test_a_temperature_changes_how_sure_one_is_and_nothing_else(
+    exported, model, tmp_path
+):
+    warm = SoundInterpreter(replace(load_model(exported), temperature=2.0))
+    wavs = 0.2 * torch.randn(2, 16000)
+    found, plain = warm.explain_batch(wavs), model.explain_batch(wavs)
+    for name in ("logits", "class_ids", "saliency", "mask", "wavs"):
+        assert torch.equal(getattr(found, name), getattr(plain, name))
+    probs = (plain.logits / 2).softmax(-1)
+    torch.testing.assert_close(found.probs, probs)
+    told, _, index, labels = warm.classify_batch(wavs)
+    torch.testing.assert_close(told, probs)
+    assert (index.tolist(), labels) == (
+        plain.class_ids.tolist(),
+        model.classify_batch(wavs)[3],
+    )
+    path = write_wav(tmp_path / "a.wav", wavs[0], 16000, subtype="FLOAT")
+    (segment,) = warm.explain_stream(path, tmp_path, progress=False).segments
+    assert segment.probability == pytest.approx(probs[0].max().item(), abs=1e-4)
 
 
 def test_windows_of_a_stream_agree_with_batches(model, tmp_path):

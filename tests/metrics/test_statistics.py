@@ -5,12 +5,10 @@ import random
 import statistics
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from focalaudio.metrics.statistics import (
-    calibration_error,
     describe,
     summarize,
     summarize_folds,
@@ -85,32 +83,3 @@ def test_folds_count_alike_however_many_clips_they_have():
 
 def test_mean_of_many_small_numbers_is_exact():
     assert describe([0.1] * 10)["mean"] == 0.1
-
-
-def slow_calibration_error(probability, right, n_bins=15):
-    total = 0.0
-    for place in range(n_bins):
-        inside = [
-            (p, r)
-            for p, r in zip(probability, right, strict=True)
-            if min(int(p * n_bins), n_bins - 1) == place
-        ]
-        if inside:
-            confidence = sum(p for p, _ in inside) / len(inside)
-            accuracy = sum(r for _, r in inside) / len(inside)
-            total += len(inside) * abs(confidence - accuracy)
-    return total / len(probability)
-
-
-def test_calibration_error_follows_its_definition():
-    generator = torch.manual_seed(0)
-    probability = torch.rand(300, generator=generator).tolist()
-    right = (torch.rand(300, generator=generator) < 0.6).float().tolist()
-    assert calibration_error(probability, right) == pytest.approx(
-        slow_calibration_error(probability, right), abs=1e-5
-    )
-
-
-def test_perfect_and_hopeless_calibration():
-    assert calibration_error([1.0] * 5, [1.0] * 5) == pytest.approx(0, abs=1e-6)
-    assert calibration_error([1.0] * 5, [0.0] * 5) == pytest.approx(1, abs=1e-6)

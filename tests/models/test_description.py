@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,18 @@ def test_the_explanation_survives(tmp_path):
     model = make_model(**own, mask="soft")
     parts = read(describe(model), tmp_path)
     assert to_explanation(parts, model.classifier) == model.explanation
+
+
+def test_a_temperature_survives(tmp_path):
+    model = make_model()
+    assert "temperature" not in read(describe(model), tmp_path)
+    model = replace(model, temperature=1.7320508075688772)
+    parts = read(describe(model), tmp_path)
+    assert parts["temperature"] == model.temperature
+    write_bundle(model, tmp_path)
+    assert read_bundle(tmp_path).temperature == model.temperature
+    trusted = load_hyperpyyaml((tmp_path / "hyperparams.yaml").read_text())
+    assert trusted["temperature"] == model.temperature
 
 
 def test_the_default_maps_are_written_out(tmp_path):

@@ -121,3 +121,9 @@ def test_what_does_not_fit_is_refused_at_the_door():
         make_model(labels=("a", "b"))
     with pytest.raises(ModelError, match="own explanation: maps=.'layer_1'"):
         make_model(maps=["layer_1"])
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_temperature_is_above_zero(temperature):
+    with pytest.raises(ModelError, match="must be above 0"):
+        replace(make_model(), temperature=temperature)

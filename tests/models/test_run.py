@@ -119,6 +119,30 @@ def test_the_best_checkpoint_is_loaded(tmp_path, select_by):
     assert torch.equal(logits(load_model(tmp_path).classifier), logits(best))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_run_that_selected_nothing_is_its_last_epoch(tmp_path, order):
+    made = {epoch: make_classifier() for epoch in (1, 2)}
+    for epoch in (1, 2)[::order]:
+        meta = {"epoch": epoch}
+        write_run(tmp_path, made[epoch], meta, select_by="epoch")
+    last = load_model(tmp_path).classifier
+    assert torch.equal(logits(last), logits(made[2]))
+
+
+def test_the_temperature_is_that_of_the_best_checkpoint(tmp_path, classifier):
+    assert load_model(run_of(tmp_path / "old", classifier)).temperature == 1
+    folder = tmp_path / "new"
+    for error, temperature in ((0.5, 3.0), (0.1, 0.7)):
+        meta = {"error": error, "temperature": temperature}
+        run_of(folder, classifier, meta)
+    assert load_model(folder).temperature == 0.7
+
+
+def run_of(folder, classifier, meta=None):
+    write_run(folder, classifier, meta)
+    return folder
+
+
 @pytest.mark.parametrize("malice", MALICE)
 def test_reading_executes_nothing(tmp_path, classifier, malice):
     canary = tmp_path / "canary"

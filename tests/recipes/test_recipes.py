@@ -13,10 +13,13 @@ from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError, FocalAudioError, ModelError
 from focalaudio.metrics.table import METRICS
 from focalaudio.models import load_model
+from focalaudio.models.export import export_run
 
 TEST_CLIPS = 3
 LEFT_BY_BOTH = {"clips.csv", "env.log", "hyperparams.yaml", "metrics.json"}
 LEFT_BY_TRAINING = LEFT_BY_BOTH | {
+    "classes.csv",
+    "classes.md",
     "confusion.png",
     "history.csv",
     "learning_curve.png",
@@ -117,6 +120,39 @@ def test_testing_alone_gives_the_same_result(
     log = (run / "train_log.txt").read_text().splitlines()
     assert log[:4] == (trained / "train_log.txt").read_text().splitlines()
     assert log[4:] == log[3:4]
+
+
+def test_a_run_without_a_validation_fold_is_as_good_as_another(
+    recipe, dataset, tmp_path
+):
+    folds = {"train_folds": "[1, 2, 3, 4]", "valid_folds": "[]"}
+    options = {"data_folder": dataset, "test_folds": "[5]"}
+    with pytest.raises(ValueError, match="select_by='error' needs a valid"):
+        recipe("train_classifier", tmp_path / "no", **options, **folds)
+    run = tmp_path / "run"
+    recipe("train_classifier", run, **options, **folds, select_by="epoch")
+    assert names_in(run) >= LEFT_BY_TRAINING
+    history = pd.read_csv(run / "history.csv")
+    assert list(history) == ["epoch", "lr", "train_loss"]
+    metrics = metrics_of(run)
+    assert metrics["temperature"] == 1
+    assert metrics["calibration_error"] == metrics["calibration_error_scaled"]
+    given = options | {"classifier": run}
+    found = recipe("interpret", tmp_path / "interpreted", **given, **folds)
+    assert len(rows_of(found)) == TEST_CLIPS
+    small = {"number_of_epochs": 1, "warmup_epochs": 0, "n_codes": 12}
+    small |= {"batch_size": 3, "train_folds": "[1, 2, 3]", "valid_folds": "[4]"}
+    piq = recipe("train_piq", tmp_path / "piq", **given, **small)
+    bundle = export_run(run, tmp_path / "bundle", {"piq": piq})
+    said = [load_model(source) for source in (run, bundle)]
+    assert is_same(*(model.classifier.state_dict() for model in said))
+    assert "valid folds" not in (bundle / "README.md").read_text()
+
+
+def test_the_temperature_of_a_run_is_its_models(trained):
+    temperature = metrics_of(trained)["temperature"]
+    assert 0.1 <= temperature <= 10
+    assert load_model(trained).temperature == temperature
 
 
 def test_what_was_never_trained_is_not_tested(recipe, dataset, tmp_path):

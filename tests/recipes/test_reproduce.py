@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from focalaudio.errors import DataError
 from focalaudio.reproduction.figures import write_mixture_figures
 
 SYSTEMS = {
@@ -130,3 +131,34 @@ def test_sounds_of_a_folder_are_drawn_as_the_second_source(
     names = [path.name for path in figure.with_suffix("").iterdir()]
     assert "2_source_added.wav" in names
     assert clips["other_label"].isna().all()
+
+
+def test_seeds_of_four_to_one_are_pooled(recipe, dataset, tmp_path):
+    plain = {key: SYSTEMS["tiny"][key] for key in ("training", "interpret")}
+    small = {"overlap": {"condition": "overlap", "max_clips": 0}}
+    changed = {
+        "systems": json.dumps({"tiny": plain}),
+        "conditions": json.dumps(small),
+        "figure_2": "null",
+        "figure_3": "null",
+        "protocol": "4/1",
+        "seeds": "[1, 2]",
+    }
+    options = OPTIONS | changed
+    recipe("reproduce", tmp_path, ("--debug",), data_folder=dataset, **options)
+    table = pd.read_csv(tmp_path / "seeds.csv")
+    assert table["n_seeds"].eq(2).all()
+    assert {"class_evidence", "random"} <= set(table["interpreter"])
+    assert (tmp_path / "seeds_classifiers.md").exists()
+    for seed in "12":
+        run = tmp_path / seed / "fold_5" / "tiny" / "classifier"
+        history = pd.read_csv(run / "history.csv")
+        assert set(history) == {"epoch", "lr", "train_loss"}
+        assert (
+            json.loads((run / "metrics.json").read_text())["temperature"] == 1
+        )
+    other = options | {"protocol": "3/1/1"}
+    with pytest.raises(DataError, match="made with protocol=4/1"):
+        recipe(
+            "reproduce", tmp_path, ("--debug",), data_folder=dataset, **other
+        )

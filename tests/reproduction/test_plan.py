@@ -95,6 +95,54 @@ def test_every_fold_has_one_use(plan, fold):
     assert len(split["train_folds"]) == 3
 
 
+@pytest.mark.parametrize("fold", range(1, 6))
+def test_of_four_to_one_all_others_train_and_nothing_selects(plan, runs, fold):
+    plan = replace(plan, protocol="4/1", folds=(fold,))
+    plan.take_steps()
+    others = sorted({1, 2, 3, 4, 5} - {fold})
+    for recipe, _, options in runs:
+        assert options["test_folds"] == [fold]
+        used = options["train_folds"] + options["valid_folds"]
+        assert sorted(used) == others
+        assert (options["valid_folds"] == []) == (
+            recipe in ("train_classifier", "interpret")
+        )
+        last = options.get("select_by") == "epoch"
+        assert last == (recipe == "train_classifier")
+
+
+def test_decoders_are_trained_alike_under_both_protocols(plan):
+    def decoders(plan):
+        keys = ("train_folds", "valid_folds", "test_folds")
+        return [
+            {key: options[key] for key in keys}
+            for recipe, _, options in plan.steps()
+            if recipe in ("train_piq", "train_lmac")
+        ]
+
+    assert decoders(plan) == decoders(replace(plan, protocol="4/1"))
+
+
+@pytest.mark.parametrize("protocol", ["5/0", "3-1-1", None])
+def test_protocols_that_do_not_exist_are_an_error(plan, protocol):
+    with pytest.raises(ValueError, match="must be one of 3/1/1, 4/1"):
+        replace(plan, protocol=protocol)
+
+
+def test_two_protocols_never_share_a_folder(plan, runs):
+    replace(plan, folds=(5,)).take_steps()
+    n_runs = len(runs)
+    other = replace(plan, folds=(1,), protocol="4/1")  # no fold in common
+    with pytest.raises(DataError, match="was made with protocol=3/1/1"):
+        other.take_steps()
+    assert len(runs) == n_runs
+    assert not other.place(1, "plain", "classifier").exists()
+    (plan.folder / "protocol.json").unlink()  # as older versions left it
+    with pytest.raises(DataError, match="was made with protocol=3/1/1"):
+        other.take_steps()
+    assert replace(plan, folds=(5,)).take_steps() == 0
+
+
 def test_the_papers_split_is_that_of_fold_five(plan):
     assert plan.split(5)["train_folds"] == [1, 2, 3]
     assert plan.split(5)["valid_folds"] == [4]
@@ -142,6 +190,27 @@ shipped = Path(__file__).parents[2] / "hparams"
 def test_folds_that_do_not_exist_are_an_error(folds):
     with pytest.raises(ValueError, match="folds="):
         read(folds=folds)
+
+
+def test_each_seed_has_its_folder_and_is_handed_on(plan):
+    for seed, each in zip((3, 4), plan.with_seeds([3, 4]), strict=True):
+        assert each.folder == plan.folder / str(seed)
+        assert {options["seed"] for _, _, options in each.steps()} == {seed}
+        assert replace(each, seed=7, folder=plan.folder) == plan
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 2, 1]])
+def test_seeds_are_different(plan, seeds):
+    with pytest.raises(ValueError, match="must be different numbers"):
+        plan.with_seeds(seeds)
+
+
+def test_what_is_said_of_protocols_and_seeds_is_read():
+    assert read().protocol == "3/1/1"
+    assert read().folder == Path("results/reproduce/3-1-1/1234")
+    many = read(protocol="4/1", seeds=[1, 2])
+    assert many.protocol == "4/1"
+    assert many.folder == Path("results/reproduce/4-1")
 
 
 def test_all_folds_are_five():

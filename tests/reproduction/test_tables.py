@@ -94,14 +94,37 @@ def test_a_sweep_has_every_quantile_of_what_was_swept(clips):
 
 def test_classifiers_are_right_as_often_as_their_clips(tmp_path):
     rows = [
-        {"fold": 1, "system": "one", "accuracy": c, "probability": 0.75}
-        for c in (1.0, 1.0, 1.0, 0.0)
+        {"fold": fold, "system": "one", "accuracy": c, "probability": 0.75}
+        | {"label": "dog", "predicted": "dog" if c else "rain"}
+        for fold, c in ((1, 1.0), (1, 1.0), (2, 1.0), (2, 0.0))
     ]
     write_classifiers(pd.DataFrame(rows), tmp_path)
     found = json.loads((tmp_path / "classifiers.json").read_text())["one"]
     assert found["accuracy"]["mean"] == 0.75
     assert found["calibration_error"] == pytest.approx(0, abs=1e-6)
-    assert "| one | 4 | 0.750 [" in (tmp_path / "classifiers.md").read_text()
+    assert "calibration_error_scaled" not in found  # of an older run
+    text = (tmp_path / "classifiers.md").read_text()
+    for line in ("all | 4 | 0.750 [", "1 | 2 | 1.000 [", "2 | 2 | 0.500 ["):
+        assert f"| one | {line}" in text
+    classes = pd.read_csv(tmp_path / "classes.csv").set_index("class")
+    assert classes.loc["dog", ["n", "recall", "taken_for"]].tolist() == [
+        4,
+        0.75,
+        "rain",
+    ]
+
+
+def test_scaled_probabilities_have_an_error_of_their_own(tmp_path):
+    rows = [
+        {"fold": 1, "system": "one", "accuracy": 1.0, "probability": 0.5}
+        | {"probability_scaled": 1.0, "label": "dog", "predicted": "dog"}
+    ]
+    write_classifiers(pd.DataFrame(rows), tmp_path)
+    found = json.loads((tmp_path / "classifiers.json").read_text())["one"]
+    assert found["calibration_error"] == pytest.approx(0.5)
+    assert found["calibration_error_scaled"] == pytest.approx(0)
+    text = (tmp_path / "classifiers.md").read_text()
+    assert "| one | all | 1 | 1.000 [1.000, 1.000] | 0.500 | 0.000 |" in text
 
 
 def test_agreement_is_spearmans_over_the_means_of_the_interpreters(tmp_path):
