@@ -11,11 +11,12 @@ waveforms     waveform -> waveform: channels, rate, length, level
 recordings    a file of any length -> windows, in flat memory
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
+image         log-magnitude <-> image, the grid that an encoder sees
 encoders      image -> features + maps
 evidence      known parts of a mixture -> what each cell should say
 classifier    log-magnitude -> image -> encoder -> logits
 shares        cells + finer features -> what fine cells say of each class
-saliency      maps -> saliency on the spectrogram's grid
+saliency      several maps -> one
 masks         saliency -> mask -> kept / removed
 interpreters  the one pipeline from waveforms to an Interpretation
 metrics       what an interpretation is worth
