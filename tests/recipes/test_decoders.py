@@ -152,6 +152,8 @@ def test_interpreting_with_a_run_gives_what_the_run_tested(
     found, wanted = read(out), read(run)
     # what interpret.py alone knows
     assert found.pop("condition") == "clean"
+    assert found.pop("judge") is None
+    assert set(found) == set(wanted)
     statistics, theirs = found.pop("statistics"), wanted.pop("statistics")
     assert found == pytest.approx(wanted, abs=1e-6)
     for name, column in theirs.items():
