@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from focalaudio.errors import AudioError
 
 BLOCK_VALUES = 2**20  # samples of all channels in one step of a long job
+STEP_OF_16_BITS = 2**-15
 
 # Resampling kernel: torchaudio's defaults, written down for the odd ratios.
 ZERO_CROSSINGS, ROLLOFF = 6, 0.99
@@ -91,6 +92,21 @@ def normalize_peak(wavs: Tensor) -> Tensor:
         return wavs
     peak = wavs.abs().amax(dim=-1, keepdim=True)
     return wavs / peak.masked_fill(peak == 0, 1)
+
+
+def is_silent(wav: Tensor) -> bool:
+    """Return whether nothing is to be heard in a waveform `[samples]`.
+
+    No sample is further from their mean than one step of 16 bits: zeros, a
+    constant offset, and what is left of them by a recorder's last bit.
+
+    Example
+    -------
+    >>> is_silent(torch.full((8,), 0.5)), is_silent(torch.tensor([0.0, 0.01]))
+    (True, False)
+    """
+    away = (wav - wav.mean()).abs()
+    return len(wav) == 0 or float(away.max()) <= STEP_OF_16_BITS
 
 
 def fit_length(wav: Tensor, n_samples: int) -> Tensor:

@@ -18,6 +18,7 @@ from focalaudio.waveforms import (
     check_whole,
     common_gain,
     fit_length,
+    is_silent,
     mix_to_mono,
     normalize_peak,
     resample,
@@ -184,3 +185,16 @@ def test_finite_check_places_the_first_in_time():
     wavs[0, 90], wavs[2, 40] = math.nan, -math.inf
     with pytest.raises(AudioError, match="wavs holds 2 .* 300, .* sample 1040"):
         check_finite(wavs, "wavs", first=1000)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, -1.0])
+def test_silence_is_what_never_leaves_its_mean(offset):
+    step = 2**-15
+    wav = torch.full((1000,), offset, dtype=torch.double)
+    assert is_silent(wav)
+    wav[500] += step
+    assert is_silent(wav)
+    wav[500] += step
+    assert not is_silent(wav)
+    assert is_silent(torch.empty(0))
+    assert is_silent(wav[:1])

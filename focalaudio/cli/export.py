@@ -25,6 +25,12 @@ def add_export(commands: Any) -> None:
             help=f"run of train_{method}.py",
         )
     parser.add_argument(
+        "--novelty",
+        type=Path,
+        metavar="RUN",
+        help="run of novelty.py, whose rule says what is like no class",
+    )
+    parser.add_argument(
         "--push", metavar="OWNER/NAME", help="upload it to the hub"
     )
     add_bundle_options(parser)
@@ -54,6 +60,7 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.out,
         {method: getattr(arguments, method) for method in DECODERS},
         arguments.license,
+        arguments.novelty,
     )
     say_what_was_written(folder)
     if arguments.push:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.interpreters import Interpretation
 from focalaudio.spectrogram import absolute_lengths, zero_tails
-from focalaudio.waveforms import check_finite
+from focalaudio.waveforms import check_finite, is_silent
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ class PreparedClips:
         `[batch]`, int64, own lengths of the originals.
     levels : torch.Tensor
         `[batch, 1]`, peaks that were scaled to 1.
+    silent : torch.Tensor
+        `[batch]`, bool, whether nothing is to be heard in what is classified.
     """
 
     wavs: Tensor
@@ -43,6 +45,7 @@ class PreparedClips:
     originals: Tensor
     n_samples: Tensor
     levels: Tensor
+    silent: Tensor
 
     def restore(self, wavs: Tensor) -> Tensor:
         """Give sound `[batch, samples]` the originals' level and length."""
@@ -105,6 +108,7 @@ def prepare_clips(
         wavs,
         n_samples,
         torch.stack([wav.abs().max() for wav in heard])[:, None],
+        torch.tensor([is_silent(wav) for wav in heard], device=wavs.device),
     )
 
 

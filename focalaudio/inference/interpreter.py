@@ -216,6 +216,8 @@ class SoundInterpreter:
         Interpretation
             `wavs` and `removed_wavs` have the input's length and level and add
             up to it; the rest is of the clips as the classifier got them.
+            `is_known` says which clips there is evidence for any class in:
+            never silence, and what the model's own rule lets through.
 
         Raises
         ------
@@ -228,8 +230,12 @@ class SoundInterpreter:
             method, maps, mask, quantile, options
         )
         with torch.no_grad(), self._autocast():
-            found = interpreter(clips.wavs, clips.lens, class_ids)
-        found = replace(found, temperature=self.model.temperature)
+            seen = interpreter.look(clips.wavs, clips.lens)
+            found = interpreter.interpret(*seen, class_ids)
+            is_known = self.model.is_known(*seen) & ~clips.silent
+        found = replace(
+            found, temperature=self.model.temperature, is_known=is_known
+        )
         return restore_interpretation(found, clips)
 
     def explain_file(
@@ -297,6 +303,7 @@ class SoundInterpreter:
                 path,
                 out,
                 temperature=self.model.temperature,
+                novelty=self.model.novelty,
                 **options,
             )
 

@@ -13,7 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,14 @@ from focalaudio.audio import (
     audio_info,
     wav_writer,
 )
+from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
 from focalaudio.interpreters import Interpreter
+from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.models.novelty import judge_clips
 from focalaudio.recordings import count_samples, iter_windows
 from focalaudio.report.timeline import (
     Segment,
@@ -50,6 +53,7 @@ from focalaudio.waveforms import check_whole, common_gain
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 5.0  # where the reader takes clips whole
+NO_CLASS = "no evidence"  # the label of a window that is like no class
 SUBTYPE = "PCM_24"  # a quiet recording keeps its 16 bits at its own level
 
 
@@ -101,6 +105,7 @@ def explain_stream(
     progress: bool = True,
     strict: bool = False,
     temperature: float = 1.0,
+    novelty: NoveltyRule | None = None,
 ) -> StreamResult:
     """Interpret a recording of any length, and say what was heard when.
 
@@ -132,6 +137,9 @@ def explain_stream(
         Whether a file that is cut off is an error (else a warning).
     temperature : float
         That logits are divided by for the windows' probabilities.
+    novelty : NoveltyRule
+        Windows that are like no class by it are labelled "no evidence", as
+        silent ones always are.
 
     Returns
     -------
@@ -152,6 +160,7 @@ def explain_stream(
     stem = Path(out) / Path(path).stem
     settings = _describe(plan, interpreter, labels)
     settings["temperature"] = temperature
+    settings["novelty"] = novelty and asdict(novelty)
     done = _Windows(stem.with_name(f"{stem.name}.unfinished"), plan, settings)
     lengths = plan.sample_rate, plan.n_window, plan.n_hop
     windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
@@ -164,7 +173,7 @@ def explain_stream(
     ) as bar:
         while batch := list(islice(windows, batch_size)):
             found = _explain(
-                interpreter, reader, batch, done.record, temperature
+                interpreter, reader, batch, done.record, temperature, novelty
             )
             done.append(found)
             bar.update(len(batch))
@@ -290,6 +299,7 @@ def _explain(
     windows: Sequence[Tensor],
     record: np.dtype,
     temperature: float,
+    novelty: NoveltyRule | None,
 ) -> np.ndarray:
     """Interpret windows `[samples]` in one batch."""
     wavs = pad_sequence(list(windows), batch_first=True)
@@ -297,13 +307,15 @@ def _explain(
     clips = prepare_clips(
         wavs.to(_device(interpreter)), sizes / wavs.shape[1], reader
     )
-    found = interpreter(clips.wavs, clips.lens)
-    found = replace(found, temperature=temperature)
+    seen = interpreter.look(clips.wavs, clips.lens)
+    found = replace(interpreter.interpret(*seen), temperature=temperature)
+    is_known = judge_clips(novelty, interpreter.classifier, *seen)
+    class_ids = found.class_ids.where(is_known & ~clips.silent, UNKNOWN)
     kept = restore_interpretation(found, clips).wavs.cpu()
     records = np.zeros(len(windows), record)
     records["wav"][:, : kept.shape[1]] = kept
     records["n_samples"] = sizes
-    records["class_id"] = found.class_ids.cpu()
+    records["class_id"] = class_ids.cpu()
     records["probability"] = found.probs.amax(1).cpu()
     return records
 
@@ -356,9 +368,10 @@ def _name(
     for index, window in enumerate(windows):
         start = index * plan.n_hop
         end = start + int(window["n_samples"])
+        class_id = int(window["class_id"])
         yield Segment(
             round(start / plan.sample_rate, 6),
             round(end / plan.sample_rate, 6),
-            labels[window["class_id"]],
+            NO_CLASS if class_id == UNKNOWN else labels[class_id],
             round(float(window["probability"]), 6),
         )

@@ -42,6 +42,9 @@ class Interpretation:
         Made the spectrum, and turns parts of it into sound when asked to.
     temperature : float
         That `probs` divides the logits by.
+    is_known : torch.Tensor
+        `[batch]`, bool, whether there is evidence for any class, by the rule of
+        the model; None where no model was asked, but a classifier alone.
     """
 
     logits: Tensor
@@ -51,6 +54,7 @@ class Interpretation:
     spectrum: Spectrum
     synthesis: Spectrogram = field(repr=False)
     temperature: float = 1.0
+    is_known: Tensor | None = None
 
     @cached_property
     def wavs(self) -> Tensor:

@@ -5,6 +5,7 @@ boxes       what a person marked -> cells
 mixtures    the same, where the sources of a mixture are known
 timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency
+novelty     is a clip like any class at all: scores, and thresholds of them
 removal     what random parts of an explanation are worth
 judges      an interpretation and another classifier -> columns
 checks      maps that are compared: sanity and stability

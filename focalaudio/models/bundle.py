@@ -29,7 +29,12 @@ from focalaudio.models.bundle_files import (
     check_sums,
     list_files,
 )
-from focalaudio.models.description import describe, read_parts, to_explanation
+from focalaudio.models.description import (
+    describe,
+    read_parts,
+    to_explanation,
+    to_novelty,
+)
 from focalaudio.models.model import SoundModel
 from focalaudio.models.run import OURS, read_labels
 from focalaudio.models.safe_yaml import read_text
@@ -104,6 +109,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
         to_explanation(parts, classifier),
         {m: parts[key] for m, key in DECODERS.items() if key in weights},
         parts.get("temperature", 1.0),
+        to_novelty(parts),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from focalaudio.metrics.novelty import SCORES, NoveltyRule
 from focalaudio.metrics.statistics import describe
 from focalaudio.metrics.table import METRICS
 from focalaudio.models.bundle_files import DECODER_FILES, DECODERS
@@ -77,6 +78,8 @@ class Card:
         Of held-out clips; none if it was not measured.
     decoders : sequence of str
         Methods whose decoders are in the bundle: `piq`, `lmac`.
+    novelty : NoveltyRule
+        When a sound is like any class at all; None if the model cannot say.
     """
 
     encoder: str
@@ -87,6 +90,7 @@ class Card:
     license: str = "apache-2.0"
     measurements: Sequence[Measurement] = field(default_factory=tuple)
     decoders: Sequence[str] = ()
+    novelty: NoveltyRule | None = None
 
     def to_markdown(self) -> str:
         """Return the text of `README.md`."""
@@ -113,7 +117,7 @@ class Card:
             f"# Sound classifier that says what it listened to: {self.encoder}",
             f"Task: one of {len(self.labels)} labels for a clip of sound "
             f"({self.sound}), with the part of the clip that it was heard in "
-            f"as a mask, a picture and a sound.{decoders}",
+            f"as a mask, a picture and a sound.{decoders}{self._rule()}",
             f"Labels: {labels}.",
             f"## Training\n\n{self.origin}",
             f"## Measured\n\n{self._table()}",
@@ -123,6 +127,18 @@ class Card:
             f"## License\n\n`{self.license.replace('`', '')}` (weights). The "
             "training data has a license of its own, which may say more.",
             f"## Citation\n\n{CITATION}",
+        )
+
+    def _rule(self) -> str:
+        """Return a sentence on what gets no label, or nothing."""
+        if self.novelty is None:
+            return ""
+        score = SCORES[self.novelty.score]
+        side = "below" if score.higher_is_known else "above"
+        return (
+            f" Where {score.words} is {side} {self.novelty.threshold:.4g}, "
+            "there is no evidence for any label (`is_known`); sounds of other "
+            "kinds may pass all the same."
         )
 
     def _table(self) -> str:

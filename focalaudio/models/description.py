@@ -20,6 +20,7 @@ import torch
 from focalaudio.classifier import SoundClassifier
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import choose_maps
+from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.model import Explanation, SoundModel
 from focalaudio.models.safe_yaml import read_objects
@@ -47,6 +48,7 @@ UNITS = {
     "image_frames": "of the STFT fill the height; null stretches clips",
     "scale": "of the cosine head",
     "quantile": "of a clip's cells that are dropped",
+    "threshold": "the last value of what is known",
 }
 
 
@@ -74,6 +76,7 @@ def describe(model: SoundModel) -> str:
             "explanation:\n",
             *_lines({k: v for k, v in own.items() if v is not None}),
             *_temperature(model.temperature),
+            *_novelty(model.novelty),
         )
     )
 
@@ -83,6 +86,13 @@ def _temperature(value: float) -> Iterator[str]:
     if value != 1:
         yield "\n# Logits are divided by it where probabilities are told\n"
         yield f"temperature: {value!r}\n"
+
+
+def _novelty(rule: NoveltyRule | None) -> Iterator[str]:
+    """Yield the lines of a rule, if there is one."""
+    if rule is not None:
+        yield "\n# When a sound is like any class at all\nnovelty:\n"
+        yield from _lines(asdict(rule))
 
 
 def _owned(classifier: SoundClassifier) -> dict[str, Any]:
@@ -177,6 +187,21 @@ def to_explanation(
     old = dict(parts.get("interpretation", {}))
     stages = old.pop("stages", None)
     return Explanation(**old, maps=stages and _name_stages(stages, classifier))
+
+
+def to_novelty(parts: Mapping[str, Any]) -> NoveltyRule | None:
+    """Read the rule of what is like any class at all; None if there is none.
+
+    A `ModelError` if half of it is missing.
+    """
+    if "novelty" not in parts:
+        return None
+    try:
+        return NoveltyRule(**parts["novelty"])
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            "novelty must say both score and threshold; ask the model's author."
+        ) from error
 
 
 def _name_stages(

@@ -21,6 +21,7 @@ from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models.bundle import read_bundle, write_bundle
 from focalaudio.models.card import TITLES, Card, Measurement, read_measurements
 from focalaudio.models.model import SoundModel
+from focalaudio.models.novelty import read_rule
 from focalaudio.models.run import add_decoders, load_run, read_values
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.tables import read_csv
@@ -35,6 +36,7 @@ def export_run(
     folder: str | Path,
     decoders: Mapping[str, str | Path | None] | None = None,
     license_name: str = "apache-2.0",
+    novelty: str | Path | None = None,
 ) -> Path:
     """Make a bundle of a finished run.
 
@@ -50,6 +52,9 @@ def export_run(
         bundle.
     license_name : str
         Of the weights, for the card.
+    novelty : str or pathlib.Path
+        The folder of a run of `novelty.py` on that classifier, if the rule
+        that it chose shall be in the bundle.
 
     Returns
     -------
@@ -61,13 +66,17 @@ def export_run(
     FileNotFoundError
         If a file of a run is missing.
     ModelError
-        If the folder is not empty, the run is damaged, the decoder is another
-        classifier's, or what was written does not give the run's own answers.
+        If the folder is not empty, the run is damaged, the decoder or the rule
+        is another classifier's, or what was written does not give the run's
+        own answers.
     """
     run, folder = Path(run), Path(folder)
     check_free(folder)
     given = {m: Path(p) for m, p in (decoders or {}).items() if p is not None}
     model = add_decoders(load_run(run), given)
+    if novelty is not None:
+        rule = read_rule(novelty, model.classifier)
+        model = replace(model, novelty=rule)
     values = read_values(run / "hyperparams.yaml", ["encoder_name"])
     wav, example = _choose_example(run, values, model)
     card = Card(
@@ -79,6 +88,7 @@ def export_run(
         license_name,
         _measure(run, given),
         tuple(model.decoders),
+        model.novelty,
     )
     return save_bundle(model, folder, card, wav)
 
@@ -129,7 +139,7 @@ def _check_answers(model: SoundModel, read: SoundModel, wav: Tensor) -> None:
             SoundInterpreter(one).explain_batch(wav, method=method)
             for one in (model, read)
         )
-        for name in ("logits", "saliency", "mask"):
+        for name in ("logits", "saliency", "mask", "is_known"):
             if not torch.equal(getattr(ours, name), getattr(theirs, name)):
                 raise ModelError(
                     f"{name} of {method} differ between the bundle and the "

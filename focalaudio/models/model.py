@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from focalaudio.classifier import SoundClassifier
+from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import (
@@ -20,7 +20,9 @@ from focalaudio.interpreters import (
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import QUANTILE, RATIO
-from focalaudio.spectrogram import Spectrogram
+from focalaudio.metrics.novelty import STORABLE, NoveltyRule
+from focalaudio.models.novelty import judge_clips
+from focalaudio.spectrogram import Spectrogram, Spectrum
 
 DECODED: dict[str, Callable[..., Interpreter]] = {
     kind.METHOD: kind for kind in (PIQInterpreter, LMACInterpreter)
@@ -96,14 +98,18 @@ class SoundModel:
     temperature : float
         That logits are divided by, above 0, for the probabilities that people
         are told (see `focalaudio.metrics.calibration`). Nothing else uses it:
-        explanations and metrics are of the logits as they are.
+        explanations, metrics and the rule of novelty are of the logits as they
+        are.
+    novelty : NoveltyRule
+        When a clip is like any class at all; every clip is if None.
 
     Raises
     ------
     ModelError
         If the temperature is not above 0, the labels are not as many as the
         classes, the image's axis is of another analysis than the
-        spectrogram's, or the explanation is none that this classifier has.
+        spectrogram's, the explanation is none that this classifier has, or the
+        rule's score needs more than it.
 
     Example
     -------
@@ -121,6 +127,7 @@ class SoundModel:
     explanation: Explanation = field(default_factory=Explanation)
     decoders: Mapping[str, nn.Module] = field(default_factory=dict)
     temperature: float = 1.0
+    novelty: NoveltyRule | None = None
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -131,6 +138,11 @@ class SoundModel:
                 f"{self.classifier.n_classes} classes."
             )
         self._check_axis()
+        if self.novelty and self.novelty.score not in STORABLE:
+            raise ModelError(
+                f"novelty: a model cannot hold score={self.novelty.score!r}; "
+                f"it must be one of {', '.join(STORABLE)}."
+            )
         if self.explanation.method == "by_design":
             try:
                 choose_maps(self.classifier, self.explanation.maps)
@@ -151,6 +163,14 @@ class SoundModel:
                 f"n_fft={axis.n_fft}, the spectrogram for {own.sample_rate} "
                 f"Hz and n_fft={own.n_fft}."
             )
+
+    def is_known(self, spectrum: Spectrum, output: ClassifierOutput) -> Tensor:
+        """Say which clips are like any class, by the model's own rule.
+
+        `spectrum` and `output` are of the same whole clips. Returns `[batch]`,
+        bool; all True if the model has no rule.
+        """
+        return judge_clips(self.novelty, self.classifier, spectrum, output)
 
     def interpreter(
         self,

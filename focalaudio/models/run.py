@@ -32,6 +32,7 @@ from focalaudio.models.description import (
     describe_parts,
     read_parts,
     to_explanation,
+    to_novelty,
 )
 from focalaudio.models.model import SoundModel
 from focalaudio.models.safe_yaml import PlainLoader, read_text
@@ -84,6 +85,7 @@ def load_run(source: str | Path) -> SoundModel:
         to_explanation(parts, classifier),
         # of the validation fold; older runs, and those without one, have none
         temperature=best.meta.get("temperature", 1.0),
+        novelty=to_novelty(parts),
     )
 
 

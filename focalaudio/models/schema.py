@@ -25,6 +25,7 @@ from focalaudio.interpreters.decoders import (
 )
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS, RATIO
+from focalaudio.metrics.novelty import STORABLE
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.shares import ShareDecoder
@@ -203,6 +204,10 @@ EXPLANATION: dict[str, Rule] = {
     "mask": _one_of(*MASKS, RATIO),
     "quantile": _real(0, 1),
 }
+NOVELTY: dict[str, Rule] = {
+    "score": _one_of(*STORABLE),
+    "threshold": _real(-1e9, 1e9),
+}
 OLD_EXPLANATION = {
     **{key: EXPLANATION[key] for key in ("method", "mask", "quantile")},
     "stages": _list_of(_either(_whole(-64, 63), NAME), 1, 64),
@@ -219,6 +224,7 @@ KEYS: dict[str, Rule] = {
     "lmac": _made_by(LMACDecoder),
     "explanation": _mapping_of(EXPLANATION),
     "temperature": _real(0.01, 100),
+    "novelty": _mapping_of(NOVELTY),
     # of format 1: numbers that its objects refer to
     **SOUND,
     **CLIP,

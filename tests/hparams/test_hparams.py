@@ -21,7 +21,8 @@ from focalaudio.models.run import save_model
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
-BRAIN_FILES = [name for name in FILES if name != "reproduce"]  # runs recipes
+# one runs recipes, the other only looks
+BRAIN_FILES = [name for name in FILES if name not in ("novelty", "reproduce")]
 BRAINS = [getattr(brains, name) for name in brains.__all__]
 OBJECT = re.compile(r"!(new|apply|name):(.+)")
 
@@ -130,7 +131,7 @@ def keys_read_by(name):
     read |= subscripts_of(tree_of((package / "experiment.py").read_text()))
     if name in BRAIN_FILES:
         read |= set(brain_of(name).HPARAMS_NEEDED)
-    else:
+    elif name == "reproduce":
         plan = package / "reproduction" / "plan.py"
         read |= subscripts_of(tree_of(plan.read_text()))
     return read
@@ -249,7 +250,7 @@ def test_no_key_is_given_twice(name):
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("name", BRAIN_FILES)
+@pytest.mark.parametrize("name", [*BRAIN_FILES, "novelty"])
 def test_every_object_takes_its_keywords(name):
     found = 0
     for node in nodes_of(composed(name)):
@@ -267,7 +268,7 @@ def test_every_object_takes_its_keywords(name):
                 signature.bind_partial(**keywords)
             else:
                 signature.bind(**keywords)
-    assert found > 3
+    assert found > 2
 
 
 @pytest.mark.parametrize("name", BRAIN_FILES)

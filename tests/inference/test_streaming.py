@@ -15,8 +15,9 @@ from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
 from focalaudio.inference import streaming
-from focalaudio.inference.streaming import explain_stream
+from focalaudio.inference.streaming import NO_CLASS, explain_stream
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
+from focalaudio.metrics.novelty import NoveltyRule
 
 LABELS = ["dog", "rain", "wind, strong", "crow", "saw"]
 SECONDS = 0.25  # 4000 samples
@@ -37,11 +38,11 @@ class Keeper(Interpreter):
         ones = torch.ones_like(spectrum.log_magnitude)
         return ones, ones
 
-    def forward(self, *args, **kwargs):
+    def interpret(self, *args, **kwargs):
         self.n_batches += 1
         if self.n_batches == self.fails_at:
             self.fail()
-        interpretation = super().forward(*args, **kwargs)
+        interpretation = super().interpret(*args, **kwargs)
         factor = 0.0 if self.n_batches % 2 == self.skips else self.factor
         return replace(interpretation, mask=interpretation.mask * factor)
 
@@ -135,7 +136,8 @@ def test_a_short_recording_is_interpreted_whole(
     kept = whole.wavs[0, :n] * load_wav(path).abs().max()
     assert close(load_wav(result.kept), kept)
     (segment,) = result.segments
-    assert segment.label == LABELS[whole.class_ids.item()]
+    heard = LABELS[whole.class_ids.item()]
+    assert segment.label == (NO_CLASS if n == 1 else heard)  # one is no sound
     assert segment.probability == pytest.approx(
         whole.probs.max().item(), abs=1e-6
     )
@@ -312,7 +314,7 @@ from test_streaming import LABELS, SECONDS, Keeper
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
-from focalaudio.inference.streaming import explain_stream
+from focalaudio.inference.streaming import NO_CLASS, explain_stream
 from focalaudio.spectrogram import Spectrogram
 
 classifier = SoundClassifier(build_encoder("focalnet_test"), 5)
@@ -394,3 +396,27 @@ def test_a_recording_that_is_none_leaves_nothing(explain, keeper, tmp_path):
     with pytest.raises(AudioError):
         explain(keeper, path=tmp_path / "text.wav")
     assert not (tmp_path / "out").exists()
+
+
+def test_windows_that_are_silent_or_like_no_class_have_none(
+    by_design, reader, tmp_path
+):
+    wav = swells(16000)
+    wav[5000:11000] = 0
+    path = write_wav(tmp_path / "a.wav", wav, 16000)
+    labels = []
+    for name, rule in (
+        ("free", None),
+        ("all", NoveltyRule("probability", 0.0)),
+        ("none", NoveltyRule("probability", 1.1)),
+    ):
+        result = explain_stream(
+            by_design, reader, LABELS, path, tmp_path / name, novelty=rule
+        )
+        with result.windows.open(encoding="utf-8") as file:
+            labels.append([row["label"] for row in csv.DictReader(file)])
+    free, all_, none = labels
+    assert free == all_
+    silent = [place for place, label in enumerate(free) if label == NO_CLASS]
+    assert silent == [3]  # samples 6000 to 10000
+    assert set(none) == {NO_CLASS}

@@ -18,12 +18,14 @@ from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.image import MelAxis
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.decoders import DECODERS, LMACDecoder
+from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.bundle import read_bundle, write_bundle
 from focalaudio.models.description import (
     describe,
     describe_parts,
     to_explanation,
+    to_novelty,
 )
 from focalaudio.models.safe_yaml import read_objects
 from focalaudio.models.schema import KEYS, MAKERS
@@ -219,3 +221,25 @@ def test_a_share_decoder_that_nobody_needs_is_refused(tmp_path):
     (tmp_path / "SHA256SUMS").unlink()
     with pytest.raises(ModelError, match="share_decoder is not the classifier"):
         read_bundle(tmp_path)
+
+
+def test_a_rule_of_what_is_known_is_written_and_read(tmp_path):
+    rule = NoveltyRule("entropy", 0.1 + 0.2)
+    model = replace(make_model(), novelty=rule)
+    assert to_novelty(read(describe(model), tmp_path)) == rule
+    assert to_novelty(read(describe(make_model()), tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["{score: luck, threshold: 0}", "{score: energy, threshold: .inf}",
+             "{score: mahalanobis, threshold: 1}", "{level: 1}", "3"],
+)  # fmt: skip
+def test_rules_that_no_model_can_have_are_refused(text, tmp_path):
+    with pytest.raises(UnsafeModelError, match="line 1: "):
+        read(f"novelty: {text}", tmp_path)
+
+
+def test_half_a_rule_is_refused(tmp_path):
+    parts = read("novelty: {score: energy}", tmp_path)
+    with pytest.raises(ModelError, match="both score and threshold"):
+        to_novelty(parts)

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 import shutil
 
@@ -8,7 +9,9 @@ import yaml
 from hyperpyyaml import load_hyperpyyaml
 
 from focalaudio.audio import audio_info, load_wav
+from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
+from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models import export, load_model
 from focalaudio.models.bundle import (
     read_bundle,
@@ -16,6 +19,7 @@ from focalaudio.models.bundle import (
     write_sums,
 )
 from focalaudio.models.export import export_run
+from focalaudio.models.run import load_run
 
 FILES = {
     "README.md",
@@ -178,3 +182,15 @@ def test_what_is_no_run_is_named_and_nothing_written(tmp_path):
     with pytest.raises(FileNotFoundError, match="hyperparams.yaml is missing"):
         export_run(tmp_path / "none", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_rule_of_what_is_known_goes_along(finished, tmp_path):
+    rule = {"score": "energy", "threshold": -50.0}
+    digest = digest_weights(load_run(finished).classifier)
+    values = {"novelty": rule, "classifier_digest": digest}
+    (tmp_path / "novelty.json").write_text(json.dumps(values))
+    out = export_run(finished, tmp_path / "out", novelty=tmp_path)
+    assert read_bundle(out).novelty == NoveltyRule("energy", -50.0)
+    assert "log-sum-exp of the logits is below -50" in (
+        (out / "README.md").read_text()
+    )

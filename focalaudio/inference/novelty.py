@@ -1,0 +1,330 @@
+"""`model + sounds -> which rule tells known from unknown`: none of these.
+
+Thresholds are chosen so that a share of the validation clips is known; then
+sounds of other kinds are tried on every score: what of them gets an answer that
+should get none? Chosen and tried on one model, this says how a rule works on
+it, not how a score works in general.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from focalaudio.audio import load_wav
+from focalaudio.data.esc50 import AUDIO_SUFFIXES, Folds, read_metadata
+from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.errors import DataError
+from focalaudio.inference.clips import prepare_clips
+from focalaudio.metrics.novelty import (
+    SCORES,
+    STORABLE,
+    EmbeddingSpace,
+    NoveltyRule,
+)
+from focalaudio.models.model import SoundModel
+from focalaudio.models.novelty import score_clips
+
+BATCH_SIZE = 16
+SECONDS = 5.0  # of what is synthesized
+VALID, TEST, LEFT_OUT, SILENCE = "valid", "test", "left_out", "silence"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A group of clips and all its scores.
+
+    Arguments
+    ---------
+    scores : mapping
+        From a score's name to `[n_clips]`, float32.
+    silent : torch.Tensor
+        `[n_clips]`, bool, whether nothing is to be heard.
+    correct : torch.Tensor
+        `[n_clips]`, bool, whether the class is right; it never is where the
+        model has none for a clip.
+    """
+
+    scores: Mapping[str, Tensor]
+    silent: Tensor
+    correct: Tensor
+
+    def known(self, rule: NoveltyRule) -> Tensor:
+        """Return which clips get an answer, `[n_clips]`, bool."""
+        return rule.is_known(self.scores[rule.score]) & ~self.silent
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Clips of ESC-50's layout as a model sees them, and sounds of no class.
+
+    Arguments
+    ---------
+    model : SoundModel
+        What is known is what it was trained on.
+    data_folder : str or pathlib.Path
+        Holds `audio/` and `meta/esc50.csv`. Classes that the model does not
+        know are no error: they are the group `left_out`.
+    train_folds, valid_folds, test_folds : sequence of int
+        Those of the model.
+    others : str or pathlib.Path
+        A folder of sounds of no class, such as speech; none if None.
+    max_others : int
+        So many of them, evenly spread over the sorted names.
+    noise_levels : sequence of float
+        dB, peaks of white noise.
+    n_noises : int
+        Clips of each level.
+
+    Raises
+    ------
+    DataError
+        If the data contradicts itself, or a folder has no sounds.
+    """
+
+    model: SoundModel
+    data_folder: str | Path
+    train_folds: Sequence[int]
+    valid_folds: Sequence[int]
+    test_folds: Sequence[int]
+    others: str | Path | None = None
+    max_others: int = 300
+    noise_levels: Sequence[float] = (0, -20, -40, -60)
+    n_noises: int = 50
+
+    @cached_property
+    def rows(self) -> dict[str, list[tuple[str, int]]]:
+        """Paths and class ids (-1: none of the model's), split by split."""
+        folds = Folds(
+            tuple(self.train_folds),
+            tuple(self.valid_folds),
+            tuple(self.test_folds),
+        )
+        table = read_metadata(self.data_folder)
+        ids = {label: place for place, label in enumerate(self.model.labels)}
+        table["class_id"] = table["label"].map(lambda label: ids.get(label, -1))
+        known = table[table["class_id"] >= 0]
+        parts = {
+            "train": known[known["fold"].isin(folds.train)],
+            VALID: known[known["fold"].isin(folds.valid)],
+            TEST: known[known["fold"].isin(folds.test)],
+            LEFT_OUT: table[
+                (table["class_id"] < 0) & table["fold"].isin(folds.test)
+            ],
+        }
+        rows = {
+            name: list(zip(part["path"], part["class_id"], strict=True))
+            for name, part in parts.items()
+        }
+        empty = [n for n in ("train", VALID, TEST) if not rows[n]]
+        if empty:
+            raise DataError(
+                f"data_folder={self.data_folder} has no clip of the model's "
+                f"classes in the folds of {', '.join(empty)}."
+            )
+        return rows
+
+    def unknown(self) -> Iterator[tuple[str, Iterable[Tensor]]]:
+        """Yield groups of waveforms that are like no class: name, clips."""
+        rate = self.model.reader.sample_rate
+        length = round(SECONDS * rate)
+        for level in self.noise_levels:
+            yield (
+                f"noise_{level:g}_db",
+                _make_noise(length, 10 ** (level / 20), self.n_noises),
+            )
+        offset = torch.full((length,), 0.1)
+        yield SILENCE, [torch.zeros(length), offset]
+        if self.others is not None:
+            paths = _list_sounds(Path(self.others), self.max_others)
+            yield "others", (load_wav(path, rate) for path in paths)
+        left_out = [path for path, _ in self.rows[LEFT_OUT]]
+        if left_out:
+            yield LEFT_OUT, (load_wav(path, rate) for path in left_out)
+
+
+def _make_noise(length: int, peak: float, n_clips: int) -> Iterator[Tensor]:
+    """Yield white noise, the same every time."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(n_clips):
+        wav = torch.randn(length, generator=generator)
+        yield wav * (peak / wav.abs().max())
+
+
+def _list_sounds(folder: Path, most: int) -> list[Path]:
+    """Return at most so many sounds of a folder, evenly spread."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+    )
+    if not found:
+        raise DataError(
+            f"others={folder} holds no sound; give a folder with files that "
+            f"end in {', '.join(sorted(AUDIO_SUFFIXES))}."
+        )
+    step = max(1.0, len(found) / most)
+    return [found[int(place * step)] for place in range(min(most, len(found)))]
+
+
+@torch.no_grad()
+def score_sounds(
+    model: SoundModel,
+    wavs: Iterable[Tensor],
+    space: EmbeddingSpace | None = None,
+    targets: Sequence[int] | None = None,
+) -> tuple[Scored, Tensor]:
+    """Give every score to sounds.
+
+    Arguments
+    ---------
+    model : SoundModel
+        In evaluation mode.
+    wavs : iterable of torch.Tensor
+        `[samples]` each, at the model's rate; at least one.
+    space : EmbeddingSpace
+        Of the training clips; without it, there are no scores of distance.
+    targets : sequence of int
+        The class ids; of no class if None.
+
+    Returns
+    -------
+    tuple
+        The `Scored`, and the embeddings `[n_clips, n_features]`.
+
+    Example
+    -------
+    >>> from focalaudio.classifier import SoundClassifier
+    >>> from focalaudio.data.pipelines import ClipReader
+    >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.spectrogram import Spectrogram
+    >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2).eval()
+    >>> parts = (classifier, Spectrogram(), ClipReader(16000, 0.5))
+    >>> model = SoundModel(*parts, ["dog", "rain"])
+    >>> scored, _ = score_sounds(model, [torch.zeros(9), torch.rand(9)])
+    >>> scored.silent
+    tensor([ True, False])
+    """
+    device = next(model.classifier.parameters()).device
+    found: list[dict[str, Tensor]] = []
+    for batch in _batches(wavs):
+        sizes = torch.tensor([len(wav) for wav in batch])
+        padded = pad_sequence(list(batch), batch_first=True).to(device)
+        clips = prepare_clips(padded, sizes / padded.shape[1], model.reader)
+        spectrum = model.spectrogram(clips.wavs, clips.lens)
+        output = model.classifier(spectrum.log_magnitude, spectrum.n_frames)
+        columns = {
+            name: score_clips(name, model.classifier, spectrum, output)
+            for name in STORABLE
+        }
+        columns |= space.score(output.embeddings) if space else {}
+        columns |= {
+            "silent": clips.silent,
+            "class_ids": output.class_ids,
+            "embeddings": output.embeddings,
+        }
+        found.append({name: each.cpu() for name, each in columns.items()})
+    joined = {
+        name: torch.cat([one[name] for one in found]) for name in found[0]
+    }
+    ids = joined["class_ids"]
+    own = torch.full_like(ids, -1) if targets is None else torch.tensor(targets)
+    scores = {name: joined[name] for name in SCORES if name in joined}
+    return Scored(scores, joined["silent"], ids == own), joined["embeddings"]
+
+
+def _batches(wavs: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    rest = iter(wavs)
+    while batch := list(islice(rest, BATCH_SIZE)):
+        yield batch
+
+
+def measure_novelty(
+    sounds: Sounds, keep: float = 0.9, score: str = "energy"
+) -> dict[str, Any]:
+    """Measure what every score lets through, and choose a rule.
+
+    Arguments
+    ---------
+    sounds : Sounds
+        Known and unknown ones, with their model.
+    keep : float
+        Share of the validation clips that are to be known, 0 to 1.
+    score : str
+        Of the rule that is chosen, one of
+        `focalaudio.metrics.novelty.STORABLE`.
+
+    Returns
+    -------
+    dict
+        `novelty`, the chosen rule: `score` and `threshold`; `keep`; `n_clips`,
+        of each group; `classifier_digest`; and `rows`, one for each score:
+        `score`, `threshold`, the share of each group that gets an answer,
+        `test_accuracy` (of all test clips) and `test_known_accuracy` (of those
+        that get one), and `silence_by_score`, what the score alone would let
+        through of silence.
+
+    Raises
+    ------
+    DataError, AudioError
+        If the data or a sound will not do.
+    ValueError
+        If `keep` is out of range, or no model can hold a rule of the score.
+    """
+    if score not in STORABLE:
+        raise ValueError(
+            f"score={score!r} must be one of {', '.join(STORABLE)}, which need "
+            "nothing but what a model computes anyway."
+        )
+    model = sounds.model
+    rate = model.reader.sample_rate
+
+    def read(split: str, space: EmbeddingSpace | None) -> tuple[Scored, Tensor]:
+        paths, ids = zip(*sounds.rows[split], strict=True)
+        wavs = (load_wav(path, rate) for path in paths)
+        return score_sounds(model, wavs, space, ids)
+
+    ids = torch.tensor([class_id for _, class_id in sounds.rows["train"]])
+    space = EmbeddingSpace.fit(read("train", None)[1], ids)
+    groups = {split: read(split, space)[0] for split in (VALID, TEST)}
+    groups |= {
+        name: score_sounds(model, wavs, space)[0]
+        for name, wavs in sounds.unknown()
+    }
+    rules = [
+        NoveltyRule.calibrate(name, groups[VALID].scores[name], keep)
+        for name in SCORES
+    ]
+    chosen = next(rule for rule in rules if rule.score == score)
+    return {
+        "novelty": asdict(chosen),
+        "keep": keep,
+        "n_clips": {name: len(group.silent) for name, group in groups.items()},
+        "classifier_digest": digest_weights(model.classifier),
+        "rows": [_judge(rule, groups) for rule in rules],
+    }
+
+
+def _judge(rule: NoveltyRule, groups: Mapping[str, Scored]) -> dict[str, Any]:
+    """Say what a rule lets through of each group."""
+    shares = {
+        name: float(group.known(rule).float().mean())
+        for name, group in groups.items()
+    }
+    right, known = groups[TEST].correct.float(), groups[TEST].known(rule)
+    alone = rule.is_known(groups[SILENCE].scores[rule.score])
+    return {
+        **asdict(rule),
+        **shares,
+        "test_accuracy": float(right.mean()),
+        "test_known_accuracy": float(right[known].mean()),
+        "silence_by_score": float(alone.float().mean()),
+    }

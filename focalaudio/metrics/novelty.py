@@ -1,0 +1,353 @@
+"""`what a classifier says of a clip -> one value`: is it like any class at all?
+
+A softmax adds up to 1 whatever it is shown, so the class of a sound that is
+like none of the training data means nothing. Each score here says how much a
+clip is like them, one value per clip; `SCORES` says which way it points and who
+proposed it. A rule is a score and a threshold, of which those scores that need
+nothing but what a model computes anyway can be part of a model (`STORABLE`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EPS_LOUDNESS = 1e-12  # protects the division by the loudness of silence
+SHRINKAGE = 0.1  # of a covariance towards a multiple of the identity
+N_NEIGHBORS = 5
+
+
+def probability(logits: Tensor) -> Tensor:
+    """Return the highest probability of each clip.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1.
+
+    Example
+    -------
+    >>> probability(torch.tensor([[0.0, 0.0], [math.log(3), 0.0]]))
+    tensor([0.5000, 0.7500])
+    """
+    return logits.float().softmax(-1).amax(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy of each clip's probabilities.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, nats, 0 to the logarithm of the number of classes.
+
+    Example
+    -------
+    >>> entropy(torch.zeros(1, 2))  # ln 2
+    tensor([0.6931])
+    """
+    logs = logits.float().log_softmax(-1)
+    return -(logs.exp() * logs).sum(-1)
+
+
+def energy(logits: Tensor) -> Tensor:
+    """Return the log-sum-exp of each clip's logits.
+
+    The negative free energy of arXiv 2010.03759 at temperature 1. Unlike the
+    probabilities it knows how large the logits are.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, any sign.
+
+    Example
+    -------
+    >>> energy(torch.tensor([[0.0, 0.0], [2.0, 2.0]]))  # ln 2, 2 + ln 2
+    tensor([0.6931, 2.6931])
+    """
+    return logits.float().logsumexp(-1)
+
+
+def evidence(share: Tensor, log_magnitude: Tensor) -> Tensor:
+    """Return how much of each clip's loudness is given to a class.
+
+    Arguments
+    ---------
+    share : torch.Tensor
+        `[batch, time, freq]`, 0 to 1, how much of each cell is the class's.
+    log_magnitude : torch.Tensor
+        `[batch, time, freq]`, non-negative.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 1; 0 of silence.
+
+    Example
+    -------
+    >>> evidence(torch.tensor([[[1.0, 0.2]]]), torch.tensor([[[3.0, 1.0]]]))
+    tensor([0.8000])
+    """
+    total = log_magnitude.float().sum((1, 2))
+    given = (share * log_magnitude).float().sum((1, 2))
+    return given / total.clamp(min=EPS_LOUDNESS)
+
+
+def mahalanobis(embeddings: Tensor, means: Tensor, precision: Tensor) -> Tensor:
+    """Return the squared distance of each clip to the nearest class.
+
+    In units of the spread within classes, of all dimensions (arXiv 1807.03888).
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        `[batch, n_features]`.
+    means : torch.Tensor
+        `[n_classes, n_features]`.
+    precision : torch.Tensor
+        `[n_features, n_features]`, the inverse of the shared covariance.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, non-negative.
+
+    Example
+    -------
+    >>> means, precision = torch.tensor([[0.0], [4.0]]), torch.tensor([[0.25]])
+    >>> mahalanobis(torch.tensor([[2.0], [6.0], [4.0]]), means, precision)
+    tensor([1., 1., 0.])
+    """
+    away = embeddings[:, None] - means
+    return ((away @ precision) * away).sum(-1).amin(1)
+
+
+def neighbors(embeddings: Tensor, known: Tensor, k: int = 1) -> Tensor:
+    """Return the distance of each clip to its k-th nearest training clip.
+
+    On the unit sphere, as embeddings of arXiv 2204.06507 are.
+
+    Arguments
+    ---------
+    embeddings : torch.Tensor
+        `[batch, n_features]`.
+    known : torch.Tensor
+        `[n_known, n_features]`, of the training clips.
+    k : int
+        1 to `n_known`.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 to 2.
+
+    Example
+    -------
+    >>> known = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> neighbors(torch.tensor([[5.0, 0.0]]), known, k=2)  # the root of 2
+    tensor([1.4142])
+    """
+    sphere = torch.nn.functional.normalize
+    away = sphere(embeddings)[:, None] - sphere(known)
+    return away.norm(dim=-1).kthvalue(k, dim=1).values
+
+
+@dataclass(frozen=True)
+class EmbeddingSpace:
+    """Where the embeddings of the training clips lie.
+
+    Arguments
+    ---------
+    known : torch.Tensor
+        `[n_known, n_features]`.
+    means : torch.Tensor
+        `[n_classes, n_features]`, of those classes that have clips.
+    precision : torch.Tensor
+        `[n_features, n_features]`, of what is left when the means are taken
+        off.
+    """
+
+    known: Tensor
+    means: Tensor
+    precision: Tensor
+
+    @classmethod
+    def fit(cls, known: Tensor, targets: Tensor) -> EmbeddingSpace:
+        """Describe embeddings `[n_known, n_features]` of classes `[n_known]`.
+
+        The covariance is shrunk towards a multiple of the identity, since there
+        may be fewer clips than features.
+
+        Example
+        -------
+        >>> known = torch.tensor([[0.0, 0.0], [2.0, 0.0], [9.0, 1.0]])
+        >>> EmbeddingSpace.fit(known, torch.tensor([0, 0, 4])).means
+        tensor([[1., 0.],
+                [9., 1.]])
+        """
+        _, places = targets.unique(return_inverse=True)
+        means = torch.stack(
+            [
+                known[places == place].mean(0)
+                for place in range(places.max() + 1)
+            ]
+        )
+        rest = (known - means[places]).double()
+        covariance = rest.T @ rest / len(known)
+        sphere = covariance.diagonal().mean() * torch.eye(
+            len(covariance), dtype=torch.double, device=known.device
+        )
+        shrunk = torch.lerp(covariance, sphere, SHRINKAGE)
+        return cls(known, means, torch.linalg.pinv(shrunk).to(known))
+
+    def score(self, embeddings: Tensor) -> dict[str, Tensor]:
+        """Return `mahalanobis` and `neighbors` of embeddings, by name."""
+        k = min(N_NEIGHBORS, len(self.known))
+        return {
+            "mahalanobis": mahalanobis(embeddings, self.means, self.precision),
+            "neighbors": neighbors(embeddings, self.known, k),
+        }
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a score is.
+
+    Arguments
+    ---------
+    words : str
+        What it measures.
+    higher_is_known : bool
+        Whether high values are those of sounds like the training data.
+    source : str
+        Who proposed it.
+    """
+
+    words: str
+    higher_is_known: bool
+    source: str
+
+
+SCORES = {
+    "probability": Score("the highest probability", True, "arXiv 1610.02136"),
+    "entropy": Score("entropy of the probabilities", False, "arXiv 1612.01474"),
+    "energy": Score("log-sum-exp of the logits", True, "arXiv 2010.03759"),
+    "evidence": Score(
+        "share of the loudness that the cells give to the class",
+        True,
+        "this project",
+    ),
+    "mahalanobis": Score(
+        "distance of the embedding to the nearest class",
+        False,
+        "arXiv 1807.03888",
+    ),
+    "neighbors": Score(
+        f"distance of the embedding to the {N_NEIGHBORS}th nearest training "
+        "clip",
+        False,
+        "arXiv 2204.06507",
+    ),
+}
+STORABLE = ("probability", "entropy", "energy", "evidence")
+
+
+@dataclass(frozen=True)
+class NoveltyRule:
+    """When a clip is like the training data: a score and its threshold.
+
+    Arguments
+    ---------
+    score : str
+        A key of `SCORES`.
+    threshold : float
+        The last value of what is known.
+
+    Raises
+    ------
+    ValueError
+        If there is no such score, or the threshold is not finite.
+
+    Example
+    -------
+    >>> rule = NoveltyRule("entropy", 0.5)
+    >>> rule.is_known(torch.tensor([0.4, 0.5, 0.6, torch.nan]))
+    tensor([ True,  True, False, False])
+    """
+
+    score: str
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise ValueError(
+                f"score={self.score!r} must be one of {', '.join(SCORES)}."
+            )
+        if not math.isfinite(self.threshold):
+            raise ValueError(f"threshold={self.threshold} must be finite.")
+
+    def is_known(self, values: Tensor) -> Tensor:
+        """Return which of the values are of known sounds, `[batch]`, bool."""
+        if SCORES[self.score].higher_is_known:
+            return values >= self.threshold
+        return values <= self.threshold
+
+    @classmethod
+    def calibrate(
+        cls, score: str, values: Sequence[float] | Tensor, keep: float = 0.9
+    ) -> NoveltyRule:
+        """Choose the tightest threshold that keeps a share of known clips.
+
+        Arguments
+        ---------
+        score : str
+            A key of `SCORES`.
+        values : sequence of float or torch.Tensor
+            One per clip of a validation set, at least one.
+        keep : float
+            Share of them that are to be known, at the least; above 0, to 1.
+
+        Returns
+        -------
+        NoveltyRule
+            Its threshold is one of the values.
+
+        Raises
+        ------
+        ValueError
+            If there are no values, or `keep` is out of range.
+
+        Example
+        -------
+        >>> NoveltyRule.calibrate("energy", [4.0, 1.0, 3.0, 2.0], keep=0.75)
+        NoveltyRule(score='energy', threshold=2.0)
+        """
+        if not 0 < keep <= 1:
+            raise ValueError(f"keep={keep} must be above 0 and at most 1.")
+        if len(values) == 0:
+            raise ValueError(f"There are no values to choose {score} by.")
+        found = torch.as_tensor(values, dtype=torch.double).detach()
+        ordered = found.sort(descending=SCORES[score].higher_is_known).values
+        # what is a whole number but for rounding is one
+        last = math.ceil(round(keep * len(found), 9)) - 1
+        return cls(score, float(ordered[last]))

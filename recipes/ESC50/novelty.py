@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Tell sounds that a classifier knows from others; see hparams/novelty.yaml.
+
+python recipes/ESC50/novelty.py hparams/novelty.yaml \
+    --data_folder ../shared/data/ESC-10 \
+    --classifier results/classifier_focalnet_nano/1234
+"""
+
+import sys
+
+from focalaudio.experiment import start_experiment
+from focalaudio.inference.novelty import measure_novelty
+from focalaudio.report.novelty import write_novelty
+
+
+def main(argv: list[str]) -> None:
+    """Choose thresholds on the validation fold; write what they let through."""
+    experiment = start_experiment(argv)
+    hparams = experiment.hparams
+    measured = measure_novelty(
+        hparams["sounds"], hparams["keep"], hparams["score"]
+    )
+    write_novelty(experiment.folder, measured)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,157 @@
+"""Laws of measuring which sounds get an answer."""
+
+import math
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from focalaudio.audio import load_wav, write_wav
+from focalaudio.errors import DataError
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.novelty import (
+    Sounds,
+    measure_novelty,
+    score_sounds,
+)
+from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
+from focalaudio.models import load_model
+
+FOLDS = ([1, 2, 3], [4], [5])
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return load_model(exported)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("others")
+    torch.manual_seed(0)
+    for place in range(5):
+        write_wav(folder / f"{place}.wav", torch.rand(4000) - 0.5, 8000)
+    (folder / "no_sound.txt").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def more(dataset, tmp_path_factory):
+    """The model's data, and a class that it does not know."""
+    folder = tmp_path_factory.mktemp("more") / "data"
+    shutil.copytree(dataset, folder)
+    path = folder / "meta" / "esc50.csv"
+    rows = pd.read_csv(path)
+    added = rows[rows["category"] == "bell"].copy()
+    for index, row in added.iterrows():
+        parts = row["filename"].split("-")
+        name = "-".join([parts[0], f"9{parts[1]}", *parts[2:-1], "49.wav"])
+        shutil.copy(folder / "audio" / row["filename"], folder / "audio" / name)
+        added.loc[index, "filename"] = name
+    added["category"], added["target"] = "gong", 49
+    added["src_file"] = added["src_file"].map(lambda source: f"9{source}")
+    pd.concat((rows, added)).to_csv(path, index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(model, more, others):
+    sounds = Sounds(
+        model, more, *FOLDS, others, 3, noise_levels=[0, -40, -100], n_noises=2
+    )
+    return measure_novelty(sounds, 0.5, "evidence")
+
+
+def test_every_score_and_group_is_measured(measured):
+    assert [row["score"] for row in measured["rows"]] == list(SCORES)
+    assert measured["n_clips"] == {
+        "valid": 3,
+        "test": 3,
+        "noise_0_db": 2,
+        "noise_-40_db": 2,
+        "noise_-100_db": 2,
+        "silence": 2,
+        "others": 3,
+        "left_out": 1,
+    }
+    for row in measured["rows"]:
+        shares = [row[name] for name in measured["n_clips"]]
+        assert all(0 <= share <= 1 for share in shares)
+        assert math.isfinite(row["threshold"])
+
+
+def test_the_chosen_rule_is_that_of_the_table(measured):
+    row = next(r for r in measured["rows"] if r["score"] == "evidence")
+    assert measured["novelty"] == {
+        "score": "evidence",
+        "threshold": row["threshold"],
+    }
+
+
+@pytest.mark.parametrize("score", ["neighbors", "luck"])
+def test_a_score_that_no_model_can_hold_is_refused_at_once(model, score):
+    sounds = Sounds(model, "no/such/folder", *FOLDS)
+    with pytest.raises(ValueError, match=f"score='{score}' must be one of"):
+        measure_novelty(sounds, score=score)
+
+
+def test_the_share_of_valid_clips_is_kept(measured):
+    assert [row["valid"] for row in measured["rows"]] == pytest.approx(
+        [2 / 3] * len(SCORES)  # of three, half is two
+    )
+
+
+def test_silence_never_gets_an_answer(measured):
+    for row in measured["rows"]:
+        assert row["silence"] == row["noise_-100_db"] == 0
+
+
+def test_the_level_of_noise_does_not_matter(measured):
+    for row in measured["rows"]:
+        assert row["noise_0_db"] == row["noise_-40_db"]
+
+
+def test_the_left_out_class_sounds_as_the_one_it_is_a_copy_of(
+    model, more, measured
+):
+    (path,) = (more / "audio").glob("5-*-49.wav")
+    for row in measured["rows"]:
+        if row["score"] in STORABLE:
+            rule = NoveltyRule(row["score"], row["threshold"])
+            ruled = SoundInterpreter(replace(model, novelty=rule))
+            known = ruled.explain_file(path).is_known
+            assert row["left_out"] == float(known)
+
+
+def test_scores_do_not_depend_on_the_batch(model):
+    wavs = [torch.randn(n) for n in (16000, 3000, 9000)]
+    together, embeddings = score_sounds(model, wavs)
+    for place, wav in enumerate(wavs):
+        alone, embedding = score_sounds(model, [wav])
+        torch.testing.assert_close(
+            embedding[0], embeddings[place], rtol=1e-4, atol=1e-4
+        )
+        for name, values in alone.scores.items():
+            torch.testing.assert_close(
+                values[0], together.scores[name][place], rtol=1e-4, atol=1e-4
+            )
+
+
+def test_what_is_right_is_what_the_classifier_says(model, dataset):
+    paths = sorted((dataset / "audio").glob("5-*.wav"))
+    ids = [int(SoundInterpreter(model).classify_file(p)[2]) for p in paths]
+    wavs = [load_wav(path, 16000) for path in paths]
+    assert score_sounds(model, wavs, targets=ids)[0].correct.all()
+    assert not score_sounds(model, wavs)[0].correct.any()
+
+
+def test_data_without_the_models_classes_is_refused(model, more, tmp_path):
+    other = replace(model, labels=["a", "b", "c"])
+    with pytest.raises(DataError, match="has no clip of the model's classes"):
+        _ = Sounds(other, more, *FOLDS).rows
+    (tmp_path / "empty").mkdir()
+    sounds = Sounds(model, more, *FOLDS, tmp_path / "empty", n_noises=1)
+    with pytest.raises(DataError, match="holds no sound"):
+        dict(sounds.unknown())

@@ -1,0 +1,124 @@
+"""Laws of the scores that say whether a clip is like any class."""
+
+import math
+
+import pytest
+import torch
+
+from focalaudio.metrics.novelty import (
+    SCORES,
+    STORABLE,
+    EmbeddingSpace,
+    NoveltyRule,
+    energy,
+    entropy,
+    evidence,
+    mahalanobis,
+    neighbors,
+    probability,
+)
+
+LOGITS = torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log()
+
+
+def test_values_by_hand():
+    even = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+    for values, expected in (
+        (probability(LOGITS), [0.9, 0.5]),
+        (entropy(LOGITS), [even, math.log(2)]),
+        (energy(LOGITS + 3), [3, 3]),
+    ):
+        torch.testing.assert_close(values, torch.tensor(expected).float())
+
+
+def test_only_energy_knows_what_is_added_to_all_logits():
+    moved = LOGITS + 5
+    torch.testing.assert_close(probability(moved), probability(LOGITS))
+    torch.testing.assert_close(entropy(moved), entropy(LOGITS))
+    torch.testing.assert_close(energy(moved), energy(LOGITS) + 5)
+
+
+def test_the_most_even_probabilities_are_the_least_known():
+    even = torch.zeros(1, 7)
+    assert probability(even).item() == pytest.approx(1 / 7)
+    assert entropy(even).item() == pytest.approx(math.log(7))
+
+
+def test_large_logits_are_finite():
+    large = torch.tensor([[1e4, -1e4, 0.0]])
+    for score in (probability, entropy, energy):
+        assert score(large).isfinite().all()
+
+
+def test_evidence_weighs_cells_by_their_loudness():
+    share = torch.rand(3, 4, 5)
+    loud = torch.rand(3, 4, 5)
+    torch.testing.assert_close(evidence(share, 7 * loud), evidence(share, loud))
+    torch.testing.assert_close(
+        evidence(torch.ones(3, 4, 5), loud), torch.ones(3)
+    )
+    of_all = evidence(share, loud) + evidence(1 - share, loud)
+    torch.testing.assert_close(of_all, torch.ones(3))
+    assert evidence(share, torch.zeros(3, 4, 5)).tolist() == [0, 0, 0]
+
+
+def test_distances_by_hand():
+    means = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
+    precision = torch.diag(torch.tensor([1.0, 0.25]))
+    away = mahalanobis(
+        torch.tensor([[1.0, 2.0], [10.0, 4.0]]), means, precision
+    )
+    assert away.tolist() == [2, 4]
+    known = torch.tensor([[3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
+    at = torch.tensor([[8.0, 0.0]])
+    for k, distance in enumerate((0, math.sqrt(2), 2), start=1):
+        assert neighbors(at, known, k).item() == pytest.approx(distance)
+
+
+def test_a_space_knows_its_own_classes():
+    torch.manual_seed(0)
+    targets = torch.arange(40) % 2
+    known = torch.randn(40, 3) + 50 * targets[:, None]
+    space = EmbeddingSpace.fit(known, targets)
+    inside = space.score(torch.cat((known.mean(0, keepdim=True), known)))
+    assert inside["mahalanobis"][0] > inside["mahalanobis"][1:].max()
+    assert set(inside) | set(STORABLE) == set(SCORES)
+
+
+def test_a_space_of_fewer_clips_than_features_is_finite():
+    space = EmbeddingSpace.fit(torch.randn(4, 16), torch.tensor([0, 0, 1, 1]))
+    for values in space.score(torch.randn(3, 16)).values():
+        assert values.isfinite().all()
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 1.0])
+def test_a_threshold_keeps_what_it_shall_and_no_more(score, keep):
+    values = torch.rand(80)
+    rule = NoveltyRule.calibrate(score, values, keep)
+    assert rule.is_known(values).sum().item() == math.ceil(round(80 * keep, 9))
+
+
+def test_equal_values_are_known_together():
+    rule = NoveltyRule.calibrate("energy", [1.0, 1.0, 1.0, 2.0], 0.5)
+    assert rule.is_known(torch.ones(3)).all()
+
+
+def test_what_is_no_number_is_not_known():
+    for score in SCORES:
+        rule = NoveltyRule(score, 0.0)
+        assert not rule.is_known(torch.tensor([torch.nan])).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: NoveltyRule("luck", 0.5), "score='luck' must be one of"),
+        (lambda: NoveltyRule("energy", math.inf), "must be finite"),
+        (lambda: NoveltyRule.calibrate("energy", []), "no values"),
+        (lambda: NoveltyRule.calibrate("energy", [1.0], 0), "keep=0"),
+    ],
+)
+def test_what_makes_no_rule_is_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()

@@ -1,0 +1,166 @@
+"""Laws of a model's rule of what is like any class at all."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
+from focalaudio.encoders import build_encoder
+from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.errors import ModelError
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.interpreters.maps import class_probability
+from focalaudio.metrics import novelty
+from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
+from focalaudio.models import SoundModel
+from focalaudio.models.bundle import read_bundle, write_bundle
+from focalaudio.models.novelty import SCORERS, read_rule, score_clips
+from focalaudio.shares import build_share_decoder
+from focalaudio.spectrogram import Spectrogram
+
+
+def make_model(fine=True, rule=None):
+    torch.manual_seed(0)
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    shares = build_share_decoder(encoder, 3, 4 if fine else 0, 8)
+    classifier = SoundClassifier(
+        encoder, 3, "linear", image_size=(32, 32), share_decoder=shares
+    )
+    for parameter in classifier.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    parts = (classifier.eval(), Spectrogram(), ClipReader(16000, 0.5))
+    return SoundModel(*parts, ("a", "b", "c"), novelty=rule)
+
+
+def look(model, wavs):
+    with torch.no_grad():
+        spectrum = model.spectrogram(wavs)
+        return spectrum, model.classifier(spectrum.log_magnitude)
+
+
+def rule_of_half(model, score, wavs):
+    values = score_clips(score, model.classifier, *look(model, wavs))
+    return NoveltyRule.calibrate(score, values, keep=0.5)
+
+
+def test_every_score_that_a_model_can_hold_is_made():
+    assert set(SCORERS) == set(STORABLE) < set(SCORES)
+
+
+@pytest.mark.parametrize("fine", [True, False])
+def test_evidence_is_that_of_the_finest_cells(fine):
+    model = make_model(fine)
+    spectrum, output = look(model, torch.randn(2, 8000))
+    find = "share_logits" if fine else "cell_logits"
+    with torch.no_grad():
+        cells = getattr(model.classifier, find)(output)
+        found = score_clips("evidence", model.classifier, spectrum, output)
+    share = class_probability(cells, output.class_ids)
+    carried = model.classifier.layout.carry_back(
+        share, spectrum.n_frames, spectrum.log_magnitude.shape[1:]
+    )
+    expected = novelty.evidence(carried, spectrum.log_magnitude)
+    torch.testing.assert_close(found, expected)
+    assert ((found > 0) & (found < 1)).all()
+
+
+@pytest.mark.parametrize("score", STORABLE)
+def test_the_answer_says_what_the_rule_says(score):
+    wavs = torch.randn(6, 8000)
+    wavs /= wavs.abs().amax(1, keepdim=True)
+    model = make_model()
+    model = replace(model, novelty=rule_of_half(model, score, wavs))
+    found = SoundInterpreter(model).explain_batch(0.1 * wavs)
+    assert (
+        found.is_known.tolist() == model.is_known(*look(model, wavs)).tolist()
+    )
+    assert 0 < found.is_known.sum() < 6
+
+
+def test_without_a_rule_all_but_silence_is_known():
+    wavs = torch.randn(5, 8000)
+    wavs[1] = 0
+    wavs[2] = 0.3  # an offset is nothing to hear
+    wavs[3] *= 1e-7
+    found = SoundInterpreter(make_model()).explain_batch(wavs)
+    assert found.is_known.tolist() == [True, False, False, False, True]
+
+
+def test_silence_is_not_known_whatever_the_rule():
+    rule = NoveltyRule("probability", 0.0)
+    model = SoundInterpreter(make_model(rule=rule))
+    wavs = torch.stack((torch.zeros(8000), torch.randn(8000)))
+    assert model.explain_batch(wavs).is_known.tolist() == [False, True]
+    lens = torch.tensor([0.01, 1.0])  # noise after the end is padding
+    noise = torch.randn(2, 8000)
+    noise[0, :80] = 0
+    assert model.explain_batch(noise, lens).is_known.tolist() == [False, True]
+
+
+def test_what_is_known_does_not_depend_on_class_method_or_neighbors():
+    wavs = torch.randn(4, 8000)
+    model = make_model()
+    model = replace(model, novelty=rule_of_half(model, "evidence", wavs))
+    interpreter = SoundInterpreter(model)
+    known = interpreter.explain_batch(wavs).is_known.tolist()
+    for options in ({"target": "c"}, {"method": "random"}, {"quantile": 0.3}):
+        found = interpreter.explain_batch(wavs, **options)
+        assert found.is_known.tolist() == known
+    alone = [interpreter.explain_batch(wav).is_known.item() for wav in wavs]
+    assert alone == known
+
+
+def test_what_is_known_does_not_depend_on_the_temperature(tmp_path):
+    wavs = torch.randn(4, 8000)
+    wavs /= wavs.abs().amax(1, keepdim=True)
+    model = make_model()
+    for score in ("probability", "entropy", "energy"):
+        rule = rule_of_half(model, score, wavs)
+        cold, warm = (
+            replace(model, novelty=rule, temperature=value)
+            for value in (1.0, 5.0)
+        )
+        found, plain = (
+            SoundInterpreter(one).explain_batch(wavs) for one in (warm, cold)
+        )
+        assert found.is_known.tolist() == plain.is_known.tolist()
+        assert 0 < found.is_known.sum() < 4
+        assert not torch.equal(found.probs, plain.probs)
+    write_bundle(warm, tmp_path)
+    read = read_bundle(tmp_path)
+    assert (read.temperature, read.novelty) == (5.0, rule)
+
+
+def test_a_bundle_keeps_the_rule(tmp_path):
+    rule = NoveltyRule("evidence", 0.123456789)
+    write_bundle(make_model(rule=rule), tmp_path)
+    assert read_bundle(tmp_path).novelty == rule
+
+
+def test_a_rule_that_needs_more_than_the_model_is_refused():
+    with pytest.raises(ModelError, match="cannot hold score='mahalanobis'"):
+        make_model(rule=NoveltyRule("mahalanobis", 1.0))
+
+
+def test_a_rule_is_read_for_its_own_classifier_only(tmp_path):
+    model = make_model()
+    digest = digest_weights(model.classifier)
+    chosen = {"score": "energy", "threshold": 2}
+    path = tmp_path / "novelty.json"
+    path.write_text(
+        json.dumps({"novelty": chosen, "classifier_digest": digest})
+    )
+    rule = read_rule(tmp_path, model.classifier)
+    assert rule == NoveltyRule("energy", 2.0)
+    with pytest.raises(ModelError, match="of another classifier"):
+        read_rule(tmp_path, make_model(fine=False).classifier)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"novelty": {}}'])
+def test_what_holds_no_rule_is_refused(text, tmp_path):
+    (tmp_path / "novelty.json").write_text(text)
+    with pytest.raises(ModelError, match="novelty.json holds no rule"):
+        read_rule(tmp_path, make_model().classifier)
