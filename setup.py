@@ -30,6 +30,8 @@ setup(
     },
     package_data={
         "focalaudio": ["py.typed"],
+        "focalaudio.data": ["examples/*"],
+        "focalaudio.models": ["default/*"],
         "focalaudio.hparams": ["*.yaml"],
         "focalaudio.recipes.ESC50": ["*.md"],
     },

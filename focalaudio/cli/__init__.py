@@ -24,7 +24,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(
-        "demo", help="the whole line on synthesized sounds, in a few minutes"
+        "demo", help="what the default model hears in real clips, in seconds"
+    )
+    demo.add_argument(
+        "--train",
+        action="store_true",
+        help="the whole line on synthesized sounds instead, in a few minutes",
     )
     demo.add_argument("--out", type=Path, default=Path("results/demo"))
     demo.set_defaults(run=demo_command)
@@ -35,9 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def demo_command(arguments: argparse.Namespace) -> None:
     """Run `focalaudio demo`."""
-    from focalaudio.cli.demo import run_demo
+    from focalaudio.cli import demo
 
-    print(run_demo(arguments.out).describe())
+    if arguments.train:
+        print(demo.run_demo(arguments.out).describe())
+        return
+    for line in demo.show_examples(arguments.out / "examples"):
+        print(line, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

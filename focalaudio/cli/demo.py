@@ -1,6 +1,7 @@
-"""`focalaudio demo`: the whole line on sounds that the package synthesizes.
+"""`focalaudio demo`: real clips and a model, both of which are there already.
 
-Runs the recipes as a user would, under the condition `stems`, which only a
+With `--train` the whole line on sounds that the package synthesizes: it runs
+the recipes as a user would, under the condition `stems`, which only a
 synthetic data set has: how much of the event does a mask keep, and how much
 does a random mask of the same size?
 """
@@ -8,9 +9,12 @@ does a random mask of the same size?
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from focalaudio.cli.explain import Explainer
+from focalaudio.data.examples import list_examples
 from focalaudio.data.synthetic import write_dataset
 from focalaudio.report.tables import read_csv
 from focalaudio.reproduction.launch import run_recipe
@@ -92,6 +96,42 @@ class DemoResult:
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
             )
         )
+
+
+def show_examples(folder: Path) -> Iterator[str]:
+    """Explain the clips that come with the package; say what was found.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        Gets a picture and three sounds of each clip.
+
+    Yields
+    ------
+    str
+        Lines in plain words, as they become known.
+
+    Raises
+    ------
+    FileNotFoundError, ModelError
+        If this installation has no model or no clips, or they are damaged.
+    """
+    from focalaudio.inference.interpreter import SoundInterpreter
+
+    examples = list_examples()
+    explain = Explainer(SoundInterpreter.from_hparams(), folder)
+    yield "What was recorded, and what the default model says it is:"
+    for example in examples:
+        said = explain.answer(example.path, example.path.stem)
+        yield f"  {example.label}: {said}"
+    first = examples[0].path.stem
+    yield "Open:"
+    yield f"  {folder / first}.png  (what it saw)"
+    yield f"  {folder / first}_kept.wav  (what it listened to)"
+    yield f"  {folder}  (the other clips)"
+    yield "The recordings are clips of ESC-10 (K. J. Piczak, CC BY):"
+    yield from (f"  {example.credit()}" for example in examples)
+    yield "Your own sounds: focalaudio explain FILE"
 
 
 def run_demo(folder: str | Path) -> DemoResult:

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from focalaudio.errors import FocalAudioError
 from focalaudio.version import __version__
 
 _OLDEST_SNDFILE = (1, 1)  # reads mp3
@@ -61,6 +62,7 @@ def _examine(folder: Path) -> list[_Finding]:
         *_try("torch and torchaudio work together", _load_pair, torch),
         *_try("sound files can be read", _load_sndfile, "soundfile"),
         *_try("devices are known", _list_devices, torch),
+        *_try("the default model is whole", _judge_default, "focalaudio"),
         _judge_folder(folder),
         *_try("the cache can be found", _judge_cache, "huggingface_hub"),
     ]
@@ -143,6 +145,20 @@ def _list_devices() -> list[_Finding]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return [_Finding(f"devices: {', '.join(names)}")]
+
+
+def _judge_default() -> list[_Finding]:
+    """Read the model that comes with the package, sums and all."""
+    try:
+        models = import_module("focalaudio.models")
+    except (AttributeError, ImportError, OSError, RuntimeError):
+        return []  # whose fault that is stands above
+    try:
+        labels = models.load_model().labels
+    except (FocalAudioError, OSError) as error:
+        remedy = "pip install --force-reinstall focalaudio, or give --model"
+        return [_Finding(f"the default model: {error}", remedy)]
+    return [_Finding(f"default model is whole: {len(labels)} classes")]
 
 
 def _judge_folder(folder: Path) -> _Finding:

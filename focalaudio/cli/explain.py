@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,9 @@ def add_explain(commands: Any) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument(
         "--model",
-        required=True,
         metavar="SOURCE",
-        help="a bundle's or a run's folder, or owner/name[@revision]",
+        help="a bundle's or a run's folder, or owner/name[@revision]; the "
+        "model that comes with the package if it is left out",
     )
     parser.add_argument("--out", type=Path, default=Path("results/explained"))
     parser.add_argument("--target", help="label to explain, not the predicted")
@@ -83,6 +84,43 @@ def _choice_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Explainer:
+    """A model, and the folder where its explanations go.
+
+    Arguments
+    ---------
+    model : SoundInterpreter
+        Explains.
+    folder : pathlib.Path
+        Made when the first clip comes.
+    match_loudness : bool
+        See `focalaudio.report.clips.InterpretationExporter`.
+    """
+
+    model: SoundInterpreter
+    folder: Path
+    match_loudness: bool = False
+
+    def answer(self, path: Path, clip_id: str, **choice: Any) -> str:
+        """Explain one clip, write it, and return the answer in words.
+
+        `choice` are arguments of `SoundInterpreter.explain_file`.
+        """
+        from focalaudio.report.clips import InterpretationExporter
+
+        model = self.model
+        found = model.explain_file(path, **choice)
+        exporter = InterpretationExporter(
+            self.folder,
+            model.spectrogram,
+            model.labels,
+            match_loudness=self.match_loudness,
+        )
+        exporter(found, [clip_id], [None])
+        return _describe(found, model)
+
+
 def _explain_clip(
     model: SoundInterpreter,
     path: Path,
@@ -90,19 +128,12 @@ def _explain_clip(
     arguments: argparse.Namespace,
 ) -> list[str]:
     """Explain one clip, write it, and return what to say of it."""
-    from focalaudio.report.clips import InterpretationExporter
-
-    found = model.explain_file(path, arguments.target, **_choice_of(arguments))
-    exporter = InterpretationExporter(
-        arguments.out,
-        model.spectrogram,
-        model.labels,
-        match_loudness=arguments.match_loudness,
-    )
-    exporter(found, [clip_id], [None])
+    explainer = Explainer(model, arguments.out, arguments.match_loudness)
+    choice = {"target": arguments.target, **_choice_of(arguments)}
+    answer = explainer.answer(path, clip_id, **choice)
     sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))
     return [
-        f"{path}: {_describe(found, model)}",
+        f"{path}: {answer}",
         *(f"  {sound}" for sound in sounds),
         f"  {arguments.out / clip_id}.png",
     ]
@@ -132,6 +163,8 @@ def _describe(found: Interpretation, model: SoundInterpreter) -> str:
     probs, explained = found.probs[0], int(found.class_ids[0])
     predicted = int(probs.argmax())
     line = f"{model.labels[predicted]} ({probs[predicted]:.3f})"
+    if found.is_known is not None and not found.is_known[0]:
+        line = f"no evidence for any class (closest: {model.labels[predicted]})"
     if explained != predicted:
         label = model.labels[explained]
         line += f", explained: {label} ({probs[explained]:.3f})"

@@ -89,7 +89,7 @@ class SoundInterpreter:
     @classmethod
     def from_hparams(
         cls,
-        source: str | Path,
+        source: str | Path | None = None,
         savedir: str | Path | None = None,
         run_opts: Mapping[str, Any] | None = None,
         revision: str | None = None,
@@ -103,7 +103,8 @@ class SoundInterpreter:
         source : str or pathlib.Path
             Folder of a bundle (`focalaudio export`) or of a finished run, or
             a name on the hub, `owner/name` or `owner/name@revision`. A folder
-            of two parts is written `./owner/name`.
+            of two parts is written `./owner/name`. The model that comes with
+            the package if None.
         savedir : str or pathlib.Path
             Where what is fetched is kept; the cache if None.
         run_opts : mapping

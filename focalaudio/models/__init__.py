@@ -7,10 +7,10 @@ description   what a model is made of -> hyperparams.yaml
 safe_yaml     hyperparams.yaml -> values and objects, running nothing
 schema        the closed table of what that file may say
 load          a run, a bundle or a name on the hub -> model
-methods       a model -> interpreters, by the names of their methods
+novelty       what a classifier says -> is it like any class at all
+shipped       the model that comes with the package
 export        a finished run -> bundle
 card          what is known of a model -> README.md
-parity        a bundle -> the same answers in a fresh process
 convert       SpeechBrain's published checkpoints -> bundle
 hub           a hub's owner/name -> folder of a bundle; and back
 """
@@ -23,11 +23,14 @@ from focalaudio.models.load import (
     load_model,
 )
 from focalaudio.models.model import Explanation, SoundModel, choose_explanation
+from focalaudio.models.shipped import DEFAULT, default_model
 
 __all__ = [
+    "DEFAULT",
     "Explanation",
     "SoundModel",
     "choose_explanation",
+    "default_model",
     "fetch_bundle",
     "load_compared",
     "load_interpreter",

@@ -21,6 +21,7 @@ from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import fetch_bundle, parse_source
 from focalaudio.models.model import SoundModel
 from focalaudio.models.run import add_decoders, existing, load_run
+from focalaudio.models.shipped import default_model
 from focalaudio.spectrogram import Spectrogram
 
 # the arguments of load_interpreter, and keys of YAML files
@@ -28,7 +29,7 @@ CHOICE = ("method", "maps", "mask", "quantile", "options", *DECODERS)
 
 
 def load_model(
-    source: str | Path,
+    source: str | Path | None = None,
     savedir: str | Path | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
@@ -39,7 +40,8 @@ def load_model(
     Arguments
     ---------
     source : str or pathlib.Path
-        A finished run's folder, a bundle's, or a name on the hub.
+        A finished run's folder, a bundle's, or a name on the hub; the model
+        that comes with the package if None.
     savedir, revision, local_files_only
         See `focalaudio.models.fetch_bundle`.
     trust_remote_yaml : bool
@@ -62,6 +64,7 @@ def load_model(
     ModelError
         If files are damaged, or do not fit each other.
     """
+    source = default_model() if source is None else source
     folder = _locate(source, savedir, revision, local_files_only)
     if is_bundle(existing(folder)):
         return read_bundle(folder, trust_remote_yaml)

@@ -23,7 +23,7 @@ def test_the_demo_prints_what_it_found(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
         demo, "run_demo", lambda out: asked.append(out) or result
     )
-    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    assert cli.main(["demo", "--train", "--out", str(tmp_path)]) == 0
     assert asked == [tmp_path]
     assert capsys.readouterr().out.strip() == result.describe()
 
@@ -33,7 +33,7 @@ def test_an_error_that_the_user_can_mend_is_one_line(monkeypatch, capsys):
         raise DataError("folds overlap.")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert cli.main(["demo", "--train"]) == 1
     assert capsys.readouterr().err == "focalaudio: folds overlap.\n"
 
 

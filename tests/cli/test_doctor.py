@@ -1,11 +1,13 @@
 """Laws of `focalaudio doctor`, on installations that are not well."""
 
+import shutil
 import sys
 from importlib import metadata
 
 import pytest
 
 from focalaudio.cli import doctor, main
+from focalaudio.models import shipped
 
 
 @pytest.fixture
@@ -112,6 +114,23 @@ def test_a_package_without_its_record_is_a_finding(say, monkeypatch):
     status, lines = say()
     assert status == 1
     assert "what is required is known" in wrong_in(lines)[0]
+
+
+def test_a_default_model_that_is_gone_or_damaged_is_a_finding(
+    say, made, monkeypatch, tmp_path
+):
+    folder = tmp_path / "default"
+    monkeypatch.setattr(shipped, "DEFAULT", folder)
+    assert "this installation has no model" in wrong_in(say()[1])[0]
+    shutil.copytree(made, folder)
+    assert "ok     default model is whole: 2 classes" in say()[1]
+    with (folder / "README.md").open("a") as file:
+        file.write("!")
+    status, lines = say()
+    assert status == 1
+    (wrong,) = wrong_in(lines)
+    assert "README.md does not have the digest" in wrong
+    assert "reinstall focalaudio, or give --model" in wrong
 
 
 def test_a_folder_that_cannot_be_written_is_a_finding(say, monkeypatch):

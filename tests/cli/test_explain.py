@@ -7,6 +7,7 @@ from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.cli import main
 from focalaudio.cli.explain import _name_clips
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.models import shipped
 from focalaudio.report import clips
 
 NAMES = ("a_input.wav", "a_kept.wav", "a_removed.wav", "a.png")
@@ -82,6 +83,37 @@ def test_arguments_that_will_not_do_are_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_without_a_model_the_default_answers(
+    made, sounds, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(shipped, "DEFAULT", made)
+    for out, model in (("a", ()), ("b", ("--model", made))):
+        assert explain(sounds[0], *model, "--out", tmp_path / out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == lines[len(lines) // 2]
+    kept = [load_wav(tmp_path / out / "a_kept.wav") for out in "ab"]
+    assert torch.equal(*kept)
+
+
+def test_an_installation_without_a_model_is_one_line(
+    sounds, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(shipped, "DEFAULT", tmp_path / "default")
+    assert explain(sounds[0], "--out", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "this installation has no model of its own" in error
+    assert error.count("\n") == 1
+
+
+def test_silence_gets_no_class(made, tmp_path, capsys):
+    path = write_wav(tmp_path / "silence.wav", torch.zeros(8000), 16000)
+    capsys.readouterr()
+    assert explain(path, "--model", made, "--out", tmp_path / "out") == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    label = SoundInterpreter.from_hparams(made).classify_file(path)[3][0]
+    assert line == f"{path}: no evidence for any class (closest: {label})"
 
 
 def test_a_model_that_is_not_there_is_one_line(sounds, tmp_path, capsys):
