@@ -39,8 +39,9 @@ setup(
     install_requires=[
         # Newer torch on the registry is built for another CUDA than the
         # newest torchaudio; older torch has known holes in its loader.
+        # torchaudio 2.11.1 asks for symbols that torch 2.11 does not have.
         "torch>=2.10,<2.12",
-        "torchaudio>=2.10,<2.12",
+        "torchaudio>=2.10,<2.11.1",
         "speechbrain>=1.1.2",
         "hyperpyyaml>=1.2.3",
         "pandas>=2",

@@ -113,7 +113,7 @@ def _judge_pair() -> list[_Finding]:
     if audio.split(".")[:2] == release.split("."):
         return []
     text = f"torch {torch} and torchaudio {audio} are not of one release"
-    return [_Finding(text, f"pip install 'torchaudio=={release}.*'")]
+    return [_Finding(text, f"pip install 'torchaudio=={release}.0'")]
 
 
 def _load_pair() -> list[_Finding]:
