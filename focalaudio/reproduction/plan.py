@@ -60,7 +60,8 @@ class Plan:
         trained without it), `lmac` (alike), `compare` (further interpreters)
         and `baselines` (for `compare` of all systems).
     conditions : mapping
-        From a condition's name to keys of `interpret.yaml`; its `compare`
+        From a condition's name to keys of `interpret.yaml`; without any the
+        classifiers are all that is trained and tested. A condition's `compare`
         stands for that of all systems, and `judge: other` means the classifier
         of the first other system.
     training, interpret, compare
@@ -129,7 +130,9 @@ class Plan:
             seed=hparams["seed"],
             systems=_choose(hparams["systems"], hparams["wanted_systems"]),
             conditions=_choose(
-                hparams["conditions"], hparams["wanted_conditions"]
+                hparams["conditions"],
+                hparams["wanted_conditions"],
+                at_least=0,
             ),
             training={**hparams["training"], **small.get("training", {})},
             decoders={
@@ -240,6 +243,8 @@ class Plan:
         self, fold: int, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
         """Yield what follows the training of a system, in its order."""
+        if not self.conditions:
+            return
         classifier = self.place(fold, system, "classifier")
         given = {**shared, "classifier": classifier}
         own = list(options.get("compare", ()))
@@ -289,7 +294,9 @@ def _check_protocol(protocol: str) -> None:
 
 
 def _choose(
-    named: Mapping[str, Options], wanted: Sequence[str] | str
+    named: Mapping[str, Options],
+    wanted: Sequence[str] | str,
+    at_least: int = 1,
 ) -> dict[str, Options]:
     """Return the systems or conditions that are wanted.
 
@@ -297,7 +304,7 @@ def _choose(
     are the way to leave something out.
     """
     names = list(named) if wanted == "all" else list(wanted)
-    if not names or not set(names) <= set(named):
+    if len(names) < at_least or not set(names) <= set(named):
         raise ValueError(
             f"wanted={wanted} must be 'all' or names of {', '.join(named)}."
         )

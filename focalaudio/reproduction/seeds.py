@@ -51,6 +51,8 @@ def reproduce_seeds(plan: Plan, seeds: Sequence[int]) -> None:
         for each in plans
     ]
     write_seeds_of_classifiers(trained, plan.folder)
+    if not plan.conditions:
+        return
     explained = [
         read_clips(each.places(name), "comparison_clips.csv").assign(
             seed=each.seed, condition=name

@@ -217,11 +217,23 @@ def test_all_folds_are_five():
     assert read(folds="all").folds == (1, 2, 3, 4, 5)
 
 
-@pytest.mark.parametrize("wanted", [[], ["none"], "some"])
+@pytest.mark.parametrize("wanted", [["none"], "some"])
 @pytest.mark.parametrize("kind", ["systems", "conditions"])
 def test_names_that_do_not_exist_are_an_error(kind, wanted):
     with pytest.raises(ValueError, match="wanted="):
         read(**{f"wanted_{kind}": wanted})
+
+
+def test_a_plan_of_no_system_is_an_error():
+    with pytest.raises(ValueError, match="wanted="):
+        read(wanted_systems=[])
+
+
+def test_without_conditions_the_classifiers_are_all(plan, runs):
+    assert read(wanted_conditions=[]).conditions == {}
+    replace(plan, conditions={}).take_steps()
+    assert [recipe for recipe, _, _ in runs] == ["train_classifier"] * 4
+    assert plan.take_steps() == 2 * (1 + 2 + 3 + 2) - 4  # they are not repeated
 
 
 def test_what_is_wanted_keeps_its_order():
