@@ -64,7 +64,8 @@ THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
     "focalaudio.waveforms": {"torchaudio"},
-    "focalaudio.augment": {"speechbrain"},
+    "focalaudio.augment.masking": {"speechbrain"},
+    "focalaudio.augment.waveforms": {"speechbrain"},
     "focalaudio.spectrogram": {"speechbrain"},
     "focalaudio.data.transfer": {"huggingface_hub"},
     "focalaudio.encoders.weight_files": {"safetensors"},
@@ -74,10 +75,8 @@ ALSO = {
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
-    "focalaudio.augment": {
-        "speechbrain.augment.freq_domain",
-        "speechbrain.augment.time_domain",
-    },
+    "focalaudio.augment.masking": {"speechbrain.augment.freq_domain"},
+    "focalaudio.augment.waveforms": {"speechbrain.augment.time_domain"},
     "focalaudio.spectrogram": {"speechbrain.processing.features"},
     "focalaudio.classifier": {"speechbrain.lobes.models.ECAPA_TDNN"},
 }

@@ -1,0 +1,33 @@
+"""What training does to its clips; nothing of it is done in evaluation.
+
+waveforms  each clip by itself: shift, speed, crop, polarity, noise, gain
+mixing     two clips at once, or one after the other
+masking    stripes of a spectrogram, and views of it by masks
+"""
+
+from focalaudio.augment.masking import MaskedViews, MaskSpectrogram, Views
+from focalaudio.augment.mixing import MixClips, MixedClips
+from focalaudio.augment.waveforms import (
+    Augment,
+    RandomCrop,
+    RandomGain,
+    RandomNoise,
+    RandomPolarity,
+    RandomSpeed,
+    TimeShift,
+)
+
+__all__ = [
+    "Augment",
+    "MaskSpectrogram",
+    "MaskedViews",
+    "MixClips",
+    "MixedClips",
+    "RandomCrop",
+    "RandomGain",
+    "RandomNoise",
+    "RandomPolarity",
+    "RandomSpeed",
+    "TimeShift",
+    "Views",
+]
