@@ -1,12 +1,14 @@
 """What training does to its clips; nothing of it is done in evaluation.
 
 waveforms  each clip by itself: shift, speed, crop, polarity, noise, gain
+outliers   sounds of no class among them
 mixing     two clips at once, or one after the other
 masking    stripes of a spectrogram, and views of it by masks
 """
 
 from focalaudio.augment.masking import MaskedViews, MaskSpectrogram, Views
 from focalaudio.augment.mixing import MixClips, MixedClips
+from focalaudio.augment.outliers import RandomOutliers
 from focalaudio.augment.waveforms import (
     Augment,
     RandomCrop,
@@ -26,6 +28,7 @@ __all__ = [
     "RandomCrop",
     "RandomGain",
     "RandomNoise",
+    "RandomOutliers",
     "RandomPolarity",
     "RandomSpeed",
     "TimeShift",

@@ -60,7 +60,7 @@ class ClassifierBrain(TrainingBrain):
     Arguments
     ---------
     modules : dict
-        `augment`, `mixer`, `mask_spectrogram` and `views` (see
+        `outliers`, `augment`, `mixer`, `mask_spectrogram` and `views` (see
         `focalaudio.augment`), `spectrogram`, `classifier`.
     opt_class, hparams, run_opts, checkpointer
         As in SpeechBrain; see `HPARAMS_NEEDED` for the keys of `hparams`.
@@ -77,6 +77,7 @@ class ClassifierBrain(TrainingBrain):
         "share_weight",
     )
     MODULES_NEEDED = (
+        "outliers",
         "augment",
         "mixer",
         "mask_spectrogram",
@@ -123,9 +124,8 @@ class ClassifierBrain(TrainingBrain):
         targets = F.one_hot(
             torch.as_tensor(batch.target), len(self.hparams.labels)
         )
-        mixed = self.modules.mixer(
-            *self.modules.augment(wavs, lens), targets.to(wavs)
-        )
+        wavs, lens, soft = self.modules.outliers(wavs, lens, targets.to(wavs))
+        mixed = self.modules.mixer(*self.modules.augment(wavs, lens), soft)
         spectrum = self.modules.spectrogram(mixed.wavs, mixed.lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
         if self.modules.views.is_active:

@@ -13,6 +13,7 @@ from focalaudio.augment import (
     MaskedViews,
     MaskSpectrogram,
     MixClips,
+    RandomOutliers,
     TimeShift,
 )
 from focalaudio.brains import ClassifierBrain
@@ -69,6 +70,7 @@ def make_brain(
     folder=None,
     steps=(),
     mix=0.0,
+    outliers=0.0,
     run_opts=None,
     stripes=0,
     views=0.0,
@@ -80,6 +82,7 @@ def make_brain(
     torch.manual_seed(0)
     encoder = build_encoder("focalnet_test", in_channels=1)
     modules = {
+        "outliers": RandomOutliers(outliers),
         "augment": Augment(steps),
         "mixer": MixClips(mix, 0.0),
         "mask_spectrogram": MaskSpectrogram(stripes, 5, 5),
@@ -525,6 +528,20 @@ def test_what_a_class_was_heard_in_cut_out_is_nobodys():
     torch.testing.assert_close(step.targets, wanted)
     hidden = (step.weighed == 0).float().mean()
     assert 0.05 < hidden < 0.6
+
+
+def test_sounds_of_no_class_are_nobodys_clip_by_clip_and_cell_by_cell():
+    brain = make_brain(outliers=1.0, evidence_weight=1.0)
+    brain.modules.train()
+    batch = PaddedBatch([make_dataset([0, 1])[row] for row in range(2)])
+    step = brain.compute_forward(batch, sb.Stage.TRAIN)
+    even = torch.full((2, 3), 1 / 3)
+    torch.testing.assert_close(step.targets, even)
+    torch.testing.assert_close(step.mixed.own_targets, even)
+    assert brain.compute_objectives(step, batch, sb.Stage.TRAIN) >= math.log(3)
+    brain.modules.eval()
+    step = brain.compute_forward(batch, sb.Stage.VALID)
+    assert torch.equal(step.targets, torch.eye(3)[:2])
 
 
 def test_crops_are_shown_as_snug_images():
