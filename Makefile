@@ -1,11 +1,11 @@
-# make setup | demo | test | lint : each does the set-up it needs, once.
+# make setup | demo | test | lint | docs : each does the set-up it needs, once.
 PYTHON ?= python3
 BIN := .venv/bin
 BASE := .venv/.installed-base
 DEV := .venv/.installed-dev
 DEMO_OUT ?= results/demo
 
-.PHONY: setup demo test lint
+.PHONY: setup demo test lint docs
 
 setup: $(DEV)
 
@@ -15,7 +15,7 @@ $(BASE): setup.py
 	touch $@
 
 $(DEV): $(BASE)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,baselines,tensorboard]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,baselines,tensorboard]'
 	touch $@
 
 demo: $(BASE)
@@ -28,3 +28,7 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy focalaudio
+
+docs: $(DEV)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html

@@ -68,6 +68,7 @@ setup(
             "timm>=1.0.20",
             "torchvision>=0.25,<0.27",
         ],
+        "docs": ["sphinx>=8.2", "myst-parser>=4", "furo>=2024.8"],
         "baselines": ["captum>=0.8"],
         "tensorboard": ["tensorboard>=2.18"],
     },

@@ -3,14 +3,13 @@
 All are captum's, of the extra `focalaudio[baselines]`, and explain the logit
 of a class, for any encoder:
 
-saliency              the gradient, arXiv 1312.6034
-smoothgrad            its mean over noisy copies, arXiv 1706.03825
-integrated_gradients  its mean from silence to the clip, times the clip, arXiv
-                      1703.01365
-gradient_shap         the same at random points, arXiv 1705.07874
-occlusion             what the logit loses when a patch is silenced, arXiv
-                      1311.2901
-gradcam               features weighted by the gradient, arXiv 1610.02391
+- `saliency`: the gradient, arXiv 1312.6034
+- `smoothgrad`: its mean over noisy copies, arXiv 1706.03825
+- `integrated_gradients`: its mean from silence to the clip, times the clip,
+  arXiv 1703.01365
+- `gradient_shap`: the same at random points, arXiv 1705.07874
+- `occlusion`: what the logit loses when a patch is silenced, arXiv 1311.2901
+- `gradcam`: features weighted by the gradient, arXiv 1610.02391
 
 All but the last are with respect to the log-magnitude, one clip at a time, cut
 to its own frames: neither neighbors nor padding can reach a result, noise

@@ -24,7 +24,7 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error of the predicted classes.
 
-    Mean over clips of |accuracy - mean probability| within 15 equal bins of
+    Mean over clips of `|accuracy - mean probability|` within 15 equal bins of
     probability (arXiv 1706.04599).
 
     Arguments
