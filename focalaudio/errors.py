@@ -6,8 +6,30 @@ own `ValueError` or `TypeError`.
 """
 
 
+def printable(text: object) -> str:
+    r"""Write out what a terminal would obey, hide or turn around.
+
+    File names, labels and headers come from strangers: escape sequences, line
+    breaks and marks of direction are shown as Python's escapes.
+
+    Example
+    -------
+    >>> print(printable("a\x1b[2J.wav"))
+    a\x1b[2J.wav
+    """
+    return "".join(
+        each
+        if each.isprintable()
+        else each.encode("unicode_escape").decode("ascii")
+        for each in str(text)
+    )
+
+
 class FocalAudioError(Exception):
     """Base of the errors below; catch it to catch them all."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class AudioError(FocalAudioError, ValueError):
@@ -16,6 +38,10 @@ class AudioError(FocalAudioError, ValueError):
 
 class DataError(FocalAudioError, ValueError):
     """A data set contradicts itself or what is asked of it."""
+
+    def __str__(self) -> str:
+        lines = Exception.__str__(self).split("\n")  # one per problem
+        return "\n".join(map(printable, lines))
 
 
 class ModelError(FocalAudioError, RuntimeError):
