@@ -7,6 +7,7 @@ encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
 arguments     objects that remember how they were made
 audio         file <-> waveform
 sniffing      the bytes of a file -> what it is, whether all of it is there
+repairs       the bytes of a damaged file -> those that a decoder reads
 waveforms     waveform -> waveform: channels, rate, length, level
 recordings    a file of any length -> windows, in flat memory
 augment       what training does to waveforms and spectrograms

@@ -8,7 +8,7 @@ What cannot be trusted (cut off, empty, not finite) is refused or reported.
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from focalaudio.errors import AudioError
 from focalaudio.files import replace_file
+from focalaudio.repairs import PatchedFile, find_repair
 from focalaudio.sniffing import (
     MAX_RATE,
     MIN_RATE,
@@ -27,6 +28,7 @@ from focalaudio.sniffing import (
     declared_per_present,
     describe_unreadable,
     report_cut,
+    report_damage,
 )
 from focalaudio.waveforms import (
     BLOCK_VALUES,
@@ -99,12 +101,13 @@ def read_audio(path: AnyPath, *, strict: bool = False) -> tuple[Tensor, int]:
     """Read an audio file as it is.
 
     A file that holds less than it declares is read as far as it goes, with a
-    warning that gives both durations.
+    warning that gives both durations; one of a damaged header, whose samples
+    are there, is read with a warning (see `focalaudio.repairs`).
 
     Arguments
     ---------
     strict : bool
-        Whether a file that is cut off is an error.
+        Whether a file that is cut off or damaged is an error.
 
     Returns
     -------
@@ -353,28 +356,39 @@ def code_vorbis(
 def _opened(path: Path) -> Iterator[SoundFile]:
     """Open by content, with every fault of the file as an `AudioError`."""
     check_is_file(path)
-    with (
-        open(path, "rb") as named,
-        _NamelessFile(named.fileno(), closefd=False) as file,
-    ):
-        try:
-            with SoundFile(file) as sound:
-                check_header(path, sound.samplerate, sound.frames, sound.format)
-                yield sound
-        except SoundFileError as error:
+    try:
+        with open(path, "rb") as named:
+            yield from _decoded(path, PatchedFile(named, find_repair(named)))
+    except OSError as error:
+        raise AudioError(
+            f"{path} cannot be read: {error.strerror or error}; is it a "
+            "sound, and may you read it?"
+        ) from error
+
+
+def _decoded(path: Path, file: PatchedFile) -> Iterator[SoundFile]:
+    try:
+        with _Stream(file) as sound:
+            check_header(path, sound.samplerate, sound.frames, sound.format)
+            yield sound
+    except SoundFileError as error:
+        if file.error is None:
             raise AudioError(
                 describe_unreadable(path, _words(error))
             ) from error
+    if file.error is not None:
+        raise file.error
 
 
-class _NamelessFile(io.FileIO):
-    """A file by number, as soundfile goes by the extension of a name."""
+class _Stream(SoundFile):
+    """Sound that is read from start to end.
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        # A damaged header may ask for a place before the start.
-        with suppress(OSError):
-            super().seek(offset, whence)
-        return self.tell()
+    soundfile goes to where it is after every block, and a decoder of MP3 that
+    is sent anywhere starts again without the frames before: a click.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _words(error: SoundFileError) -> str:
@@ -387,7 +401,12 @@ def _blocks(
 ) -> Iterator[Tensor]:
     """Give all frames in blocks `[channels, size]`."""
     left, rate = sound.frames, sound.samplerate
-    declared = sound.frames * declared_per_present(path)
+    with open(path, "rb") as file:
+        repair = find_repair(file)
+    if repair.problem:
+        report_damage(path, repair.problem, strict)
+    offset = 0 if repair.head else repair.start
+    declared = sound.frames * declared_per_present(path, offset)
     if declared > sound.frames:
         report_cut(path, declared / rate, sound.frames / rate, strict)
     while left:

@@ -337,6 +337,15 @@ def test_blocks_join_to_the_whole(size, save):
     assert torch.equal(torch.cat(blocks, 1), read_audio(path)[0])
 
 
+@pytest.mark.parametrize("kind", ["MP3", "OGG", "FLAC", "WAV IMA_ADPCM"])
+def test_blocks_of_a_coded_recording_have_no_seams(kind, save, capfd):
+    path = save(encode(noise(2 * RATE), kind))
+    whole, _ = read_audio(path)
+    for size in (997, 10_000):
+        assert torch.equal(torch.cat([*iter_blocks(path, size)], 1), whole)
+    assert capfd.readouterr().err == ""
+
+
 def test_blocks_need_a_size(save):
     with pytest.raises(ValueError, match="n_frames=0"):
         next(iter_blocks(save(wav_bytes()), 0))

@@ -27,6 +27,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.metrics.functional": 1,
     "focalaudio.mixtures": 1,
     "focalaudio.recordings": 1,
+    "focalaudio.repairs": 1,
     "focalaudio.saliency": 1,
     "focalaudio.sniffing": 1,
     "focalaudio.spectrogram": 1,

@@ -13,6 +13,7 @@ from focalaudio.errors import AudioError
 from focalaudio.sniffing import (
     check_header,
     check_is_file,
+    convert_line,
     declared_per_present,
     describe_unreadable,
     report_cut,
@@ -57,7 +58,10 @@ KINDS = {
     "a gzip archive": b"\x1f\x8b\x08\0",
     "a PDF document": b"%PDF-1.7\n",
     "an MP4 or M4A file": b"\0\0\0\x20ftypM4A \0\0\0\0",
-    "a Matroska or WebM video": b"\x1aE\xdf\xa3\x01\0",
+    "a Matroska or WebM file": b"\x1aE\xdf\xa3\x01\0",
+    "an AAC file": b"\xff\xf1\x50\x80\x02\x1f\xfc",
+    "an AMR file": b"#!AMR-WB\n\x04",
+    "a WMA file": b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
     "unknown data": bytes(range(1, 200)) * 3,
     "a WAV file": encode(9),
@@ -97,6 +101,25 @@ def test_what_is_not_audio_is_to_be_converted(kind, save):
     message = describe_unreadable(save(KINDS[kind]), "so it is")
     assert f"looks like {kind}" in message
     assert "give a WAV" in message
+
+
+PHONES = ["an MP4 or M4A file", "an AAC file", "an AMR file", "a WMA file"]
+
+
+@pytest.mark.parametrize("kind", [*PHONES, "a Matroska or WebM file"])
+def test_what_phones_record_comes_with_the_line_that_converts_it(kind, save):
+    path = save(KINDS[kind], "my memo.m4a")
+    message = describe_unreadable(path, "so it is")
+    line = f"ffmpeg -i '{path}' '{path.with_suffix('.wav')}'"
+    assert message.endswith(
+        f"looks like {kind} (so it is); make a WAV file of it: {line}"
+    )
+    assert message.count("\n") == 0
+
+
+def test_the_line_that_converts_never_overwrites_what_it_reads():
+    line = convert_line(Path("a b.wav"))
+    assert line == "ffmpeg -i 'a b.wav' 'a b-new.wav'"
 
 
 def test_only_files_are_files(save, tmp_path):
