@@ -71,8 +71,6 @@ ALSO = {
     "focalaudio.data.transfer": {"huggingface_hub"},
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
-    # what captum draws from that torch does not restore
-    "focalaudio.interpreters.captum": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed

@@ -19,11 +19,9 @@ included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,17 +93,12 @@ def smoothgrad(
     seed : int
         Of the noise.
     """
-    captum = import_captum()
-    method = captum.NoiseTunnel(captum.Saliency(classify))
-    with _private_noise(seed, clip.device):
-        return method.attribute(
-            clip,
-            nt_samples=n_samples,
-            nt_samples_batch_size=BATCH,
-            stdevs=_noise_deviation(clip, noise_level),
-            target=class_id,
-            abs=False,
-        )
+    method = import_captum().Saliency(classify)
+    total = torch.zeros_like(clip)
+    for copies, _ in _noisy_copies(clip, n_samples, noise_level, seed):
+        found = method.attribute(copies.requires_grad_(), class_id, abs=False)
+        total += found.sum(0, keepdim=True)
+    return total / n_samples
 
 
 def integrated_gradients(
@@ -144,15 +137,12 @@ def gradient_shap(
 
     Arguments and result as in `smoothgrad`.
     """
-    method = import_captum().GradientShap(classify)
-    silence, total = torch.zeros_like(clip), torch.zeros_like(clip)
-    deviation = _noise_deviation(clip, noise_level)
-    with _private_noise(seed, clip.device):
-        for start in range(0, n_samples, BATCH):
-            copies = min(BATCH, n_samples - start)
-            total += copies * method.attribute(
-                clip, silence, copies, stdevs=deviation, target=class_id
-            )
+    method = import_captum().Saliency(classify)
+    total = torch.zeros_like(clip)
+    for copies, places in _noisy_copies(clip, n_samples, noise_level, seed):
+        points = (places * copies).requires_grad_()
+        found = copies * method.attribute(points, class_id, abs=False)
+        total += found.sum(0, keepdim=True)
     return total / n_samples
 
 
@@ -211,20 +201,23 @@ def _noise_deviation(clip: Tensor, noise_level: float) -> float:
     return noise_level * float(high - low)
 
 
-@contextmanager
-def _private_noise(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators, captum's only source, and restore them."""
-    devices = [device] if device.type == "cuda" else []
-    generators = [torch.cuda.default_generators[d.index] for d in devices]
-    state = np.random.get_state()
-    with torch.random.fork_rng(devices):
-        for generator in (torch.default_generator, *generators):
-            generator.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
+def _noisy_copies(
+    clip: Tensor, n_samples: int, noise_level: float, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of noisy copies, and a place from 0 to 1 for each.
+
+    captum has both, of the global generators: threads that explain at once
+    would draw each other's noise. The generator here is the call's own.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    clip = clip.detach()
+    deviation = _noise_deviation(clip, noise_level)
+    for start in range(0, n_samples, BATCH):
+        n_copies = min(BATCH, n_samples - start)
+        shape = (n_copies, *clip.shape[1:])
+        noise = torch.randn(shape, generator=generator).to(clip)
+        places = torch.rand(n_copies, 1, 1, generator=generator).to(clip)
+        yield clip + deviation * noise, places
 
 
 def _per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -1,6 +1,7 @@
 """Laws of the gradient methods, against gradients taken by hand."""
 
 import builtins
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.interpreters.captum import (
     METHODS,
     _noise_deviation,
-    _private_noise,
     attribute,
     gradcam,
     gradient_shap,
@@ -309,18 +309,43 @@ def test_noise_is_the_seeds_and_the_global_generators_stay(classify, clip):
         assert (torch.rand(1), np.random.rand()) == before
 
 
-def draw_and_fail():
-    torch.rand(2), np.random.rand(2)
-    raise KeyError
+def test_threads_that_explain_at_once_draw_their_own_noise(spectrogram):
+    """Four at a time give what one after the other gives, to the bit."""
+    classifier = build("focalnet_test")
+    clips = torch.rand(8, 2000) - 0.5
+    for method in ("smoothgrad", "gradient_shap"):
+        interpreter = ThresholdInterpreter(
+            classifier, spectrogram, method, options={"n_samples": 9}
+        )
+
+        def explain(clip, interpreter=interpreter):
+            return interpreter(clip[None], torch.ones(1)).mask
+
+        alone = list(map(explain, clips))
+        before = torch.get_rng_state(), np.random.get_state()[1]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(explain, clips))
+        assert all(map(torch.equal, alone, together))
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert (np.random.get_state()[1] == before[1]).all()
 
 
-def test_generators_are_restored_after_an_error():
-    torch.manual_seed(5), np.random.seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1]
-    with pytest.raises(KeyError), _private_noise(1, torch.device("cpu")):
-        draw_and_fail()
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert (np.random.get_state()[1] == before[1]).all()
+def test_without_noise_captum_says_the_same(classify, clip):
+    captum, still = pytest.importorskip("captum.attr"), {"noise_level": 0.0}
+    tunnel = captum.NoiseTunnel(captum.Saliency(classify))
+    theirs = tunnel.attribute(
+        clip, nt_samples=11, stdevs=0.0, target=1, abs=False
+    )
+    assert_alike(smoothgrad(classify, clip, 1, **NOISE | still), theirs, 1e-4)
+    weight = torch.randn_like(clip)
+
+    def linear(clips):
+        return (clips * weight).sum((1, 2))[:, None]
+
+    silence = torch.zeros_like(clip)
+    theirs = captum.GradientShap(linear).attribute(clip, silence, target=0)
+    own = gradient_shap(linear, clip, 0, **NOISE | still)
+    assert_alike(own, theirs, 1e-4)
 
 
 def test_passes_are_bounded_however_many_copies_there_are(classifier):
