@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from speechbrain.utils.checkpoints import (
     Checkpoint,
-    Checkpointer,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
@@ -24,13 +23,15 @@ from speechbrain.utils.distributed import (
 )
 
 from focalaudio.brains.settings import RunSettings
+from focalaudio.models.checkpoints import CheckedCheckpointer, seal
 
 
-class WholeCheckpointer(Checkpointer):
+class WholeCheckpointer(CheckedCheckpointer):
     """SpeechBrain's checkpointer, whose checkpoints are whole or absent.
 
     A checkpoint is written into a hidden folder that gets its name when
-    everything is in it; what a killed process left is cleared away.
+    everything is in it; what a killed process left is cleared away. The last
+    two are kept beside the best: should one be damaged, there is another.
 
     Arguments
     ---------
@@ -71,6 +72,15 @@ class WholeCheckpointer(Checkpointer):
         ddp_barrier()  # every process sees the checkpoint
         return whole
 
+    def save_and_keep_only(self, *args: Any, **kwargs: Any) -> None:
+        """See SpeechBrain; the last checkpoint but one is kept too."""
+        before = self.find_checkpoint()
+
+        def is_before(checkpoint: Checkpoint) -> bool:
+            return before is not None and checkpoint.path == before.path
+
+        super().save_and_keep_only(*args, importance_keys=[is_before], **kwargs)
+
     def _new_checkpoint_dirpath(self) -> Path:
         path = super()._new_checkpoint_dirpath()
         return path.with_name(f".{path.name}")
@@ -79,6 +89,7 @@ class WholeCheckpointer(Checkpointer):
 def _publish(checkpoint: Checkpoint) -> Checkpoint:
     """Take the dot from the name of a checkpoint's folder, if it has one."""
     path = checkpoint.path.with_name(checkpoint.path.name.lstrip("."))
+    seal(checkpoint.path)
     checkpoint.path.rename(path)
     files = {k: path / v.name for k, v in checkpoint.paramfiles.items()}
     return Checkpoint(path, checkpoint.meta, files)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import speechbrain as sb
+import torch
 from speechbrain.nnet.schedulers import update_learning_rate
+from torch import Tensor
+from torch.nn.utils import get_total_norm
 
-from focalaudio.errors import ModelError
+from focalaudio.errors import FocalAudioError, ModelError
+
+logger = logging.getLogger(__name__)
 
 
 class WarmupCosine:
@@ -134,9 +140,51 @@ class TrainingBrain(sb.Brain):
             rows = self.hparams.history.rows
             self.hparams.train_logger.rewind(rows[-1]["epoch"] if rows else 0)
 
+    def on_fit_batch_start(self, batch: Any, should_step: bool) -> None:
+        """Remember whose loss is next."""
+        self._clip_ids: list[str] = list(getattr(batch, "id", ()))
+
+    def check_loss_isfinite(self, loss: Tensor) -> None:
+        """Name a loss that is not finite; too many in an epoch end the run."""
+        if torch.isfinite(loss):
+            return
+        self.nonfinite_count += 1
+        clips = ", ".join(map(repr, self._clip_ids[:3]))
+        what = (
+            f"loss={loss.item()} in batch {self.step} of epoch {self._epoch} "
+            f"({clips}, ...)"
+        )
+        if self.nonfinite_count > self.nonfinite_patience:
+            raise FocalAudioError(
+                f"{what}: {self.nonfinite_count} of the epoch are not finite, "
+                f"more than nonfinite_patience={self.nonfinite_patience}. "
+                "Start again with a lower lr or more warmup_epochs."
+            )
+        logger.warning("%s: nothing is learnt from this batch.", what)
+
+    def optimizers_step(self) -> None:
+        """See SpeechBrain; gradients that are not finite change no weight.
+
+        They are the same in all processes, the losses are not.
+        """
+        if self.scaler.is_enabled() or self._gradients_are_finite():
+            super().optimizers_step()
+        else:
+            self.zero_grad(set_to_none=True)
+
+    def _gradients_are_finite(self) -> bool:
+        gradients = [
+            parameter.grad
+            for group in self.optimizer.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        return bool(torch.isfinite(get_total_norm(gradients)))
+
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Set the epoch's learning rate."""
         if stage == sb.Stage.TRAIN:
+            self._epoch = epoch
             update_learning_rate(self.optimizer, self.hparams.schedule(epoch))
 
     def close_epoch(

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
+from speechbrain.utils.checkpoints import Checkpoint
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
@@ -27,6 +27,7 @@ from focalaudio.encoders.weight_files import digest_weights, read_state_dict
 from focalaudio.errors import ModelError
 from focalaudio.files import replace_file
 from focalaudio.models.bundle_files import DECODERS
+from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.description import (
     describe,
     describe_parts,
@@ -230,7 +231,7 @@ def best_checkpoint(folder: Path, kind: str) -> Checkpoint:
         raise ModelError(f"{path}: select_by={key!r} must be a metric's name.")
     saved = existing(folder / "save")
     end = "max_key" if key == "epoch" else kind
-    best = Checkpointer(saved).find_checkpoint(**{end: key})
+    best = CheckedCheckpointer(saved).find_checkpoint(**{end: key})
     if best is None:
         raise FileNotFoundError(
             f"{saved.absolute()} holds no CKPT+... with {key!r}; train first."

@@ -90,15 +90,23 @@ def test_checkpoint_gives_back_what_was_saved(tmp_path):
     assert json.loads((saved.path / "history.ckpt").read_text()) == history.rows
 
 
-def test_the_best_and_the_last_checkpoint_are_kept(tmp_path):
+def test_the_best_and_the_last_two_checkpoints_are_kept(tmp_path):
     checkpointer = WholeCheckpointer(tmp_path, {"history": History()})
     for epoch, error in enumerate([0.5, 0.2, 0.4, 0.3], start=1):
         checkpointer.save_and_keep_only(
             meta={"error": error, "epoch": epoch}, min_keys=["error"]
         )
     kept = {c.meta["epoch"] for c in checkpointer.list_checkpoints()}
-    assert kept == {2, 4}
+    assert kept == {2, 3, 4}
     assert checkpointer.find_checkpoint(min_key="error").meta["epoch"] == 2
+
+
+def test_the_last_checkpoint_but_one_is_kept_where_the_last_is_best(tmp_path):
+    checkpointer = WholeCheckpointer(tmp_path, {"history": History()})
+    for epoch in range(1, 6):
+        checkpointer.save_and_keep_only({"epoch": epoch}, max_keys=["epoch"])
+        kept = {c.meta["epoch"] for c in checkpointer.list_checkpoints()}
+        assert kept == {epoch, epoch - 1} - {0}
 
 
 def test_a_checkpoint_cut_off_by_a_kill_is_absent(tmp_path):

@@ -1,5 +1,6 @@
 import math
 import sys
+import types
 
 import pytest
 import speechbrain as sb
@@ -22,7 +23,7 @@ from focalaudio.brains.checkpoints import History, WholeCheckpointer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
-from focalaudio.errors import ModelError
+from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.experiment import TrainLoggers, build_logger
 from focalaudio.models import SoundModel
 from focalaudio.shares import build_share_decoder
@@ -559,3 +560,53 @@ def test_crops_are_shown_as_snug_images():
     assert brain.compute_objectives(step, batch, sb.Stage.TRAIN).isfinite()
     brain.compute_forward(batch, sb.Stage.VALID)
     assert shapes == [(10, 32), (32, 32)]  # 17 of 60 frames, and all
+
+
+class Spoilt(ClassifierBrain):
+    """The losses of some batches are no numbers."""
+
+    def compute_objectives(self, predictions, batch, stage):
+        loss = super().compute_objectives(predictions, batch, stage)
+        bad = stage == sb.Stage.TRAIN and self.step in self.hparams.bad
+        return loss * math.nan if bad else loss
+
+
+def make_spoilt(bad, **run_opts):
+    brain = make_brain(bad=bad, run_opts=run_opts)
+    brain.__class__ = Spoilt
+    return brain
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_loss_that_is_no_number_is_named_and_changes_no_weight(skip, caplog):
+    spoilt = make_spoilt((1,), skip_nonfinite_grads=skip)
+    before = {k: v.clone() for k, v in spoilt.classifier.named_parameters()}
+    spoilt.fit_batch = types.MethodType(no_step_but_a_bad_one, spoilt)
+    fit(spoilt)
+    for name, parameter in spoilt.classifier.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    assert "loss=nan in batch 1 of epoch 1 ('clip" in caplog.text
+    assert math.isfinite(spoilt.train_loss)
+
+
+def no_step_but_a_bad_one(self, batch):
+    if self.step in self.hparams.bad:
+        return ClassifierBrain.fit_batch(self, batch)
+    return torch.ones(())
+
+
+def test_training_survives_what_patience_allows():
+    spoilt = make_spoilt((1,), nonfinite_patience=1)
+    fit(spoilt, n_epochs=3)
+    for parameter in spoilt.classifier.parameters():
+        assert torch.isfinite(parameter).all()
+    evaluate(spoilt)
+    assert math.isfinite(spoilt.tracker.mean("loss"))
+
+
+def test_too_many_of_them_end_the_run_in_one_line():
+    spoilt = make_spoilt((1, 2), nonfinite_patience=1)
+    message = r"loss=nan in batch 2 of epoch 1 .*nonfinite_patience=1\. .*lr"
+    with pytest.raises(FocalAudioError, match=message) as caught:
+        fit(spoilt)
+    assert "\n" not in str(caught.value)

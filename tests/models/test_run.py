@@ -12,6 +12,7 @@ from focalaudio.data.pipelines import ClipReader, encode_labels
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.models import SoundModel, load_model
+from focalaudio.models.checkpoints import seal
 from focalaudio.models.run import (
     add_decoders,
     best_checkpoint,
@@ -193,6 +194,7 @@ class Call:
 def test_weights_that_are_code_are_refused(tmp_path, classifier):
     weights = write_run(tmp_path, classifier)
     weights.write_bytes(pickle.dumps(Call(str(tmp_path / "canary"))))
+    seal(weights.parent)  # a stranger can do that, too
     with pytest.raises(UnsafeModelError, match="asks for code to be run"):
         load_model(tmp_path)
     assert not (tmp_path / "canary").exists()
@@ -235,7 +237,7 @@ def test_a_run_without_checkpoints_is_not_a_model(run):
 def test_weights_that_are_missing_are_named(run):
     weights = next(run.glob("save/*/classifier.ckpt"))
     weights.unlink()
-    with pytest.raises(FileNotFoundError, match="classifier.ckpt is missing"):
+    with pytest.raises(ModelError, match="classifier.ckpt is missing"):
         load_model(run)
 
 
