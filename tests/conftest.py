@@ -1,10 +1,13 @@
 """Fixtures that the tests share: tones, a tiny classifier, a finished run."""
 
+import ipaddress
 import json
 import math
 import shutil
+import socket
 import sys
 
+import hypothesis
 import pytest
 import torch
 import yaml
@@ -29,6 +32,49 @@ from focalaudio.spectrogram import Spectrogram
 for _module in list(sys.modules.values()):
     if isinstance(_module, LazyModule):
         _module.__file__ = None
+
+
+# The same examples in every run, however slow the machine is.
+hypothesis.settings.register_profile(
+    "fixed", derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.load_profile("fixed")
+
+
+class NetworkError(BaseException):
+    """No `except` of the package takes it for a network that is down."""
+
+
+def is_here(address):
+    """Whether an address is of this machine; names are not asked about."""
+    if not isinstance(address, tuple):  # a path
+        return True
+    host = address[0]
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only():
+    """Nothing needs the network: only this machine can be talked to."""
+    patched = pytest.MonkeyPatch()
+    for name in ("connect", "connect_ex", "sendto"):
+        patched.setattr(socket.socket, name, guard(name))
+    yield
+    patched.undo()
+
+
+def guard(name):
+    inner = getattr(socket.socket, name)
+
+    def connect(self, *args):
+        if not is_here(args[-1]):
+            raise NetworkError(f"{name} to {args[-1]}")
+        return inner(self, *args)
+
+    return connect
 
 
 def pytest_addoption(parser):
