@@ -48,6 +48,8 @@ setup(
         "soundfile>=0.13",
         "safetensors>=0.5",
         "huggingface_hub>=2",
+        # 4 lets go of a lock in the workers that load clips
+        "filelock>=4",
         # it, SpeechBrain and matplotlib require the next two as well
         "packaging>=20.9",
         "tqdm>=4.42.1",

@@ -5,6 +5,7 @@ at one rate, `[samples]`. Content decides how a file is read, never its name.
 What cannot be trusted (cut off, empty, not finite) is refused or reported.
 """
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -290,10 +291,20 @@ def wav_writer(
                 yield partial(_write_block, sound, str(path))
                 check_header(Path(path), sample_rate, sound.frames, "WAV")
         except SoundFileError as error:
-            raise OSError(
-                f"{path} cannot be written ({_words(error)}); "
-                "is there space left on the disk?"
-            ) from error
+            raise _name_refusal(Path(path), temporary, error) from error
+
+
+def _name_refusal(path: Path, written: Path, error: Exception) -> OSError:
+    """Ask the system why it refused what libsndfile only knows it did."""
+    number, words = errno.EIO, _words(error)
+    try:
+        with written.open("ab", buffering=0) as file:
+            file.write(bytes(BLOCK_VALUES))
+    except OSError as refusal:
+        number, words = refusal.errno or number, refusal.strerror or words
+    return OSError(
+        number, f"{words}: nothing of it was written; make room", str(path)
+    )
 
 
 def code_vorbis(

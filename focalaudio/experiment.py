@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import logging
+import os
 import re
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import speechbrain as sb
 import torch.distributed
 import yaml
+from filelock import FileLock, Timeout
 from hyperpyyaml import load_hyperpyyaml, resolve_references
-from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
     FileTrainLogger,
@@ -28,11 +30,15 @@ from speechbrain.utils.train_logger import (
     TrainLogger,
 )
 
-from focalaudio.errors import FocalAudioError
+from focalaudio.errors import FocalAudioError, ModelError, printable
 from focalaudio.files import replace_file
+from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
 
 RENAMED = {"stages": "maps"}  # keys of older versions
+TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
+# what a user can mend: these end a recipe in one line
+MISTAKES = (FocalAudioError, OSError, ValueError)
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -50,14 +56,14 @@ class Experiment:
         SpeechBrain's run options.
     folder : pathlib.Path
         The run's own output folder, `hparams["output_folder"]`.
-    lock : file
-        Held open so that no second run writes the folder.
+    lock : filelock.FileLock
+        Held so that no second run writes the folder.
     """
 
     hparams: dict[str, Any]
     run_opts: Any
     folder: Path
-    lock: IO[str] | None = None
+    lock: FileLock | None = None
 
     def brain(self, kind: type[sb.Brain]) -> sb.Brain:
         """Build a Brain from the YAML's objects, ready to fit or evaluate.
@@ -90,6 +96,10 @@ class Experiment:
 def start_experiment(argv: Sequence[str]) -> Experiment:
     """Parse a recipe's command line, load its YAML, make its folder.
 
+    From here on a mistake that the user can mend ends the process in one line;
+    Ctrl-C and SIGTERM do, too, and say how to go on. FOCALAUDIO_TRACEBACK=1 in
+    the environment shows tracebacks.
+
     Arguments
     ---------
     argv : sequence of str
@@ -103,6 +113,9 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ValueError
         If an option is no key of the YAML file.
     """
+    end = _Ending(shlex.join([sys.executable, sys.argv[0], *argv]))
+    sys.excepthook = end.hook(sys.excepthook)
+    _obey_sigterm()
     hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
     ddp_init_group(run_opts)
     atexit.register(_leave_group)
@@ -117,15 +130,14 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    command = shlex.join([sys.executable, sys.argv[0], *argv])
     checkpointer = hparams.get("checkpointer")
     # paths only: what the hook knew of models would outlive the interpreter,
     # and with them the threads of a group of processes
     saved = checkpointer and checkpointer.checkpoints_dir
-    goes_on = "progress" in hparams
-    sys.excepthook = partial(
-        _explain, sys.excepthook, folder, saved, goes_on, command
+    end = replace(
+        end, folder=folder, checkpoints=saved, goes_on="progress" in hparams
     )
+    sys.excepthook = end.hook(sys.excepthook)
     return Experiment(hparams, run_opts, folder, lock)
 
 
@@ -143,6 +155,12 @@ def _check_keys(name: str, text: str, overrides: str) -> None:
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
+
+
+def _obey_sigterm() -> None:
+    """Take what a scheduler sends before it kills for Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _leave_group() -> None:
@@ -173,7 +191,7 @@ def _on_main(work: Callable[[], T]) -> T | None:
 
 def _claim(
     folder: Path, hparams: dict[str, Any], resolved: str, run_opts: Any
-) -> IO[str]:
+) -> FileLock:
     """Lock a folder, and make sure that it holds no other run."""
     lock = _lock_folder(folder)
     if "settings" in hparams:
@@ -187,42 +205,69 @@ def _claim(
     return lock
 
 
-def _lock_folder(folder: Path) -> IO[str]:
+def _lock_folder(folder: Path) -> FileLock:
     """Claim a folder for this process; the claim ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / ".lock", "a", encoding="utf-8")  # noqa: SIM115
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
         raise FocalAudioError(
             f"output_folder={folder} is being written by another run; wait "
             "for it, or give another experiment_name or seed."
         ) from None
+    except OSError as error:
+        raise FocalAudioError(
+            f"output_folder={folder} cannot be written: {error.strerror}; give "
+            "another output_folder."
+        ) from error
     return lock
 
 
-def _explain(
-    otherwise: Callable[..., Any],
-    folder: Path,
-    checkpoints: Path | None,
-    goes_on: bool,
-    command: str,
-    kind: type[BaseException],
-    *rest: Any,
-) -> None:
-    """Say in one line what Ctrl-C leaves; pass other exceptions on."""
-    if not issubclass(kind, KeyboardInterrupt):
-        otherwise(kind, *rest)
-    elif if_main_process():
-        saved = "no epoch is saved, and this starts again"
-        last = checkpoints and Checkpointer(checkpoints).find_checkpoint()
+@dataclass(frozen=True)
+class _Ending:
+    """What a run says at its end, if that is not the good one."""
+
+    command: str
+    folder: Path | None = None
+    checkpoints: Path | None = None
+    goes_on: bool = False
+
+    def hook(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an exception hook; exceptions of other kinds go on."""
+        return partial(self._explain, otherwise)
+
+    def _explain(
+        self,
+        otherwise: Callable[..., Any],
+        kind: type[BaseException],
+        error: BaseException,
+        *rest: Any,
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            if if_main_process():
+                saved = self._find_saved()
+                logger.warning("Interrupted; %s: %s", saved, self.command)
+        elif issubclass(kind, MISTAKES) and not os.environ.get(TRACEBACK):
+            hint = f" ({TRACEBACK}=1 shows where this comes from.)"
+            own = issubclass(kind, FocalAudioError)
+            logger.error("%s%s", error if own else printable(error), hint)
+        else:
+            otherwise(kind, error, *rest)
+
+    def _find_saved(self) -> str:
+        """Say what is saved, and whether the command goes on with it."""
+        saver = self.checkpoints and CheckedCheckpointer(self.checkpoints)
+        try:
+            last = saver and saver.find_checkpoint()
+        except ModelError as error:
+            return str(error)
         if last:
             epoch = last.meta.get("epoch")
-            saved = f"epoch {epoch} is saved in {folder}, and this goes on"
-        elif goes_on:
-            saved = f"what is done is saved in {folder}, and this goes on"
-        logger.warning("Interrupted; %s: %s", saved, command)
+            return f"epoch {epoch} is saved in {self.folder}, and this goes on"
+        if self.goes_on:
+            return f"what is done is saved in {self.folder}, and this goes on"
+        return "no epoch is saved, and this starts again"
 
 
 class TrainLoggers(TrainLogger):

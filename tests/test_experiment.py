@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from focalaudio.errors import FocalAudioError
+from focalaudio.errors import AudioError, FocalAudioError
 from focalaudio.experiment import (
     Experiment,
     TrainLoggers,
@@ -28,8 +28,9 @@ output_folder: !PLACEHOLDER
 def _same_process():
     """What SpeechBrain sets up for a whole process is taken back."""
     hook, handlers = sys.excepthook, list(logging.root.handlers)
-    level = logging.root.level
+    level, obey = logging.root.level, signal.getsignal(signal.SIGTERM)
     yield
+    signal.signal(signal.SIGTERM, obey)
     sys.excepthook, logging.root.handlers = hook, handlers
     logging.root.setLevel(level)
 
@@ -107,14 +108,14 @@ def test_lock_ends_with_the_process_that_holds_it(argv, tmp_path):
         start_experiment(argv)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert not start_experiment(argv).lock.closed
+    assert start_experiment(argv).lock.is_locked
 
 
 def test_folders_are_locked_one_by_one(argv, tmp_path):
     first = start_experiment(argv)
     argv[2] = str(tmp_path / "others")
-    assert not start_experiment(argv).lock.closed
-    assert not first.lock.closed
+    assert start_experiment(argv).lock.is_locked
+    assert first.lock.is_locked
 
 
 INTERRUPTED = """
@@ -132,24 +133,86 @@ checkpointer: !new:focalaudio.brains.checkpoints.WholeCheckpointer
 """
 
 
-def test_ctrl_c_says_what_is_saved_in_one_line(argv, tmp_path):
-    (tmp_path / "a.yaml").write_text(YAML + CHECKPOINTER)
-    (tmp_path / "a recipe.py").write_text(INTERRUPTED)
-    done = subprocess.run(
+def run_script(tmp_path, text, *argv, **environment):
+    """Run a recipe; return what is left of it."""
+    (tmp_path / "a recipe.py").write_text(text)
+    return subprocess.run(
         [sys.executable, "a recipe.py", *argv],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=100,
+        env=os.environ | environment,
         # whoever runs the tests in the background may ignore it
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_says_what_is_saved_in_one_line(sent, argv, tmp_path):
+    """A scheduler's SIGTERM, too."""
+    (tmp_path / "a.yaml").write_text(YAML + CHECKPOINTER)
+    text = INTERRUPTED.replace("SIGINT", sent)
+    done = run_script(tmp_path, text, *argv)
     assert done.returncode == -signal.SIGINT  # 130 to a shell
     assert "Traceback" not in done.stdout + done.stderr
     last = (done.stdout + done.stderr).splitlines()[-1]
     where = f"epoch 3 is saved in {tmp_path}/results, and this goes on: "
     assert f"Interrupted; {where}" in last
     assert last.endswith(shlex.join(["a recipe.py", *argv]))
+
+
+MISTAKES = [
+    (AudioError("a.wav is empty"), "a.wav is empty"),
+    (AudioError("a\x1b[2J.wav is empty"), "a\\x1b[2J.wav is empty"),
+    (OSError(28, "No space left on device", "a.wav"), "on device: 'a.wav'"),
+    (ValueError("lr=-1\x1b must be positive."), "lr=-1\\x1b must be pos"),
+]
+
+
+@pytest.fixture
+def hook(argv):
+    """What ends the process when an error is not caught."""
+    start_experiment(argv)
+    return lambda error: sys.excepthook(type(error), error, None)
+
+
+@pytest.mark.parametrize(("error", "said"), MISTAKES)
+def test_a_mistake_ends_in_one_line(error, said, hook, caplog):
+    caplog.clear()
+    hook(error)
+    (line,) = caplog.messages
+    assert said in line
+    assert "FOCALAUDIO_TRACEBACK=1 shows where" in line
+    assert line.isprintable()
+    assert caplog.records[0].exc_info is None
+
+
+def test_a_traceback_comes_when_asked_for_and_of_bugs(
+    hook, caplog, monkeypatch
+):
+    hook(ZeroDivisionError("a bug"))
+    assert caplog.records[-1].exc_info[0] is ZeroDivisionError
+    monkeypatch.setenv("FOCALAUDIO_TRACEBACK", "1")
+    hook(AudioError("a.wav is empty"))
+    assert caplog.records[-1].exc_info[0] is AudioError
+
+
+def test_a_mistake_in_the_command_is_one_line_too(argv, tmp_path):
+    done = run_script(tmp_path, INTERRUPTED, *argv, "--numbr", "3")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Use --number." in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("place", ["a.yaml/results", "/proc/results"])
+def test_a_folder_that_takes_nothing_is_said(place, argv, tmp_path):
+    argv[2] = str(tmp_path / place)
+    with pytest.raises(
+        FocalAudioError, match=f"output_folder=.*{place} cannot be written: ."
+    ):
+        start_experiment(argv)
 
 
 def test_ctrl_c_says_that_nothing_is_saved(argv, capsys):

@@ -61,7 +61,7 @@ THIRD_PARTY = {
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
     7: {"torch", "pandas"},
 }
-THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
+THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm", "filelock"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
     "focalaudio.waveforms": {"torchaudio"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from speechbrain.utils.distributed import (
 )
 
 from focalaudio.brains.settings import RunSettings
+from focalaudio.errors import FocalAudioError
 from focalaudio.models.checkpoints import CheckedCheckpointer, seal
 
 
@@ -66,11 +69,26 @@ class WholeCheckpointer(CheckedCheckpointer):
         if if_main_process():
             for remains in self.checkpoints_dir.glob(".CKPT+*"):
                 shutil.rmtree(remains)
-        hidden = super().save_checkpoint(*args, **kwargs)
+        with self._refusals_named():
+            hidden = super().save_checkpoint(*args, **kwargs)
         ddp_barrier()  # every process has written its part
-        whole = None if hidden is None else _publish(hidden)
+        with self._refusals_named():
+            whole = None if hidden is None else _publish(hidden)
         ddp_barrier()  # every process sees the checkpoint
         return whole
+
+    @contextmanager
+    def _refusals_named(self) -> Iterator[None]:
+        """Say what a full disk means for a run."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # the latter are torch's
+            words = getattr(error, "strerror", None) or error
+            raise FocalAudioError(
+                f"{self.checkpoints_dir} takes no checkpoint ({words}); what "
+                "was saved before is there: make room, then give the same "
+                "command again."
+            ) from error
 
     def save_and_keep_only(self, *args: Any, **kwargs: Any) -> None:
         """See SpeechBrain; the last checkpoint but one is kept too."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -51,8 +52,10 @@ def _one_thread():
     """One thread, as the processes have that are started from here."""
     threads, hook = torch.get_num_threads(), sys.excepthook
     handlers, level = list(logging.root.handlers), logging.root.level
+    obey = signal.getsignal(signal.SIGTERM)
     torch.set_num_threads(1)
     yield
+    signal.signal(signal.SIGTERM, obey)
     torch.set_num_threads(threads)
     sys.excepthook, logging.root.handlers = hook, handlers
     logging.root.setLevel(level)
