@@ -1,11 +1,11 @@
-# make setup | demo | test | lint | docs : each does the set-up it needs, once.
+# make setup | demo | test | test-all | lint | docs : each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 BASE := .venv/.installed-base
 DEV := .venv/.installed-dev
 DEMO_OUT ?= results/demo
 
-.PHONY: setup demo test lint docs
+.PHONY: setup demo test test-all lint docs
 
 setup: $(DEV)
 
@@ -22,6 +22,9 @@ demo: $(BASE)
 	$(BIN)/python -m focalaudio demo --out $(DEMO_OUT)
 
 test: $(DEV)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(DEV)
 	$(BIN)/python -m pytest
 
 lint: $(DEV)
