@@ -282,19 +282,19 @@ class TrainLoggers(TrainLogger):
             logger.log_stats(*args, **kwargs)
 
     def rewind(self, epoch: int) -> None:
-        """Forget the lines of later epochs, which a resumed run does again."""
+        """Forget later epochs, and tests: a resumed run does them again."""
         for logger in self.loggers:
             if isinstance(logger, FileTrainLogger) and if_main_process():
                 _forget_epochs(Path(logger.save_file), epoch)
 
 
 def _forget_epochs(path: Path, last: int) -> None:
-    """Take the lines of later epochs out of a `train_log.txt`."""
+    """Keep the lines of epochs up to the last in a `train_log.txt`."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     epochs = [re.match(r"epoch: (\d+)", line) for line in lines]
-    later = [found is not None and int(found[1]) > last for found in epochs]
+    later = [found is None or int(found[1]) > last for found in epochs]
     if any(later):
         kept = [
             line for line, gone in zip(lines, later, strict=True) if not gone

@@ -125,6 +125,24 @@ def of_package(module):
     return module.split(".")[0] == "focalaudio"
 
 
+# modules and functions that Windows has not
+UNIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios"}
+UNIX_CALLS = {"fork", "forkpty", "getuid", "geteuid", "mkfifo", "setsid"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_of_one_system_only(module):
+    """Run on Linux only; what is known to fail elsewhere is kept out."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    roots = {name.split(".")[0] for name, _ in imports_of(MODULES[module])}
+    assert not roots & UNIX_ONLY
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = getattr(node.value, "id", "")
+            assert not (owner == "os" and node.attr in UNIX_CALLS), node.lineno
+            assert node.attr not in ("SIGKILL", "SIGALRM", "SIGHUP")
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_come_from_the_same_layer_or_below(module):
     own = layer_of(module)

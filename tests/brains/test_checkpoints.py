@@ -4,6 +4,7 @@ import random
 import signal
 
 import numpy as np
+import pytest
 import torch
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver
 from speechbrain.utils.checkpoints import register_checkpoint_hooks as hooks
@@ -13,6 +14,7 @@ from focalaudio.brains.checkpoints import (
     RandomState,
     WholeCheckpointer,
 )
+from focalaudio.errors import FocalAudioError
 
 
 @hooks
@@ -124,4 +126,25 @@ def test_a_checkpoint_cut_off_by_a_kill_is_absent(tmp_path):
     assert checkpointer.recover_if_possible(min_key="error") == whole
     checkpointer.save_checkpoint({"error": 0.3})
     assert all(path.name.startswith("CKPT+") for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+    resource = pytest.importorskip("resource")
+    layer = torch.nn.Linear(300, 300)
+    checkpointer = WholeCheckpointer(tmp_path, {"layer": layer})
+    whole = checkpointer.save_checkpoint({"epoch": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(FocalAudioError, match="takes no checkpoint") as one:
+            checkpointer.save_checkpoint({"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(one.value)
+    assert "make room" in str(one.value)
+    fresh = WholeCheckpointer(tmp_path, {"layer": layer})
+    assert fresh.list_checkpoints() == [whole]
+    assert fresh.recover_if_possible() == whole
+    assert fresh.save_checkpoint({"epoch": 2}) is not None
     assert len(list(tmp_path.iterdir())) == 2

@@ -1,6 +1,7 @@
 """The recipes, run as a user runs them, on sounds that are made here."""
 
 import json
+import re
 import shutil
 import socket
 
@@ -536,3 +537,19 @@ def test_a_run_from_before_is_tested_again_with_its_data_moved(
         experiment_name="other",
     )
     assert metrics_of(run) == metrics_of(trained)
+
+
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def test_every_name_that_is_written_is_one_on_windows(trained, interpreted):
+    for folder in (trained, interpreted):
+        names = [path.name for path in folder.rglob("*")]
+        assert len(names) > 10
+        for name in names:
+            assert not set(name) & set('<>:"/\\|?*'), name
+            assert not RESERVED.fullmatch(name), name
+            assert name[-1] not in ". ", name
+            assert name.isprintable()
+        lowered = {str(path).lower() for path in folder.rglob("*")}
+        assert len(lowered) == len(names)  # no two of one name there
