@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any, TypeVar
 
 import speechbrain as sb
@@ -38,7 +39,7 @@ from focalaudio.models.safe_yaml import PlainLoader
 RENAMED = {"stages": "maps"}  # keys of older versions
 TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
 # what a user can mend: these end a recipe in one line
-MISTAKES = (FocalAudioError, OSError, ValueError)
+MISTAKES = (FocalAudioError, OSError, ValueError, CalledProcessError)
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)

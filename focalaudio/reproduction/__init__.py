@@ -7,7 +7,14 @@ seeds    several seeds in turn -> one table
 figures  what the steps left -> figures
 """
 
+from focalaudio.reproduction.launch import lead_or_follow
 from focalaudio.reproduction.plan import Plan, choose_folder, reproduce
 from focalaudio.reproduction.seeds import reproduce_seeds
 
-__all__ = ["Plan", "choose_folder", "reproduce", "reproduce_seeds"]
+__all__ = [
+    "Plan",
+    "choose_folder",
+    "lead_or_follow",
+    "reproduce",
+    "reproduce_seeds",
+]

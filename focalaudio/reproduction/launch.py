@@ -1,12 +1,21 @@
-"""`name of a recipe -> process`: run the recipes that the package ships."""
+"""`name of a recipe -> process`: run the recipes that the package ships.
+
+Under torchrun every process starts a recipe's share: the first one leads, the
+others follow.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
 
 from focalaudio.errors import FocalAudioError
 
@@ -55,7 +64,73 @@ def run_recipe(
     ]
     for key, value in options.items():
         command += [f"--{key}", _format_value(value)]
-    subprocess.run(command, check=True)
+    if dist.is_initialized():
+        command += ["--distributed_backend", dist.get_backend()]
+        call = (command, _find_port())
+        dist.broadcast_object_list([call], src=0)
+        _run_share(*call)
+    else:
+        subprocess.run(command, check=True)
+
+
+def lead_or_follow(work: Callable[[], None]) -> None:
+    """Let the first process work, and all others run the same recipes.
+
+    Without torchrun there is one process, which just works.
+
+    Arguments
+    ---------
+    work : callable
+        Calls `run_recipe`, or not; only the first process calls it.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        In the first process, if a process's share of a recipe fails.
+
+    Example
+    -------
+    >>> lead_or_follow(lambda: print("worked"))
+    worked
+    """
+    if not dist.is_initialized():
+        work()
+    elif dist.get_rank() == 0:
+        try:
+            work()
+        finally:
+            dist.broadcast_object_list([None], src=0)
+    else:
+        _follow()
+
+
+def _follow() -> None:
+    while True:
+        told: list[Any] = [None]
+        dist.broadcast_object_list(told, src=0)
+        if told[0] is None:
+            return
+        try:
+            _run_share(*told[0])
+        except subprocess.CalledProcessError:
+            continue  # the first process knows, and says what comes next
+
+
+def _find_port() -> int:
+    """Find a port for the group of a recipe; that of its parents is in use."""
+    with socket.socket() as one:
+        one.bind(("", 0))
+        return one.getsockname()[1]
+
+
+def _run_share(command: list[str], port: int) -> None:
+    """Run a recipe in all processes at once; fail if one does."""
+    group = {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "False"}
+    done = subprocess.run(command, check=False, env=os.environ | group)
+    codes: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(codes, done.returncode)
+    if any(codes):
+        raise subprocess.CalledProcessError(next(filter(None, codes)), command)
 
 
 def _format_value(value: object) -> str:

@@ -8,7 +8,12 @@ python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
 import sys
 
 from focalaudio.experiment import start_experiment
-from focalaudio.reproduction import Plan, reproduce, reproduce_seeds
+from focalaudio.reproduction import (
+    Plan,
+    lead_or_follow,
+    reproduce,
+    reproduce_seeds,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -16,7 +21,9 @@ def main(argv: list[str]) -> None:
     experiment = start_experiment(argv)
     plan = Plan.from_hparams(experiment.hparams, experiment.run_opts)
     seeds = experiment.hparams["seeds"]
-    reproduce_seeds(plan, seeds) if seeds else reproduce(plan)
+    lead_or_follow(
+        lambda: reproduce_seeds(plan, seeds) if seeds else reproduce(plan)
+    )
 
 
 if __name__ == "__main__":

@@ -47,3 +47,13 @@ def test_one_that_is_missing_is_said_with_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setattr(shipped, "DEFAULT", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="or give a model"):
         load_model()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_precision_says_the_same_of_real_clips(precision):
+    exact = SoundInterpreter.from_hparams()
+    options = {"device": "cpu", "precision": precision}
+    low = SoundInterpreter.from_hparams(run_opts=options)
+    for example in list_examples():
+        labels = [each.classify_file(example.path)[-1] for each in (exact, low)]
+        assert labels[0] == labels[1], example.path.name

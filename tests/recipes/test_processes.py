@@ -1,6 +1,8 @@
 """Runs that are killed, and runs of two processes: the result is the same."""
 
 import collections
+import io
+import json
 import os
 import shutil
 import signal
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.brains.progress import Progress
 from focalaudio.errors import FocalAudioError
 
@@ -67,7 +70,8 @@ KILL = """
 KILL_INTERPRETATION = """
     import os, pathlib, runpy, signal, sys
     import torch
-    from focalaudio.brains.progress import Progress
+    from focalaudio.brains.checkpoints import WholeCheckpointer
+from focalaudio.brains.progress import Progress
 
     torch.set_num_threads(1)
     add = Progress.add
@@ -342,3 +346,117 @@ def test_two_ranks_train_one_classifier(command, dataset, tmp_path):
     assert len((out / "train_log.txt").read_text().splitlines()) == 2
     checkpoint = last_checkpoint(out)
     assert {"random_state.ckpt", "history.ckpt"} <= set(checkpoint)
+
+
+SMALL = {"piq": {"n_codes": 12}, "lmac": {"width": 16, "n_doublings": 1}}
+GLOO = ["--distributed_backend", "gloo"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", SMALL)
+def test_what_two_ranks_trained_and_tested_one_tests_alike(
+    method, command, recipe, dataset, trained, tmp_path
+):
+    """Of three test clips one rank has two, the other one."""
+    out = tmp_path / "out"
+    options = {
+        "data_folder": dataset,
+        "classifier": trained,
+        "number_of_epochs": 1,
+        "batch_size": 2,
+        **SMALL[method],
+    }
+    argv = command(f"train_{method}", out, GLOO, **options)
+    writes = [final(rank) for rank in run_two(argv, out, tmp_path)]
+    names = [{str(path) for path in rank} for rank in writes]
+    assert {"metrics.json", "clips.csv", "history.csv"} <= names[0]
+    assert not {name for name in names[1] if "save" not in name}
+    found = {name: (out / name).read_text() for name in ("metrics.json",)}
+    rows = pd.read_csv(out / "clips.csv")
+    assert rows["clip_id"].is_unique
+    assert len(rows) == 3
+    recipe(f"train_{method}", out, ["--test_only"], **options)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(out / "clips.csv"), rows, atol=1e-6, rtol=0
+    )
+    assert_close(
+        *(
+            pd.read_json(io.StringIO(text), typ="series")
+            for text in (
+                found["metrics.json"],
+                (out / "metrics.json").read_text(),
+            )
+        )
+    )
+
+
+DIE = """
+    import os, runpy, signal, sys
+    import torch
+    from focalaudio.brains.training import TrainingBrain
+
+    torch.set_num_threads(1)
+    fit_batch = TrainingBrain.fit_batch
+
+    def die_in_epoch_2(self, batch):
+        epoch = self.hparams.epoch_counter.current
+        if (os.environ["RANK"], epoch) == ("1", 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fit_batch(self, batch)
+
+    TrainingBrain.fit_batch = die_in_epoch_2
+    sys.argv = sys.argv[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_ends_the_run_and_spoils_nothing(
+    command, dataset, tmp_path
+):
+    out = tmp_path / "out"
+    (tmp_path / "die.py").write_text(textwrap.dedent(DIE))
+    options = {"data_folder": dataset, "batch_size": 2}
+    argv = command("train_classifier", out, GLOO, **options)
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
+    port = f"--master_port={free_port()}"
+    run_process([*torchrun, port, tmp_path / "die.py", *argv], returncode=1)
+    (whole,) = WholeCheckpointer(out / "save").list_checkpoints()
+    assert whole.meta["epoch"] == 1
+    assert not (out / "metrics.json").exists()
+    assert len((out / "train_log.txt").read_text().splitlines()) == 1
+    run_process([*torchrun, f"--master_port={free_port()}", *argv])
+    assert len(pd.read_csv(out / "clips.csv")) == 3
+    assert len((out / "train_log.txt").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_two_ranks_reproduce_the_tables_once(command, dataset, tmp_path):
+    out = tmp_path / "out"
+    system = {
+        "training": {"encoder_name": "focalnet_test_pyramid"},
+        "interpret": {"maps": ["class_evidence"]},
+        "piq": {},
+    }
+    overlap = {"condition": "overlap", "quantiles": [0.9], "max_clips": 2}
+    options = {
+        "data_folder": dataset,
+        "systems": json.dumps({"tiny": system}),
+        "wanted_systems": "[tiny]",
+        "wanted_conditions": "[overlap]",
+        "conditions": json.dumps({"overlap": overlap}),
+        "compare": json.dumps([{"method": "random"}]),
+        "figure_2": "null",
+        "figure_3": "overlap",
+    }
+    argv = command("reproduce", out, ["--debug", *GLOO], **options)
+    first, second = (final(rank) for rank in run_two(argv, out, tmp_path))
+    tables = {"overlap.csv", "classifiers.csv", "figure_3.png"}
+    assert tables <= {path.name for path in out.iterdir()}
+    results = ("clips.csv", "metrics.json", *tables)
+    for path in out.rglob("*"):
+        if path.name in results:
+            assert first[path.relative_to(out)] == 1, path
+            assert path.relative_to(out) not in second, path
+    for path in out.rglob("clips.csv"):
+        assert pd.read_csv(path)["clip_id"].is_unique
