@@ -8,6 +8,7 @@ last, for work without network.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -26,7 +27,6 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
 )
 from huggingface_hub.utils import validate_repo_id
-from huggingface_hub.utils.sha import git_hash
 from tqdm import tqdm
 
 from focalaudio.data.transfer import TransferError, alone, check_url, receive
@@ -290,7 +290,7 @@ class _Repository:
             n_bytes = out.tell()
         promised, found = file.sha256, sha256
         if promised is None:
-            promised, found = file.blob_id, git_hash(path.read_bytes())
+            promised, found = file.blob_id, _digest_as_git(path)
         if n_bytes != file.n_bytes or found != promised:
             raise HubError(
                 f"{self.name} sent {n_bytes} of {file.n_bytes} bytes of "
@@ -309,7 +309,9 @@ class _Repository:
             )
         sha256 = (sibling.get("lfs") or {}).get("sha256")
         blob_id = sibling.get("blobId")
-        if not isinstance(size, int) or not (sha256 or blob_id):
+        # a size below 0 would let others pass the cap on their sum
+        is_size = isinstance(size, int) and size >= 0
+        if not is_size or not (sha256 or blob_id):
             raise self._nonsense(f"{name!r} without size or digest")
         return _HubFile(name, size, sha256, blob_id)
 
@@ -318,6 +320,15 @@ class _Repository:
             f"{self.endpoint} gives no listing of {self.name} that makes "
             f"sense ({what}); does HF_ENDPOINT name a hub?"
         )
+
+
+def _digest_as_git(path: Path) -> str:
+    """Return git's own digest of a file's content, in flat memory."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _explain(error: TransferError, source: _HubSource) -> str:
