@@ -74,6 +74,8 @@ class WholeCheckpointer(CheckedCheckpointer):
         ddp_barrier()  # every process has written its part
         with self._refusals_named():
             whole = None if hidden is None else _publish(hidden)
+        if whole is not None:
+            self.damage[whole.path] = ""  # just written
         ddp_barrier()  # every process sees the checkpoint
         return whole
 
@@ -92,7 +94,7 @@ class WholeCheckpointer(CheckedCheckpointer):
 
     def save_and_keep_only(self, *args: Any, **kwargs: Any) -> None:
         """See SpeechBrain; the last checkpoint but one is kept too."""
-        before = self.find_checkpoint()
+        before = self.find_checkpoint() if if_main_process() else None
 
         def is_before(checkpoint: Checkpoint) -> bool:
             return before is not None and checkpoint.path == before.path

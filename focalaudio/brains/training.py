@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,8 @@ class TrainingBrain(sb.Brain):
     LOWEST_IS_BEST = True
 
     validates = True  # there are clips to validate on
+    _epoch: int | None = None  # that is trained
+    _clip_ids: Sequence[str] = ()  # of the batch
 
     @property
     def selection(self) -> dict[str, str]:
@@ -142,7 +144,7 @@ class TrainingBrain(sb.Brain):
 
     def on_fit_batch_start(self, batch: Any, should_step: bool) -> None:
         """Remember whose loss is next."""
-        self._clip_ids: list[str] = list(getattr(batch, "id", ()))
+        self._clip_ids = getattr(batch, "id", ())
 
     def check_loss_isfinite(self, loss: Tensor) -> None:
         """Name a loss that is not finite; too many in an epoch end the run."""

@@ -56,11 +56,11 @@ class CheckedCheckpointer(Checkpointer):
     ) -> None:
         super().__init__(checkpoints_dir, recoverables)
         # what is wrong with each, so that it is read through once
-        self._damage: dict[Path, str] = {}
+        self.damage: dict[Path, str] = {}
 
     def list_checkpoints(self) -> list[Checkpoint]:
         """See SpeechBrain's `Checkpointer.list_checkpoints`."""
-        known = self._damage
+        known = self.damage
         folders = self._list_checkpoint_dirs()
         for folder in folders:
             if folder not in known:

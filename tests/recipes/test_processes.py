@@ -134,7 +134,9 @@ def run_two(command, watched, tmp_path):
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
     run_process(
         [*torchrun, f"--master_port={free_port()}", *command],
-        PYTHONPATH=str(tmp_path),
+        PYTHONPATH=os.pathsep.join(
+            [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+        ),
         WATCHED_FOLDER=str(watched),
         WATCHED_LOG=str(tmp_path / "rank"),
     )
@@ -363,6 +365,7 @@ def test_what_two_ranks_trained_and_tested_one_tests_alike(
         "data_folder": dataset,
         "classifier": trained,
         "number_of_epochs": 1,
+        "warmup_epochs": 1,
         "batch_size": 2,
         **SMALL[method],
     }
