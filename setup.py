@@ -32,6 +32,7 @@ setup(
         "focalaudio": ["py.typed"],
         "focalaudio.data": ["examples/*"],
         "focalaudio.models": ["default/*"],
+        "focalaudio.report": ["templates/*"],
         "focalaudio.hparams": ["*.yaml"],
         "focalaudio.recipes.ESC50": ["*.md"],
     },
@@ -48,9 +49,10 @@ setup(
         "soundfile>=0.13",
         "safetensors>=0.5",
         "huggingface_hub>=2",
-        # it, SpeechBrain and matplotlib require the next two as well
+        # it, SpeechBrain and matplotlib require the next three as well
         "packaging>=20.9",
         "tqdm>=4.42.1",
+        "pillow>=8",
         "torchmetrics>=1.5",
         "matplotlib>=3.9",
         "jinja2>=3.1",
@@ -63,6 +65,8 @@ setup(
             "ruff>=0.12",
             "mypy>=1.15",
             "pandas-stubs",
+            # drives Debian's chromium, which opens the listening report
+            "playwright>=1.40",
             # independent implementations that the tests compare with
             "transformers>=5",
             "timm>=1.0.20",
