@@ -49,9 +49,8 @@ function findSound(name) {
 
 function percent(share) {
   if (share === null || share === undefined) return "";
-  const value = 100 * share;
-  return (value >= 99.95 || value === 0 ? value.toFixed(0)
-    : value.toFixed(1)) + " %";
+  const value = 100 * share, whole = Math.round(value);
+  return (Math.abs(value - whole) < 0.05 ? whole : value.toFixed(1)) + " %";
 }
 
 function fixed(value, digits = 3) {
