@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.brains.checks import Look
+from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.neighbors import EmbeddingIndex
 from focalaudio.report.overview import split_name
@@ -29,7 +30,6 @@ from focalaudio.report.page import (
 )
 from focalaudio.report.writer import PageWriter
 
-QUANTILES = (0.5, 0.7, 0.9)  # that a page can be switched to
 BATCH = 16  # clips of the index in one pass
 Found = Mapping[str, Mapping[str, Sequence[Any]]]
 
@@ -140,8 +140,7 @@ class Reporter:
         clip_labels: Sequence[str],
     ) -> list[tuple[str, Interpretation]]:
         """Cut other quantiles, and the other class, from the same pass."""
-        interpreter = self.interpreter
-        if interpreter.settings["method"] != "by_design":
+        if self.listening_test:
             return []
         first = next(iter(interpretations.values()))
         targets = [
@@ -149,21 +148,10 @@ class Reporter:
             for each in clip_labels
         ]
         _, other = choose_classes(first, targets)
-        own = interpreter.quantile
-        others = [
-            interpreter.at_quantile(quantile)
-            for quantile in QUANTILES
-            if own is not None and quantile != own
-        ]
         seen = (look.spectrum, look.output)
-        further = [
-            (each.name, each.interpret(*seen))
-            for each in others
-            if not self.listening_test and each.name not in interpretations
-        ]
         return [
-            *further,
-            (interpreter.name, interpreter.interpret(*seen, other)),
+            (one.name, found)
+            for one, found in look_further(self.interpreter, seen, other)
         ]
 
     def _make_clip(
@@ -251,7 +239,8 @@ class Reporter:
         path = self.writer.path
         is_old = path.exists() and not len(self.writer)
         if self.wanted and if_main_process() and not is_old:
-            title = f"What the classifier listened to: {path.parent.name}"
+            run = "/".join(path.absolute().parent.parts[-2:])
+            title = f"What the classifier listened to: {run}"
             self.writer.finish(
                 Page(title, self.labels, rows, settings, self.listening_test)
             )

@@ -11,6 +11,7 @@ from focalaudio.cli.convert import add_import
 from focalaudio.cli.doctor import add_doctor
 from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
+from focalaudio.cli.ratings import add_ratings
 from focalaudio.errors import FocalAudioError
 from focalaudio.version import __version__
 
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("results/demo"))
     demo.set_defaults(run=demo_command)
-    for add in (add_explain, add_export, add_import, add_doctor):
+    for add in (add_explain, add_export, add_import, add_ratings, add_doctor):
         add(commands)
     return parser
 

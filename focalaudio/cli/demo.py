@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from focalaudio.audio import load_wav
 from focalaudio.cli.explain import Explainer
 from focalaudio.data.examples import list_examples
 from focalaudio.data.synthetic import write_dataset
@@ -94,6 +95,7 @@ class DemoResult:
                 f"  {sounds / first}_kept.wav  (what it listened to)",
                 f"  {out / 'clips.csv'}  (all clips)",
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
+                f"  {out / 'report.html'}  (look and listen, in any browser)",
             )
         )
 
@@ -104,7 +106,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     Arguments
     ---------
     folder : pathlib.Path
-        Gets a picture and three sounds of each clip.
+        Gets a picture and three sounds of each clip; `report.html`, which
+        shows and plays all of them, stands beside it.
 
     Yields
     ------
@@ -117,13 +120,22 @@ def show_examples(folder: Path) -> Iterator[str]:
         If this installation has no model or no clips, or they are damaged.
     """
     from focalaudio.inference.interpreter import SoundInterpreter
+    from focalaudio.inference.reporting import explain_for_page
+    from focalaudio.report.page import Page
+    from focalaudio.report.writer import PageWriter
 
     examples = list_examples()
-    explain = Explainer(SoundInterpreter.from_hparams(), folder)
+    model = SoundInterpreter.from_hparams()
+    explain = Explainer(model, folder)
+    writer = PageWriter(folder.parent / "report.html", model.spectrogram)
     yield "What was recorded, and what the default model says it is:"
     for example in examples:
         said = explain.answer(example.path, example.path.stem)
         yield f"  {example.label}: {said}"
+        wav = load_wav(example.path, model.sample_rate)
+        name = example.path.stem
+        writer.add(explain_for_page(model, wav, name, example.label))
+    page = Page("What the default model heard in real clips", model.labels)
     first = examples[0].path.stem
     yield "Open:"
     yield f"  {folder / first}.png  (what it saw)"
@@ -132,6 +144,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     yield "The recordings are clips of ESC-10 (K. J. Piczak, CC BY):"
     yield from (f"  {example.credit()}" for example in examples)
     yield "Your own sounds: focalaudio explain FILE"
+    yield "Look and listen, in any browser:"
+    yield f"  {writer.finish(page)}"
 
 
 def run_demo(folder: str | Path) -> DemoResult:

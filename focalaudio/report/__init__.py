@@ -11,5 +11,6 @@ encoded     a clip -> JSON, its sounds as FLAC, its pictures as PNG
 profiles    saliency -> the bands and moments in which a class is heard
 overview    rows of a run -> scores, curves, confusions of a page
 writer      clips, one at a time -> report.html, which needs no network
+ratings     answers of a listening test -> mean opinion scores
 timeline    one label per window -> CSV, Audacity labels
 """

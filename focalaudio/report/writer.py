@@ -185,7 +185,7 @@ class PageWriter:
             "format": FORMAT,
             "listening_test": page.listening_test,
             "settings": {
-                escape_text(key): escape_text(value)
+                escape_text(key): escape_text(_tell(value))
                 for key, value in page.settings.items()
             },
             "labels": [escape_text(label) for label in page.labels],
@@ -266,6 +266,13 @@ def _render(
 def _load(name: str) -> str:
     """Read a file beside the template, as it is."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _tell(value: Any) -> str:
+    """Write a setting for people."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
 
 
 def _hash(text: str) -> str:

@@ -116,15 +116,13 @@ function renderViews() {
   const quantiles = quantilesOf(state.explained);
   if (quantiles.length && !quantiles.includes(state.quantile))
     state.quantile = quantiles[quantiles.length - 1];
-  const layers = { saliency: "saliency", outline: "outline of the mask",
-    boxes: "boxes" };
-  const toggles = Object.keys(layers)
+  const toggles = Object.keys(state.layers)
     .filter((name) => name !== "boxes" || clip.views.some((v) => v.boxes.length))
     .map((name) => make("label", { class: "check" },
       make("input", { type: "checkbox", checked: state.layers[name],
         onchange: (event) => {
           state.layers[name] = event.target.checked; drawAll();
-        } }), layers[name]));
+        } }), name));
   const rows = [
     choice("Why", explained, state.explained, (label) => label, (label) => {
       state.explained = label; }),

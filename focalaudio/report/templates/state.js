@@ -7,7 +7,7 @@ const sounds = new Map();
 const state = {
   clip: null, entry: -1, explained: null, quantile: null, part: "original",
   card: 0, matched: false, tab: "clips",
-  layers: { saliency: true, outline: true, boxes: true },
+  layers: { saliency: true, mask: true, boxes: true },
   shown: [],
 };
 const parsed = new Map();
