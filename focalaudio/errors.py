@@ -6,6 +6,25 @@ own `ValueError` or `TypeError`.
 """
 
 
+def escape_text(text: object) -> str:
+    r"""Return foreign text as it can be shown on a terminal, in one line.
+
+    What is not printable (control characters, line breaks, marks that turn the
+    direction of writing, halves of surrogate pairs) is written as in Python.
+
+    Example
+    -------
+    >>> escape_text("a dog" + chr(27) + "[2J" + chr(0x202E) + chr(10))
+    'a dog\\x1b[2J\\u202e\\n'
+    """
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in str(text)
+    )
+
+
 class FocalAudioError(Exception):
     """Base of the errors below; catch it to catch them all."""
 
