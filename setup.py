@@ -32,6 +32,7 @@ setup(
         "focalaudio": ["py.typed"],
         "focalaudio.data": ["examples/*"],
         "focalaudio.models": ["default/*"],
+        "focalaudio.report": ["templates/*"],
         "focalaudio.hparams": ["*.yaml"],
         "focalaudio.recipes.ESC50": ["*.md"],
     },
@@ -52,6 +53,7 @@ setup(
         "packaging>=20.9",
         "scipy>=1.10",
         "tqdm>=4.42.1",
+        "pillow>=8",
         "torchmetrics>=1.5",
         "matplotlib>=3.9",
         "jinja2>=3.1",
@@ -64,6 +66,8 @@ setup(
             "ruff>=0.12",
             "mypy>=1.15",
             "pandas-stubs",
+            # drives Debian's chromium, which opens the listening report
+            "playwright>=1.40",
             # independent implementations that the tests compare with
             "transformers>=5",
             "timm>=1.0.20",

@@ -73,7 +73,7 @@ ALSO = {
     "focalaudio.classifier": {"speechbrain"},
     # what captum draws from that torch does not restore
     "focalaudio.interpreters.captum": {"numpy"},
-    "focalaudio.pictures": {"matplotlib"},
+    "focalaudio.pictures": {"matplotlib", "PIL"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
     "focalaudio.augment": {
