@@ -51,6 +51,7 @@ setup(
         "huggingface_hub>=2",
         # it, SpeechBrain and matplotlib require the next three as well
         "packaging>=20.9",
+        "scipy>=1.10",
         "tqdm>=4.42.1",
         "pillow>=8",
         "torchmetrics>=1.5",
@@ -70,6 +71,7 @@ setup(
             # independent implementations that the tests compare with
             "transformers>=5",
             "timm>=1.0.20",
+            "crowsetta>=5.1; python_version >= '3.11'",
             "torchvision>=0.25,<0.27",
         ],
         "baselines": ["captum>=0.8"],

@@ -18,6 +18,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.errors": 0,
     "focalaudio.files": 0,
     "focalaudio.audio": 1,
+    "focalaudio.boxes": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
     "focalaudio.evidence": 1,
@@ -63,6 +64,7 @@ THIRD_PARTY = {
 THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
+    "focalaudio.boxes": {"numpy", "scipy"},
     "focalaudio.waveforms": {"torchaudio"},
     "focalaudio.augment": {"speechbrain"},
     "focalaudio.spectrogram": {"speechbrain"},
