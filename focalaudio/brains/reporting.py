@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from focalaudio.boxes import find_boxes
 from focalaudio.brains.checks import Look
 from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
@@ -168,12 +170,10 @@ class Reporter:
             self._make_view(each, row, name, _row_of(found.get(name, {}), row))
             for name, each in interpretations.items()
         ]
-        views += [
-            view
-            for name, each in further
-            for view in (self._make_view(each, row, name, {}),)
-            if not _is_known(view, views)
-        ]
+        for name, each in further:
+            view = self._make_view(each, row, name, {})
+            if not _is_known(view, views):
+                views.append(view)
         first = next(iter(interpretations.values()))
         predicted = self.labels[int(first.logits[row].argmax())]
         return make_clip(
@@ -193,8 +193,18 @@ class Reporter:
         name: str,
         scores: Mapping[str, Any],
     ) -> View:
+        label = self.labels[int(interpretation.class_ids[row])]
+        boxes = find_boxes(
+            interpretation.mask[
+                row, : int(interpretation.spectrum.n_frames[row])
+            ],
+            interpretation.saliency[row],
+            interpretation.synthesis,
+            int(interpretation.spectrum.n_samples[row]),
+        )
+        named = [replace(box, label=label) for box in boxes]
         return make_view(
-            interpretation, row, self.labels, *split_name(name), scores
+            interpretation, row, self.labels, *split_name(name), scores, named
         )
 
     def _find_neighbors(

@@ -109,8 +109,9 @@ def explain_for_page(
     interpreter = model.model.interpreter(**choice)
     seen = interpreter.look(clips.wavs, clips.lens)
     first = interpreter.interpret(*seen)
-    known = {
+    known: dict[str, Any] = {
         "temperature": model.model.temperature,
+        "labels": tuple(model.labels),
         "is_known": model.model.is_known(*seen) & ~clips.silent,
     }
     target = model.labels.index(label) if label in model.labels else None
@@ -125,6 +126,7 @@ def explain_for_page(
         parts = one.classify_parts(whole)
         scores = score_parts(whole, parts, 0)
         name = split_name(one.name)
-        views.append(make_view(whole, 0, model.labels, *name, scores))
+        boxes = whole.boxes()
+        views.append(make_view(whole, 0, model.labels, *name, scores, boxes))
         restored.append(whole)
     return make_clip(restored[0], 0, model.labels, clip_id, views, label)
