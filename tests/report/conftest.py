@@ -19,7 +19,7 @@ HOSTILE = (
 )
 
 
-def make_wav(number, samples=8000):
+def make_wav(number, samples=16000):
     """A low and a high tone, `[samples]`, at 16 kHz."""
     seconds = torch.arange(samples).double() / 16000
     low, high = (
@@ -37,6 +37,7 @@ def make_view(wav, explained, quantile, method="stage_3", scores=None):
     bins = torch.arange(saliency.shape[1])
     saliency[:, bins < 128 if explained == "high" else bins >= 128] = 0
     mask = saliency >= saliency.flatten().quantile(quantile)
+    mask &= saliency > 0
     stft = spectrum.stft * mask[None, :, :, None]
     kept = spectrogram.invert(stft, spectrum.n_samples)[0]
     scores = scores or {
