@@ -189,6 +189,10 @@ class PageWriter:
                 for key, value in page.settings.items()
             },
             "labels": [escape_text(label) for label in page.labels],
+            "links": [
+                [escape_text(name), f"./{address}"]
+                for name, address in page.links.items()
+            ],
             "clips": clips,
             "n_blocks": n_blocks,
             "run": describe_run(page),
