@@ -194,13 +194,13 @@ class Reporter:
         scores: Mapping[str, Any],
     ) -> View:
         label = self.labels[int(interpretation.class_ids[row])]
+        spectrum = interpretation.spectrum
+        own = (row, slice(int(spectrum.n_frames[row])))
         boxes = find_boxes(
-            interpretation.mask[
-                row, : int(interpretation.spectrum.n_frames[row])
-            ],
-            interpretation.saliency[row],
+            interpretation.mask[own],
+            interpretation.saliency[own],
             interpretation.synthesis,
-            int(interpretation.spectrum.n_samples[row]),
+            int(spectrum.n_samples[row]),
         )
         named = [replace(box, label=label) for box in boxes]
         return make_view(
