@@ -53,8 +53,8 @@ const KEYS = {
 
 function onKey(event) {
   if (isTyping(event)) return;
-  if (event.key === "?") { byId("help").showModal(); return; }
   if (head.listening_test) return;
+  if (event.key === "?") { byId("help").showModal(); return; }
   const inList = state.tab === "clips";
   if (event.key === " " && inList && state.clip) {
     // a clip of the list opens with Enter; other buttons have this key
@@ -78,6 +78,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change",
 
 if (head.listening_test) {
   byId("summary").textContent = "Listening test";
+  byId("help-open").hidden = true;
   startTest();
 } else {
   byId("summary").textContent = summarize();
