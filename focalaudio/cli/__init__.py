@@ -13,6 +13,7 @@ from focalaudio.cli.demo import add_demo
 from focalaudio.cli.doctor import add_doctor
 from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
+from focalaudio.cli.ratings import add_ratings
 from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.version import __version__
 
@@ -40,7 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--debug", action="store_true", help=DEBUG)
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (add_demo, add_explain, add_export, add_import, add_doctor):
+    for add in (
+        add_demo,
+        add_explain,
+        add_export,
+        add_import,
+        add_ratings,
+        add_doctor,
+    ):
         add(commands)
     for command in commands.choices.values():  # before or after the command
         command.add_argument(

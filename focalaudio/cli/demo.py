@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focalaudio.audio import load_wav
 from focalaudio.data.examples import list_examples
 from focalaudio.data.synthetic import write_dataset
 from focalaudio.report.tables import read_csv
@@ -126,6 +127,7 @@ class DemoResult:
                 f"  {sounds / first}_kept.wav  (what it listened to)",
                 f"  {out / 'clips.csv'}  (all clips)",
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
+                f"  {out / 'report.html'}  (look and listen, in any browser)",
             )
         )
 
@@ -136,7 +138,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     Arguments
     ---------
     folder : pathlib.Path
-        Gets a picture and three sounds of each clip.
+        Gets a picture and three sounds of each clip; `report.html`, which
+        shows and plays all of them, stands beside it.
 
     Yields
     ------
@@ -150,25 +153,34 @@ def show_examples(folder: Path) -> Iterator[str]:
     """
     from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.interpreter import SoundInterpreter
+    from focalaudio.inference.reporting import explain_for_page
     from focalaudio.inference.requests import Request
+    from focalaudio.report.page import Page
+    from focalaudio.report.writer import PageWriter
 
     examples = list_examples()
     model = SoundInterpreter.from_hparams()
+    writer = PageWriter(folder.parent / "report.html", model.spectrogram)
     yield "What was recorded, and what the default model says it is:"
-    with FolderExplainer(model, folder, Request()) as explainer:
+    with FolderExplainer(model, folder, Request(report=False)) as explainer:
         outcomes = explainer.explain([example.path for example in examples])
         for example, outcome in zip(examples, outcomes, strict=True):
             yield f"  {example.label}: {outcome.answer}"
-        written = explainer.finish()
+            wav = load_wav(example.path, model.sample_rate)
+            name = example.path.stem
+            writer.add(explain_for_page(model, wav, name, example.label))
+        explainer.finish()
+    page = Page("What the default model heard in real clips", model.labels)
     first = examples[0].path.stem
     yield "Open:"
     yield f"  {folder / first}.png  (what it saw)"
     yield f"  {folder / first}_kept.wav  (what it listened to)"
-    yield from (f"  {path}" for path in written)
     yield f"  {folder}  (the other clips)"
     yield "The recordings are clips of ESC-10 (K. J. Piczak, CC BY):"
     yield from (f"  {example.credit()}" for example in examples)
     yield "Your own sounds: focalaudio explain FILE"
+    yield "Look and listen, in any browser:"
+    yield f"  {writer.finish(page)}"
 
 
 def run_demo(folder: str | Path) -> DemoResult:

@@ -24,6 +24,7 @@ from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError, escape_text
 from focalaudio.files import remove_leftovers
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.reporting import QUANTILES
 from focalaudio.inference.requests import Outcome, Request
 from focalaudio.inference.sources import name_clips
 from focalaudio.inference.store import ClipStore, Record
@@ -37,7 +38,7 @@ from focalaudio.version import __version__
 
 if TYPE_CHECKING:
     from focalaudio.report.clips import InterpretationExporter
-    from focalaudio.report.page import Clip
+    from focalaudio.report.page import Clip, View
     from focalaudio.report.writer import PageWriter
 
 MARGIN = 1.5  # a recording that is so many clips long is streamed
@@ -191,7 +192,9 @@ class FolderExplainer:
             for each, view in zip(found, clip.views, strict=True)
         ]
         files = self._write(found, clip_id)
-        self._report([clip])
+        if self._has_room:
+            more = self._look_further(wav, found[0])
+            self.page.add(replace(clip, views=[*clip.views, *more]))
         answer = found[0].describe(0)
         self.store.add(
             path,
@@ -243,11 +246,35 @@ class FolderExplainer:
             for folder in [self.folder, *compared]
         ]
 
-    def _report(self, clips: Iterable[Clip]) -> None:
-        """Encode clips for the report, the first of the folder."""
-        for clip in clips:
-            if self.request.media and len(self.page) < MOST_REPORTED:
-                self.page.add(clip)
+    @property
+    def _has_room(self) -> bool:
+        """Whether the report takes more clips."""
+        wanted = self.request.media and self.request.report
+        return wanted and len(self.page) < MOST_REPORTED
+
+    def _look_further(self, wav: Tensor, found: Interpretation) -> list[View]:
+        """Return views at other quantiles, and of another class."""
+        from focalaudio.report.page import choose_classes
+
+        way = self.ways[0]
+        if way.settings["method"] != "by_design":
+            return []
+        predicted, other = choose_classes(found)
+        is_asked = not torch.equal(found.class_ids, predicted)
+        ways = [
+            way.at_quantile(quantile)
+            for quantile in QUANTILES
+            if way.quantile not in (None, quantile)
+        ]
+        asked = self.request.target
+        seen = self.model.explain_with([way, *ways], wav[None], target=asked)
+        seen[:1] = self.model.explain_with(
+            [way], wav[None], target=predicted if is_asked else other
+        )
+        return [
+            _show(each, one, "")[1]
+            for one, each in zip([way, *ways], seen, strict=True)
+        ]
 
     def _try_recording(self, path: Path, clip_id: str) -> Outcome:
         """Explain a recording window by window."""
@@ -265,8 +292,9 @@ class FolderExplainer:
                 return self._fail(path, error)
         row = {**describe_stream(result), "clip_id": clip_id}
         row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
-        if self.request.media:
-            self._report(self._tell_windows(path, clip_id, result))
+        if self._has_room:
+            for clip in self._tell_windows(path, clip_id, result):
+                self.page.add(clip)
         answer = (
             f"{escape_text(row['predicted'])} most of "
             f"{result.duration:.1f} s ({len(result.segments)} segments)"
@@ -330,7 +358,7 @@ class FolderExplainer:
         if self.failed:
             path = out / "failed.csv"
             written.append(write_rows(self.failed, path, FAILED))
-        if self.request.media and len(self.page):
+        if self.request.media and self.request.report and len(self.page):
             written.append(self._write_page())
         return written
 
@@ -366,13 +394,13 @@ def _compare(
 def _show(found: Interpretation, way: Interpreter, clip_id: str) -> Any:
     """Return what a report shows of a clip, with the scores of its parts."""
     from focalaudio.report.explained import show_clip
+    from focalaudio.report.overview import split_name
     from focalaudio.report.page import score_parts
 
     with torch.no_grad():
         parts = way.classify_parts(found)
     scores = score_parts(found, parts, 0)
-    name = way.settings["method"]
-    return show_clip(found, 0, clip_id, name, way.quantile, scores)
+    return show_clip(found, 0, clip_id, *split_name(way.name), scores)
 
 
 def _pack(box: HeardBox) -> list[Any]:

@@ -22,6 +22,8 @@ class Request:
         See `focalaudio.report.clips.InterpretationExporter`.
     media : bool
         Whether sounds, pictures and the report are written, beside tables.
+    report : bool
+        Whether the report is written, if those are.
     stream : bool
         Whether short recordings are streamed too.
     progress : bool
@@ -42,6 +44,7 @@ class Request:
     compare: Sequence[str] = ()
     match_loudness: bool = False
     media: bool = True
+    report: bool = True
     stream: bool = False
     progress: bool = False
 

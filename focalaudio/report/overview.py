@@ -104,6 +104,7 @@ def _describe_method(
 
 
 def _kind_of(name: str) -> str:
+    name = name.rpartition(": ")[2]  # without the system
     if name.startswith(FLOORS):
         return "floor"
     return "ceiling" if name.startswith(CEILINGS) else ""

@@ -177,6 +177,8 @@ class Page:
         Names and values that the head of the page lists.
     listening_test : bool
         Whether the page asks what is heard instead of saying it.
+    links : mapping
+        From names to addresses of other pages, relative to this one.
 
     Example
     -------
@@ -189,6 +191,7 @@ class Page:
     rows: Mapping[str, Rows] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     listening_test: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_view(

@@ -18,7 +18,7 @@ from focalaudio.spectrogram import Spectrogram
 
 BANDS = 32  # of equal width in mel, from 0 to half the sample rate
 MOMENTS = 40  # parts of a clip, of equal length
-EPS_SUM = 1e-12  # protects the division by the sum of an empty map
+EPS_MEAN = 1e-12  # protects the division by the mean of an empty map
 Profile = dict[str, Any]
 
 
@@ -41,7 +41,7 @@ def profile_clip(
     log_magnitude: Tensor,
     spectrogram: Spectrogram,
 ) -> Profile:
-    """Say which share of a clip's evidence is in each band and moment.
+    """Say how much of a clip's evidence is in each band and moment.
 
     Arguments
     ---------
@@ -55,46 +55,42 @@ def profile_clip(
     Returns
     -------
     dict
-        `label`; `bands` and `moments`, shares of the saliency that sum to 1;
-        `loud_bands` and `loud_moments`, the same of the log-magnitude.
+        `label`; `bands` and `moments`, the mean saliency of the cells of each,
+        in means of the clip (so 1 is no more than anywhere); `loud_bands` and
+        `loud_moments`, the same of the log-magnitude.
 
     Example
     -------
     >>> cells = torch.zeros(80, 513)
     >>> cells[:, :64] = 1  # up to 1 kHz
     >>> profile = profile_clip("dog", cells, cells, Spectrogram())
-    >>> len(profile["moments"]), sum(profile["bands"][:12]) > 0.99
-    (40, True)
+    >>> profile["moments"][0], profile["bands"][0], profile["bands"][-1]
+    (1.0, 8.01562, 0.0)
     """
     profile: Profile = {"label": label}
+    width = spectrogram.sample_rate / spectrogram.n_fft
+    centers = torch.arange(log_magnitude.shape[1]).double() * width
+    inner = find_bands(spectrogram)[1:-1].double()
+    band_of = torch.bucketize(centers, inner)
+    moment_of = torch.arange(len(saliency)) * MOMENTS // len(saliency)
     for start, cells in (("", saliency), ("loud_", log_magnitude)):
-        shares = cells.double().clamp(min=0)
-        shares = shares / shares.sum().clamp(min=EPS_SUM)
-        bands = _sum_bands(shares.sum(0), spectrogram)
-        moments = _sum_moments(shares.sum(1))
+        level = cells.double() / cells.double().mean().clamp(min=EPS_MEAN)
+        bands = _average(level.mean(0), band_of, BANDS)
+        moments = _average(level.mean(1), moment_of, MOMENTS)
         profile[f"{start}bands"] = _round(bands)
         profile[f"{start}moments"] = _round(moments)
     return profile
 
 
-def _sum_bands(bins: Tensor, spectrogram: Spectrogram) -> Tensor:
-    """Sum what bins `[freq]` hold over the band that each is in."""
-    width = spectrogram.sample_rate / spectrogram.n_fft
-    inner = find_bands(spectrogram)[1:-1].double()
-    centers = torch.arange(len(bins)).double() * width
-    return bins.new_zeros(BANDS).index_add(
-        0, torch.bucketize(centers, inner), bins
-    )
+def _average(values: Tensor, place: Tensor, n_places: int) -> Tensor:
+    """Average values `[n]` over the place that each is in; 0 where is none."""
+    sums = values.new_zeros(n_places).index_add(0, place, values)
+    counts = torch.bincount(place, minlength=n_places)
+    return sums / counts.clamp(min=1)
 
 
-def _sum_moments(frames: Tensor) -> Tensor:
-    """Sum what frames `[time]` hold over the moment that each is in."""
-    place = torch.arange(len(frames)) * MOMENTS // len(frames)
-    return frames.new_zeros(MOMENTS).index_add(0, place, frames)
-
-
-def _round(shares: Tensor) -> list[float]:
-    return [round(share, 5) for share in shares.tolist()]
+def _round(values: Tensor) -> list[float]:
+    return [round(value, 5) for value in values.tolist()]
 
 
 def average_profiles(profiles: Iterable[Profile]) -> list[Profile]:

@@ -188,10 +188,14 @@ class PageWriter:
             "format": FORMAT,
             "listening_test": page.listening_test,
             "settings": {
-                escape_text(key): escape_text(value)
+                escape_text(key): escape_text(_tell(value))
                 for key, value in page.settings.items()
             },
             "labels": [escape_text(label) for label in page.labels],
+            "links": [
+                [escape_text(name), f"./{address}"]
+                for name, address in page.links.items()
+            ],
             "clips": clips,
             "n_blocks": n_blocks,
             "run": describe_run(page),
@@ -269,6 +273,13 @@ def _render(
 def _load(name: str) -> str:
     """Read a file beside the template, as it is."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _tell(value: Any) -> str:
+    """Write a setting for people."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
 
 
 def _hash(text: str) -> str:

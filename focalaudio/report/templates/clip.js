@@ -40,6 +40,7 @@ function renderVerdict(clip) {
     text: isRight === "right" ? "✓ true class" : `✗ true class: ${clip.label}` });
   return make("div", { class: "verdict" },
     make("h2", { id: "clip-title", text: clip.id, tabindex: "-1" }),
+    make("span", { class: "quiet", text: describeClip(clip) }),
     make("strong", { text: `${clip.top[0][0]} ${percent(clip.top[0][1])}` }),
     truth,
     make("span", { class: "steps" },
@@ -64,13 +65,9 @@ function renderProbabilities(clip) {
     make("ol", { class: "probs" }, ...items));
 }
 
-function renderFacts(clip) {
-  const at = clip.start ? `from ${clip.start.toFixed(2)} s of its recording, ` : "";
-  const views = clip.views.length;
-  return make("div", {}, make("h3", { text: "This clip" }),
-    make("p", { class: "quiet", text: `${clip.seconds.toFixed(2)} s, ${at}` +
-      `${clip.rate / 1000} kHz; ${views} explanation${views === 1 ? "" : "s"} ` +
-      "made beforehand." }));
+function describeClip(clip) {
+  const at = clip.start ? `, from ${clip.start.toFixed(2)} s of its recording` : "";
+  return `${clip.seconds.toFixed(2)} s${at}, ${clip.rate / 1000} kHz`;
 }
 
 function renderClip() {
@@ -99,14 +96,14 @@ function renderClip() {
   const own = quantilesOf(state.explained);
   if (!own.includes(state.quantile))
     state.quantile = clip.views[0]?.quantile ?? null;
-  detail.replaceChildren(
+  detail.replaceChildren(...[
     make("div", { class: "card" }, renderVerdict(clip),
-      renderWarnings(clip.warnings),
-      make("div", { class: "facts" }, renderProbabilities(clip),
-        renderFacts(clip))),
-    make("div", { id: "controls", class: "card" }),
+      renderWarnings(clip.warnings), make("div", { id: "controls" })),
     make("div", { id: "views", class: "views" }),
-    renderNeighbors(clip) ?? make("div", { hidden: true }));
+    make("div", { class: "facts" },
+      make("section", { class: "card" }, renderProbabilities(clip)),
+      renderNeighbors(clip)),
+  ]);
   renderViews();
 }
 
@@ -119,19 +116,17 @@ function renderViews() {
   const quantiles = quantilesOf(state.explained);
   if (quantiles.length && !quantiles.includes(state.quantile))
     state.quantile = quantiles[quantiles.length - 1];
-  const layers = { saliency: "saliency", outline: "outline of the mask",
-    boxes: "boxes" };
-  const toggles = Object.keys(layers)
+  const toggles = Object.keys(state.layers)
     .filter((name) => name !== "boxes" || clip.views.some((v) => v.boxes.length))
     .map((name) => make("label", { class: "check" },
       make("input", { type: "checkbox", checked: state.layers[name],
         onchange: (event) => {
           state.layers[name] = event.target.checked; drawAll();
-        } }), layers[name]));
+        } }), name));
   const rows = [
     choice("Why", explained, state.explained, (label) => label, (label) => {
       state.explained = label; }),
-    choice("How much is kept", quantiles, state.quantile, keptText,
+    choice("Cells that are kept", quantiles, state.quantile, keptText,
       (quantile) => { state.quantile = quantile; }),
     make("fieldset", { class: "choice" }, make("legend", { text: "Sound" }),
       make("div", { class: "group" }, button("Equal loudness", toggleLoudness,
@@ -156,7 +151,7 @@ function renderViews() {
 function keptText(quantile) {
   if (quantile === null) return "as drawn";
   const views = viewsOf(state.explained).filter((v) => v.quantile === quantile);
-  return `${percent(views[0].kept_fraction)} (quantile ${quantile})`;
+  return percent(views[0].kept_fraction);
 }
 
 // what plays goes on in the new view, at the same place
@@ -187,13 +182,17 @@ function renderView(view, card) {
   const several = currentViews().length > 1;
   return make("article", { class: "card", "aria-label": view
     ? `Why ${view.explained}, by ${view.method}` : "Original" },
-  several ? make("h3", { text: view.method }) : null,
+  several ? make("h3", { text: describeView(view) }) : null,
   stage, make("div", { class: "group players" }, ...players),
   view ? make("div", { class: "sentences" },
     ...view.sentences.map((text) => make("p", { text })),
-    several ? null : make("p", { class: "quiet", text: `By ${view.method}; ` +
-      `${percent(view.kept_fraction)} of the cells are kept.` })) : null,
+    several ? null : make("p", { class: "quiet", text: `By ${describeView(view)}.` })) : null,
   view ? renderWarnings(view.warnings) : null, save);
+}
+
+function describeView(view) {
+  const at = view.quantile === null ? "" : `, quantile ${view.quantile}`;
+  return `${view.method}${at}: ${percent(view.kept_fraction)} is kept`;
 }
 
 function gainText(view, part) {

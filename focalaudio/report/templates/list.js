@@ -58,14 +58,14 @@ function renderFilters() {
   const search = make("input", { type: "search", id: "search",
     placeholder: "Search", "aria-label": "Search names and classes",
     oninput: (event) => { filters.text = event.target.value; renderList(); } });
-  return make("div", { class: "filters" }, search,
-    make("div", { class: "pair" }, select("Show", shows, "show"),
-      select("Sort", sorts, "sort")),
-    make("div", { class: known ? "pair" : "" },
-      known ? select("True class", [["", "any true class"],
-        ...classes("label")], "label") : null,
-      select("Predicted class", [["", "any predicted"],
-        ...classes("predicted")], "predicted")));
+  return make("div", { class: "filters" }, search, make("details",
+    { open: matchMedia("(min-width: 761px)").matches },
+    make("summary", { text: "Filter and sort" }),
+    select("Sort", sorts, "sort"), select("Show", shows, "show"),
+    known ? select("True class", [["", "any true class"],
+      ...classes("label")], "label") : null,
+    select("Predicted class", [["", "any predicted class"],
+      ...classes("predicted")], "predicted")));
 }
 
 function renderItem(entry) {

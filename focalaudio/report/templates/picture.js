@@ -2,7 +2,8 @@
 // are laid over one another; no pixel is read, so that files beside the page
 // work too.
 const images = new Map();
-const OUTLINE = "#35e0ff", BOX = "#ffe14d";
+const OUTLINE = "rgb(53 224 255 / .85)", BOX = "#ffe14d";
+const FINE = 480; // pixels of a picture whose mask has an outline
 
 function loadImage(uri) {
   if (!images.has(uri)) {
@@ -28,6 +29,17 @@ function ticks(from, to, most) {
     found.push(Math.abs(at) < 1e-9 ? 0 : at);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   return found.map((at) => [at, at.toFixed(digits)]);
+}
+
+// what is removed, in the dark: where cells are too small for an outline
+function shadeOf(mask, width, height) {
+  const shade = new OffscreenCanvas(width, height);
+  const context = shade.getContext("2d");
+  context.fillStyle = "rgb(0 0 0 / .75)";
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "destination-out";
+  context.drawImage(mask, 0, 0, width, height);
+  return shade;
 }
 
 function outlineOf(mask, width, height, thick) {
@@ -129,9 +141,11 @@ async function drawPicture(stage, clip, view) {
   context.imageSmoothingQuality = "high";
   if (base) context.drawImage(base, ...place);
   if (heat && state.layers.saliency) context.drawImage(heat, ...place);
-  if (mask && state.layers.outline) {
+  if (mask && state.layers.mask) {
     const size = [plot.width, plot.height].map((n) => Math.round(n * ratio));
-    context.drawImage(outlineOf(mask, ...size, 1.2 * ratio), ...place);
+    const layer = plot.width < FINE ? shadeOf(mask, ...size)
+      : outlineOf(mask, ...size, ratio);
+    context.drawImage(layer, ...place);
   }
   if (view && state.layers.boxes) drawBoxes(context, plot, view.boxes);
   context.restore();

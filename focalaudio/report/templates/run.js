@@ -194,6 +194,12 @@ function renderRun() {
   byId("panel-scores").append(...parts.filter((part) => part));
   const rows = Object.entries(head.settings).map(([key, value]) => make("tr", {},
     make("td", { text: key.replaceAll("_", " ") }), make("td", { text: value })));
+  const links = head.links.map(([text, href]) =>
+    make("li", {}, make("a", { href, text })));
+  if (links.length)
+    byId("panel-scores").append(make("section", { class: "card" },
+      make("h2", { text: "Pages to look at and listen to" }),
+      make("ul", {}, ...links)));
   if (rows.length)
     byId("panel-scores").append(make("section", { class: "card" },
       make("h2", { text: "How it was made" }), make("div", { class: "scroll" },

@@ -3,7 +3,7 @@ const TABS = { clips: "Clips", scores: "Scores", evidence: "Evidence" };
 
 function hasTab(name) {
   return { clips: true, evidence: head.profiles.length > 0,
-    scores: head.run.methods.length > 0 ||
+    scores: head.run.methods.length > 0 || head.links.length > 0 ||
       Object.keys(head.settings).length > 0 }[name];
 }
 
@@ -84,7 +84,7 @@ if (head.listening_test) {
   renderTabs();
   renderRun();
   if (head.profiles.length) renderEvidence();
-  openTab("clips");
+  openTab(head.n_blocks || !hasTab("scores") ? "clips" : "scores");
   renderClips();
 }
 document.documentElement.dataset.ready = "yes";

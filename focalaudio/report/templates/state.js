@@ -7,7 +7,7 @@ const sounds = new Map();
 const state = {
   clip: null, entry: -1, explained: null, quantile: null, part: "original",
   card: 0, matched: false, tab: "clips",
-  layers: { saliency: true, outline: true, boxes: true },
+  layers: { saliency: true, mask: true, boxes: true },
   shown: [],
 };
 const parsed = new Map();
@@ -49,9 +49,8 @@ function findSound(name) {
 
 function percent(share) {
   if (share === null || share === undefined) return "";
-  const value = 100 * share;
-  return (value >= 99.95 || value === 0 ? value.toFixed(0)
-    : value.toFixed(1)) + " %";
+  const value = 100 * share, whole = Math.round(value);
+  return (Math.abs(value - whole) < 0.05 ? whole : value.toFixed(1)) + " %";
 }
 
 function fixed(value, digits = 3) {
