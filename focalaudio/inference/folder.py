@@ -7,11 +7,13 @@ again, and the tables are made at the end of what is on the disk.
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from errno import ENAMETOOLONG
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,14 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import audio_info, load_wav
-from focalaudio.boxes import HeardBox
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError, escape_text
 from focalaudio.files import remove_leftovers
+from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.reporting import QUANTILES
 from focalaudio.inference.requests import Outcome, Request
+from focalaudio.inference.results import COMPARED, pack_box, write_results
 from focalaudio.inference.sources import name_clips
 from focalaudio.inference.store import ClipStore, Record
 from focalaudio.inference.streamed import choose_windows, describe_stream
@@ -33,7 +36,6 @@ from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
 from focalaudio.recordings import iter_windows
-from focalaudio.report.boxes import write_boxes
 from focalaudio.version import __version__
 
 if TYPE_CHECKING:
@@ -45,16 +47,10 @@ MARGIN = 1.5  # a recording that is so many clips long is streamed
 WHOLE_SECONDS = 60.0  # the same, where the model takes clips whole
 MOST_REPORTED = 200  # clips that the report shows
 MOST_WINDOWS = 3  # of a recording that the report shows
-COMPARED = (  # columns of comparison.csv
-    *("clip_id", "method", "explained", "explained_probability"),
-    *("kept_probability", "removed_probability"),
-    *("kept_fraction", "kept_energy", "n_boxes", "warnings"),
-)
 ENDINGS = (  # of a clip's files, in the order to look at them
     *(".png", "_kept.wav", "_listen.wav", "_input.wav", "_removed.wav"),
     *("_boxes.txt", ".Table.1.selections.txt"),
 )
-FAILED = ("path", "error")  # columns of failed.csv
 
 
 class FolderExplainer:
@@ -80,6 +76,8 @@ class FolderExplainer:
     def __init__(
         self, model: SoundInterpreter, folder: str | Path, request: Request
     ) -> None:
+        from focalaudio.report.clips import STAGED
+
         self.model = model
         self.folder = Path(folder)
         self.request = request
@@ -89,7 +87,15 @@ class FolderExplainer:
         find_targets(request.target, model.labels, 1)
         self.failed: list[dict[str, str]] = []
         self.store = ClipStore(self.folder, self._settings())
-        remove_leftovers(self.folder / "clip")
+        for folder in self._folders:
+            if folder.is_dir():
+                remove_leftovers(folder / STAGED)
+
+    @property
+    def _folders(self) -> list[Path]:
+        """Where the clips of each way go."""
+        compared = (self.folder / _to_name(way) for way in self.ways[1:])
+        return [self.folder, *compared]
 
     def _settings(self) -> dict[str, Any]:
         """Name all that results depend on."""
@@ -147,7 +153,9 @@ class FolderExplainer:
             if known is not None:
                 yield Outcome(path, known["answer"], is_new=False)
             elif sound is not None:
-                yield self._explain_clip(path, clip_id, *sound)
+                with _quiet(clips_logger):  # a row says what is cut
+                    outcome = self._explain_clip(path, clip_id, *sound)
+                yield outcome
             else:
                 yield self._try_recording(path, clip_id)
 
@@ -202,7 +210,7 @@ class FolderExplainer:
             {
                 "answer": answer,
                 "row": {**rows[0], "path": str(path)},
-                "boxes": [_pack(box) for box in clip.views[0].boxes],
+                "boxes": [pack_box(box) for box in clip.views[0].boxes],
                 "compared": self._compare_rows(rows),
             },
         )
@@ -233,7 +241,6 @@ class FolderExplainer:
     def _exporters(self) -> list[InterpretationExporter]:
         from focalaudio.report.clips import InterpretationExporter
 
-        compared = [self.folder / _to_name(way) for way in self.ways[1:]]
         return [
             InterpretationExporter(
                 folder,
@@ -243,7 +250,7 @@ class FolderExplainer:
                 media=self.request.media,
                 tables=True,
             )
-            for folder in [self.folder, *compared]
+            for folder in self._folders
         ]
 
     @property
@@ -288,7 +295,10 @@ class FolderExplainer:
                     target=self.request.target,
                     progress=self.request.progress,
                 )
-            except AudioError as error:
+            except (AudioError, OSError) as error:
+                name_is_fine = getattr(error, "errno", 0) != ENAMETOOLONG
+                if isinstance(error, OSError) and name_is_fine:
+                    raise  # the disk's fault
                 return self._fail(path, error)
         row = {**describe_stream(result), "clip_id": clip_id}
         row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
@@ -300,7 +310,7 @@ class FolderExplainer:
             f"{result.duration:.1f} s ({len(result.segments)} segments)"
         )
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
-        record["boxes"] = [_pack(box) for box in result.heard]
+        record["boxes"] = [pack_box(box) for box in result.heard]
         self.store.add(path, clip_id, record)
         files = (result.kept, result.windows, result.labels, result.raven)
         return Outcome(
@@ -340,24 +350,8 @@ class FolderExplainer:
         OSError
             If the disk refuses.
         """
-        from focalaudio.report.explained import write_rows
-
-        out, written = self.folder, []
-        records = self.store.records
-        if len(self.store):
-            rows = (record["row"] for record in records())
-            written.append(write_rows(rows, out / "clips.csv"))
-            written.append(write_boxes(_unpack(records()), out / "boxes.csv"))
-        if self.request.compare:
-            lines = chain.from_iterable(
-                record.get("compared", ()) for record in records()
-            )
-            path = out / "comparison.csv"
-            written.append(write_rows(lines, path, COMPARED))
-        (out / "failed.csv").unlink(missing_ok=True)
-        if self.failed:
-            path = out / "failed.csv"
-            written.append(write_rows(self.failed, path, FAILED))
+        compare = bool(self.request.compare)
+        written = write_results(self.folder, self.store, self.failed, compare)
         if self.request.media and self.request.report and len(self.page):
             written.append(self._write_page())
         return written
@@ -374,6 +368,16 @@ class FolderExplainer:
         }
         page = Page(title, self.model.labels, settings=settings)
         return self.page.finish(page, keep_parts=True)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Let a logger say nothing."""
+    was, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was
 
 
 def _list_notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:
@@ -401,17 +405,6 @@ def _show(found: Interpretation, way: Interpreter, clip_id: str) -> Any:
         parts = way.classify_parts(found)
     scores = score_parts(found, parts, 0)
     return show_clip(found, 0, clip_id, *split_name(way.name), scores)
-
-
-def _pack(box: HeardBox) -> list[Any]:
-    numbers = (box.begin, box.end, box.low, box.high, box.score)
-    return [*(round(number, 6) for number in numbers), box.class_id, box.label]
-
-
-def _unpack(records: Iterable[Record]) -> Iterator[tuple[str, HeardBox]]:
-    for record in records:
-        for values in record["boxes"]:
-            yield record["clip_id"], HeardBox(*values)
 
 
 def _to_name(way: Interpreter) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from focalaudio.inference.store import PROGRESS
+
 # Of what is taken for sound in a folder. Those of the second line cannot be
 # read, and are told with the way out rather than left out without a word.
 SUFFIXES = frozenset(
@@ -36,6 +38,9 @@ SUFFIXES = frozenset(
 )
 
 
+MOST_BYTES = 200  # of a clip's name; file systems take 255 with its endings
+
+
 @dataclass(frozen=True)
 class Sources:
     """Sound files, and what was left out.
@@ -46,7 +51,7 @@ class Sources:
         In the order that they were asked for, folders by name; each once.
     n_hidden, n_others : int
         Hidden files, and files that are no sounds by their name, that were
-        left out of folders.
+        left out of folders. Results of earlier calls are not counted.
     """
 
     files: list[Path]
@@ -115,6 +120,9 @@ def _walk(
 ) -> Iterator[Path]:
     """Yield the sounds of a folder and those below it, by name."""
     for place, folders, names in os.walk(folder):
+        if PROGRESS in names and Path(place) != folder:
+            folders.clear()  # what an earlier call wrote
+            continue
         folders[:] = sorted(
             name
             for name in folders
@@ -155,9 +163,18 @@ def name_clips(paths: Iterable[Path], known: dict[str, str]) -> list[str]:
     for path in paths:
         key = os.path.abspath(path)
         name = known.get(key)
+        stem = _shorten(path.stem)
         while name is None or (key not in known and name in given):
-            last[path.stem] = number = last.get(path.stem, 0) + 1
-            name = path.stem if number == 1 else f"{path.stem}-{number}"
+            last[stem] = number = last.get(stem, 0) + 1
+            name = stem if number == 1 else f"{stem}-{number}"
         given.add(name)
         names.append(name)
     return names
+
+
+def _shorten(stem: str) -> str:
+    """Cut a name, so that there is room for the endings of results."""
+    whole = os.fsencode(stem)
+    if len(whole) <= MOST_BYTES:
+        return stem
+    return whole[:MOST_BYTES].decode("utf-8", "ignore")

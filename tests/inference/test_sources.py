@@ -77,3 +77,19 @@ def test_names_that_were_given_stay():
 def test_many_files_of_one_name_are_named_in_time():
     names = name_clips([Path(f"{n}/a.wav") for n in range(20000)], {})
     assert len(set(names)) == 20000
+
+
+@pytest.mark.parametrize("letter", ["a", "雨"])
+def test_long_names_leave_room_for_endings(letter):
+    stem = letter * 250
+    first, second = name_clips([Path(f"{n}/{stem}.wav") for n in "xy"], {})
+    assert first != second
+    assert stem.startswith(first)
+    for name in (first, second):
+        assert len(f"{name}.Table.1.selections.txt".encode()) < 255
+
+
+def test_results_of_earlier_calls_are_no_sounds(tree):
+    (tree / "deep" / "progress.jsonl").touch()
+    assert "deep/c.mp3" not in names_of(find_sounds(["."]))
+    assert "deep/c.mp3" in names_of(find_sounds(["deep"]))
