@@ -6,11 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+EXAMPLES = """example:
+  focalaudio ratings ratings-*.json
+"""
+
 
 def add_ratings(commands: Any) -> None:
     """Add the parser of `focalaudio ratings` to argparse's subparsers."""
     parser = commands.add_parser(
-        "ratings", help="mean opinion scores of listening tests, by method"
+        "ratings",
+        help="mean opinion scores of listening tests, by method",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "files",
@@ -19,7 +26,7 @@ def add_ratings(commands: Any) -> None:
         metavar="FILE",
         help="JSON that the page of a listening test saved, one per listener",
     )
-    parser.set_defaults(run=_rate)
+    parser.set_defaults(run=_rate, saved="nothing was changed")
 
 
 def _rate(arguments: argparse.Namespace) -> None:

@@ -370,6 +370,8 @@ class SoundInterpreter:
         method: str | None = None,
         maps: Maps = None,
         mask: str | None = None,
+        target: str | int | None = None,
+        against: str | int | None = None,
         **options: Any,
     ) -> StreamResult:
         """Explain a recording of any length, window by window, on disk.
@@ -380,11 +382,14 @@ class SoundInterpreter:
             The recording.
         out : str or pathlib.Path
             Folder of the sound and of the timeline.
-        quantile, method, maps, mask
+        quantile, method, maps, mask, against
             See `explain_batch`.
+        target : str or int
+            Label or class id to explain in every window; what each is
+            classified as if None.
         **options
             Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
-            `batch_size`, `progress`, `strict`.
+            `batch_size`, `progress`, `strict`, `rules`.
 
         Returns
         -------
@@ -396,7 +401,10 @@ class SoundInterpreter:
         FileNotFoundError, AudioError, ModelError, ValueError
             If the recording, the model or an argument will not do.
         """
-        interpreter = self.model.interpreter(method, maps, mask, quantile)
+        interpreter = self.interpreter(
+            quantile, method, maps, mask, against=against
+        )
+        asked = find_targets(target, self.labels, 1)
         with self._autocast():
             return explain_stream(
                 interpreter,
@@ -406,6 +414,7 @@ class SoundInterpreter:
                 out,
                 temperature=self.model.temperature,
                 novelty=self.model.novelty,
+                target=None if asked is None else asked[0],
                 **options,
             )
 

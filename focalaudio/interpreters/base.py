@@ -146,7 +146,8 @@ class Interpretation:
         Returns
         -------
         list of HeardBox
-            Clip by clip, the highest score of each first.
+            Clip by clip, the highest score of each first; none of clips
+            without evidence for any class.
 
         Raises
         ------
@@ -166,9 +167,10 @@ class Interpretation:
                 label=self.label_of(class_id),
             )
             for row, class_id in enumerate(self.class_ids.tolist())
+            if self.is_known is None or self.is_known[row]
             for box in find_boxes(
                 self.mask[row, : int(self.spectrum.n_frames[row])],
-                weights[row],
+                weights[row, : int(self.spectrum.n_frames[row])],
                 self.synthesis,
                 int(self.spectrum.n_samples[row]),
                 rules,

@@ -11,6 +11,9 @@ encoded     a clip -> JSON, its sounds as FLAC, its pictures as PNG
 profiles    saliency -> the bands and moments in which a class is heard
 overview    rows of a run -> scores, curves, confusions of a page
 writer      clips, one at a time -> report.html, which needs no network
+boxes       boxes -> Raven's selection table, Audacity labels, CSV
 ratings     answers of a listening test -> mean opinion scores
 timeline    one label per window -> CSV, Audacity labels
+explained   interpretations -> rows, and everything that is written of a clip
+notebook    an interpretation -> what a notebook shows
 """

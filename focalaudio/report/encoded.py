@@ -16,10 +16,11 @@ from typing import Any
 from torch import Tensor
 
 from focalaudio.audio import encode_sound, load_wav
+from focalaudio.boxes import HeardBox
 from focalaudio.errors import escape_text
 from focalaudio.files import replace_file
 from focalaudio.pictures import encode_heat, encode_levels, encode_mask
-from focalaudio.report.page import Box, Clip, Neighbor, View
+from focalaudio.report.page import Clip, Neighbor, View
 from focalaudio.report.profiles import profile_clip
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import common_gain, loudness_gain
@@ -125,7 +126,7 @@ def _find_map(saliency: Tensor, maps: list[Tensor]) -> int:
     return len(maps) - 1
 
 
-def _encode_box(box: Box) -> Encoded:
+def _encode_box(box: HeardBox) -> Encoded:
     numbers = (box.begin, box.end, box.low, box.high, box.score)
     return {
         "edges": [_number(each) for each in numbers[:4]],

@@ -13,11 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from focalaudio.boxes import HeardBox
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.masks import CONSTANT_RANGE
 from focalaudio.report.words import (
@@ -29,22 +30,6 @@ from focalaudio.report.words import (
 
 TOP = 5  # probabilities that are shown of a clip
 Rows = Sequence[Mapping[str, Any]]
-
-
-class Box(Protocol):
-    """A stretch of time and frequency in which a class was heard.
-
-    Any record with these names will do: `begin` and `end` in seconds from the
-    start of the clip, `low` and `high` in Hz, the `label` of the class, and a
-    `score`, 0 to 1, more for what is surer.
-    """
-
-    begin: float
-    end: float
-    low: float
-    high: float
-    label: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,7 @@ class View:
     scores : mapping
         Numbers of this view by their column's name, such as `probability`,
         `kept_probability` and `removed_probability` of the class.
-    boxes : sequence of Box
+    boxes : sequence of HeardBox
         The best first.
 
     Example
@@ -85,7 +70,7 @@ class View:
     kept: Tensor
     removed: Tensor
     scores: Mapping[str, float] = field(default_factory=dict)
-    boxes: Sequence[Box] = ()
+    boxes: Sequence[HeardBox] = ()
 
     @property
     def kept_fraction(self) -> float:
@@ -216,7 +201,7 @@ def make_view(
     method: str,
     quantile: float | None = None,
     scores: Mapping[str, float] | None = None,
-    boxes: Sequence[Box] = (),
+    boxes: Sequence[HeardBox] = (),
 ) -> View:
     """Take a row of an interpretation as a view.
 

@@ -143,13 +143,15 @@ class PageWriter:
         self._append("clips", encoded)
         known.add(encoded["id"])
 
-    def finish(self, page: Page) -> Path:
+    def finish(self, page: Page, keep_parts: bool = False) -> Path:
         """Write the page of all clips that were added.
 
         Arguments
         ---------
         page : Page
             What is said beyond them.
+        keep_parts : bool
+            Whether what was encoded stays, for a page of more clips later.
 
         Returns
         -------
@@ -165,7 +167,8 @@ class PageWriter:
         head = self._describe(page)
         with replace_file(self.path) as temporary:
             _render(head, self._blocks(), temporary)
-        shutil.rmtree(self.parts, ignore_errors=True)
+        if not keep_parts:
+            shutil.rmtree(self.parts, ignore_errors=True)
         return self.path
 
     def _remove_files(self) -> None:
