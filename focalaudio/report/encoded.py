@@ -7,8 +7,10 @@ Binary parts become `data:` URIs, which a page holds as they are, or which
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,7 +143,20 @@ def _encode_neighbor(neighbor: Neighbor) -> Encoded:
         "label": escape_text(neighbor.label),
         "distance": _number(neighbor.distance),
         "name": escape_text(neighbor.path.name),
+        "sound": name_sound(neighbor.path),
     }
+
+
+def name_sound(path: Path) -> str:
+    """Return what a page calls the sound of a file: the same for one path.
+
+    Example
+    -------
+    >>> name_sound(Path("a/1.wav")) == name_sound(Path("b/1.wav"))
+    False
+    """
+    absolute = os.fsencode(path.absolute())
+    return hashlib.sha256(absolute).hexdigest()[:16]
 
 
 def encode_wav(

@@ -27,6 +27,7 @@ from focalaudio.report.encoded import (
     encode_clip,
     encode_file,
     link_files,
+    name_sound,
     to_script,
     without_removed,
 )
@@ -106,7 +107,7 @@ class PageWriter:
 
     @cached_property
     def _sounds(self) -> set[str]:
-        return {sound["name"] for sound in self._read("sounds")}
+        return {sound["key"] for sound in self._read("sounds")}
 
     def __contains__(self, clip_id: str) -> bool:
         """Say whether a clip was added, by this process or a stopped one."""
@@ -133,11 +134,11 @@ class PageWriter:
             return
         rate = self.spectrogram.sample_rate
         for neighbor in clip.neighbors:
-            name = escape_text(neighbor.path.name)
-            if name not in self._sounds:
+            key, known = name_sound(neighbor.path), self._sounds
+            if key not in known:
                 uri = encode_file(neighbor.path, rate)
-                self._append("sounds", {"name": name, "sound": uri})
-                self._sounds.add(name)
+                self._append("sounds", {"key": key, "sound": uri})
+                known.add(key)
         encoded = encode_clip(clip, self.spectrogram)
         known = self._clip_ids  # read before the file changes
         self._append("clips", encoded)

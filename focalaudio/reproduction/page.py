@@ -44,7 +44,7 @@ def write_page(
     rows = _read_rows(places[main], None if swept == main else quantile)
     if swept is not None and swept in places:
         rows |= _read_rows(places[swept], None)
-    labels = sorted({r["label"] for own in rows.values() for r in own})
+    labels = sorted({str(r["label"]) for own in rows.values() for r in own})
     settings = {"scores": f"condition {main}", "curves": f"condition {swept}"}
     page = Page(
         f"Systems side by side: {folder.name}",

@@ -229,7 +229,8 @@ def test_a_neighbor_is_in_the_page_once(tmp_path, clips, page):
     heard, _ = decode(sound["sound"])
     assert (heard - clips[0].wav).square().mean() < 0.01
     for block in blocks_of(written):
-        assert block["neighbors"][0]["name"] == sound["name"] == "near.wav"
+        assert block["neighbors"][0]["name"] == "near.wav"
+        assert block["neighbors"][0]["sound"] == sound["key"]
 
 
 def test_a_neighbor_that_cannot_be_read_is_an_error(tmp_path, clip):

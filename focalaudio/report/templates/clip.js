@@ -91,8 +91,7 @@ function renderClip() {
   const explained = unique(clip.views.map((view) => view.explained));
   state.card = 0;
   state.part = "original";
-  if (!explained.includes(state.explained) || !state.keepClass)
-    state.explained = explained[0] ?? null;
+  state.explained = explained[0] ?? null;
   const own = quantilesOf(state.explained);
   if (!own.includes(state.quantile))
     state.quantile = clip.views[0]?.quantile ?? null;
@@ -219,7 +218,7 @@ function renderNeighbors(clip) {
   if (!clip.neighbors.length) return null;
   const items = clip.neighbors.map((one) => {
     const own = make("button", { type: "button",
-      "data-plays": `neighbor ${one.name}`,
+      "data-plays": `neighbor ${one.sound}`,
       "aria-label": `Play training clip ${one.name}`,
       onclick: () => playNeighbor(one) }, make("span", { text: "▶ " }), "play");
     const relation = one.relation === "true" ? "true class" : "predicted class";

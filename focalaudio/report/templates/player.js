@@ -106,11 +106,11 @@ function togglePlay() {
 }
 
 async function playNeighbor(neighbor) {
-  const name = `neighbor ${neighbor.name}`;
+  const name = `neighbor ${neighbor.sound}`;
   if (playing === name && !audio.paused) {
     audio.pause(); refreshPlayers(); return;
   }
-  await start(findSound(neighbor.name), name, 0);
+  await start(findSound(neighbor.sound), name, 0);
 }
 
 function stopPlaying() {

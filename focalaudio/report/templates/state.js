@@ -38,13 +38,13 @@ function loadClip(block) {
   return parsed.get(block);
 }
 
-function findSound(name) {
+function findSound(key) {
   if (!sounds.size)
     for (const each of document.querySelectorAll("script.sound")) {
       const sound = JSON.parse(each.textContent);
-      sounds.set(sound.name, sound.sound);
+      sounds.set(sound.key, sound.sound);
     }
-  return sounds.get(name);
+  return sounds.get(key);
 }
 
 function percent(share) {
