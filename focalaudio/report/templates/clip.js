@@ -195,7 +195,7 @@ function describeView(view) {
 }
 
 function gainText(view, part) {
-  if (!state.matched || !view) return "";
+  if (!state.matched || !view || part === "original") return "";
   const gain = gainOf(view, part);
   return `${gain < 0 ? "−" : "+"}${Math.abs(gain).toFixed(1)} dB`;
 }
