@@ -51,6 +51,7 @@ def write_report(arguments):
         model.labels,
         max_clips=arguments.max_clips,
         train_data=data.train,
+        reader=model.reader,
         n_neighbors=arguments.n_neighbors,
         listening_test=arguments.listening_test,
     )

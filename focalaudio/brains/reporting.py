@@ -14,8 +14,10 @@ from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from focalaudio.audio import load_wav
 from focalaudio.boxes import find_boxes
 from focalaudio.brains.checks import Look
+from focalaudio.data.pipelines import ClipReader
 from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.neighbors import EmbeddingIndex
@@ -55,8 +57,10 @@ class Reporter:
     max_clips : int
         Clips whose sound and picture are in the page; None is all.
     train_data : DynamicItemDataset
-        Gives `id`, `sig`, `label`; where the nearest clips come from. Each is
+        Where the nearest clips come from: rows of `path` and `label`. Each is
         classified once, when the first clip comes.
+    reader : ClipReader
+        Reads them as the classifier wants them.
     n_neighbors : int
         How many of the predicted class, and of the true one if it is another.
     listening_test : bool
@@ -84,6 +88,7 @@ class Reporter:
         wanted: bool = True,
         max_clips: int | None = None,
         train_data: DynamicItemDataset | None = None,
+        reader: ClipReader | None = None,
         n_neighbors: int = 0,
         listening_test: bool = False,
     ) -> None:
@@ -93,6 +98,7 @@ class Reporter:
         self.wanted = wanted
         self.max_clips = max_clips
         self.train_data = train_data
+        self.reader = reader or ClipReader()
         self.n_neighbors = n_neighbors
         self.listening_test = listening_test
 
@@ -227,7 +233,7 @@ class Reporter:
     def _index(self) -> EmbeddingIndex | None:
         if self.train_data is None or self.n_neighbors < 1:
             return None
-        return index_clips(self.train_data, self.interpreter)
+        return index_clips(self.train_data, self.interpreter, self.reader)
 
     def finish(
         self, rows: Mapping[str, Rows], settings: Mapping[str, Any]
@@ -277,16 +283,18 @@ def _is_known(view: View, views: Sequence[View]) -> bool:
 
 @torch.no_grad()
 def index_clips(
-    dataset: DynamicItemDataset, interpreter: Interpreter
+    dataset: DynamicItemDataset, interpreter: Interpreter, reader: ClipReader
 ) -> EmbeddingIndex:
     """Embed every clip of a data set by an interpreter's classifier.
 
     Arguments
     ---------
     dataset : DynamicItemDataset
-        Gives `sig` and `label`; its rows have `path`.
+        Its rows have `path` and `label`.
     interpreter : Interpreter
         Its classifier is asked, in one pass for each clip.
+    reader : ClipReader
+        Prepares the clips; they do not stay in memory.
 
     Returns
     -------
@@ -294,16 +302,20 @@ def index_clips(
         In the order of the data set.
     """
     device = next(interpreter.classifier.parameters()).device
-    embeddings, labels = [], []
-    for start in range(0, len(dataset), BATCH):
-        stop = min(start + BATCH, len(dataset))
-        items = [dataset[place] for place in range(start, stop)]
-        lengths = torch.tensor([len(item["sig"]) for item in items]).double()
-        wavs = pad_sequence([item["sig"] for item in items], batch_first=True)
+    rows = [dataset.data[key] for key in dataset.data_ids]
+    paths = [Path(row["path"]) for row in rows]
+    embeddings = []
+    for start in range(0, len(paths), BATCH):
+        wavs = [
+            reader.prepare(load_wav(path, reader.sample_rate))
+            for path in paths[start : start + BATCH]
+        ]
+        lengths = torch.tensor([len(wav) for wav in wavs]).double()
         _, output = interpreter.look(
-            wavs.to(device), (lengths / lengths.max()).to(device)
+            pad_sequence(wavs, batch_first=True).to(device),
+            (lengths / lengths.max()).to(device),
         )
         embeddings.append(output.embeddings.cpu())
-        labels += [item["label"] for item in items]
-    paths = [Path(dataset.data[key]["path"]) for key in dataset.data_ids]
-    return EmbeddingIndex(torch.cat(embeddings), labels, paths)
+    return EmbeddingIndex(
+        torch.cat(embeddings), [row["label"] for row in rows], paths
+    )

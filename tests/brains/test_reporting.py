@@ -5,15 +5,17 @@ import pytest
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 
-from focalaudio.audio import load_wav, write_wav
+from focalaudio.audio import write_wav
 from focalaudio.brains import InterpreterBrain
 from focalaudio.brains.progress import Progress
 from focalaudio.brains.reporting import Reporter, index_clips
 from focalaudio.classifier import SoundClassifier
+from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.spectrogram import Spectrogram
 
+READER = ClipReader(16000, None)
 LABELS = ["low", "middle", "high"]
 
 
@@ -27,10 +29,14 @@ def dataset(tmp_path_factory):
         angle = (0.2, 0.6, 1.5)[number % 3]
         wav = 0.5 * torch.sin(angle * torch.arange(samples))
         path = write_wav(folder / f"clip{number}.wav", wav, 16000)
-        rows[f"clip{number}"] = {"path": str(path), "target": number % 3}
+        target = number % 3
+        rows[f"clip{number}"] = {
+            "path": str(path),
+            "target": target,
+            "label": LABELS[target],
+        }
     made = DynamicItemDataset(rows)
-    made.add_dynamic_item(load_wav, "path", "sig")
-    made.add_dynamic_item(lambda target: LABELS[target], "target", "label")
+    made.add_dynamic_item(READER, "path", "sig")
     made.set_output_keys(["id", "sig", "label", "target"])
     return made
 
@@ -129,7 +135,7 @@ def test_neighbors_are_of_the_classes_in_question(
     interpreter, dataset, tmp_path
 ):
     path = tmp_path / "report.html"
-    options = {"train_data": dataset, "n_neighbors": 1}
+    options = {"train_data": dataset, "reader": READER, "n_neighbors": 1}
     reporter, rows = evaluate(interpreter, dataset, path, **options)
     reporter.finish(rows, {})
     for clip in clips_of(path):
@@ -144,7 +150,7 @@ def test_neighbors_are_of_the_classes_in_question(
 
 
 def test_an_index_is_of_every_clip_in_its_order(interpreter, dataset):
-    index = index_clips(dataset, interpreter)
+    index = index_clips(dataset, interpreter, READER)
     assert [path.stem for path in index.paths] == list(dataset.data_ids)
     assert index.labels == 2 * LABELS
     alone = interpreter.look(dataset[2]["sig"][None])[1].embeddings[0]
