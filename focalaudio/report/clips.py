@@ -10,6 +10,7 @@ from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
 from focalaudio.audio import write_wav
+from focalaudio.errors import escape_text
 from focalaudio.files import temporary_folder
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.columns import Sources
@@ -176,7 +177,7 @@ class InterpretationExporter:
             row,
             spectrogram=self.spectrogram,
             labels=self.labels,
-            title=stem.name,
+            title=escape_text(stem.name),
             target_label=label,
         )
         save_picture(figure, _add(stem, ".png"))
