@@ -228,14 +228,14 @@ class PageWriter:
 
     def _append(self, name: str, values: Encoded) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
-        path = self.parts / f"{name}.jsonl"
+        path = self.parts / f".{name}.jsonl"
         with path.open("a", encoding="utf-8") as file:
             # on a line of its own, whatever a killed process left
             file.write(f"\n{json.dumps(values)}\n")
 
     def _read(self, name: str) -> Iterator[Encoded]:
         """Read back one after the other; a line that was cut is skipped."""
-        path = self.parts / f"{name}.jsonl"
+        path = self.parts / f".{name}.jsonl"
         if not path.exists():
             return
         with path.open(encoding="utf-8") as file:

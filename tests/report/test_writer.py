@@ -208,7 +208,7 @@ def test_a_writer_that_was_stopped_goes_on(tmp_path, clips, page):
     whole = write(tmp_path / "whole.html", clips, page)
     path = tmp_path / "report.html"
     PageWriter(path, Spectrogram()).add(clips[0])
-    with (tmp_path / "report.parts" / "clips.jsonl").open("a") as file:
+    with (tmp_path / "report.parts" / ".clips.jsonl").open("a") as file:
         file.write('\n{"id": "clip1", "cut')
     writer = PageWriter(path, Spectrogram())
     assert "clip0" in writer
