@@ -59,7 +59,7 @@ THIRD_PARTY = {
     4: {"torch", "captum"},
     5: {"torch", "numpy", "pandas", "torchmetrics", "jinja2", "tqdm"},
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
-    7: {"torch", "pandas"},
+    7: {"torch", "pandas", "tqdm"},
 }
 THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm"}
 ALSO = {

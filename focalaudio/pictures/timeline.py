@@ -14,8 +14,8 @@ from focalaudio.errors import escape_text
 from focalaudio.pictures.canvas import WIDTH, Style, new_figure, wrap
 from focalaudio.report.timeline import Segment
 
-COLORS = colormaps["tab10"]
-MOST_LABELS = 9  # with a color of their own; the rest share one
+# of the labels that last longest; the rest share the gray that is left out
+COLORS = [colormaps["tab10"](place) for place in range(10) if place != 7]
 MOST_DRAWN = 5000  # boxes, the highest scores; more are not told apart
 LETTERS = 24  # of a label, in a line
 
@@ -82,7 +82,7 @@ def _choose_colors(
         seconds[one.label] += one.end - one.start
     ranked = sorted(seconds, key=lambda label: -seconds[label])
     return {
-        label: COLORS(place) if place < MOST_LABELS else "0.6"
+        label: COLORS[place] if place < len(COLORS) else "0.6"
         for place, label in enumerate(ranked)
     }
 
@@ -98,7 +98,7 @@ def _draw_boxes(
 
 
 def _draw_legend(figure: Figure, colors: dict[str, object]) -> None:
-    shown = list(colors)[:MOST_LABELS]
+    shown = list(colors)[: len(COLORS)]
     names = [wrap(escape_text(label), LETTERS) for label in shown]
     keys = [Rectangle((0, 0), 1, 1, color=colors[label]) for label in shown]
     if len(colors) > len(shown):
