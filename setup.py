@@ -32,6 +32,7 @@ setup(
         "focalaudio": ["py.typed"],
         "focalaudio.data": ["examples/*"],
         "focalaudio.models": ["default/*"],
+        "focalaudio.report": ["templates/*"],
         "focalaudio.hparams": ["*.yaml"],
         "focalaudio.recipes.ESC50": ["*.md"],
     },
@@ -50,9 +51,11 @@ setup(
         "huggingface_hub>=2",
         # 4 lets go of a lock in the workers that load clips
         "filelock>=4",
-        # it, SpeechBrain and matplotlib require the next two as well
+        # it, SpeechBrain and matplotlib require the next three as well
         "packaging>=20.9",
+        "scipy>=1.10",
         "tqdm>=4.42.1",
+        "pillow>=8",
         "torchmetrics>=1.5",
         "matplotlib>=3.9",
         "jinja2>=3.1",
@@ -66,9 +69,12 @@ setup(
             "mypy>=1.15",
             "pandas-stubs",
             "setuptools>=77,<82",  # builds the wheel that is tested
+            # drives Debian's chromium, which opens the listening report
+            "playwright>=1.40",
             # independent implementations that the tests compare with
             "transformers>=5",
             "timm>=1.0.20",
+            "crowsetta>=5.1; python_version >= '3.11'",
             "torchvision>=0.25,<0.27",
         ],
         "docs": ["sphinx>=8.2", "myst-parser>=4", "furo>=2024.8"],

@@ -19,6 +19,7 @@ classifier    log-magnitude -> image -> encoder -> logits
 shares        cells + finer features -> what fine cells say of each class
 saliency      several maps -> one
 masks         saliency -> mask -> kept / removed
+boxes         mask -> boxes in seconds and Hz
 interpreters  the one pipeline from waveforms to an Interpretation
 metrics       what an interpretation is worth
 mixtures      two clips -> a mixture at a stated ratio

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from soundfile import SoundFile, SoundFileError
@@ -350,17 +351,39 @@ def code_vorbis(
             f"wav has shape {tuple(wav.shape)} but must be [samples], at least "
             "one; code the clips of a batch one by one."
         )
-    coded, samples = io.BytesIO(), wav.detach().float().cpu().numpy()
-    with SoundFile(
-        coded, "w", sample_rate, 1, "VORBIS", None, "OGG",
-        compression_level=1 - quality,
-    ) as sound:  # fmt: skip
-        for start in range(0, len(samples), VORBIS_BLOCK):
-            sound.write(samples[start : start + VORBIS_BLOCK])
-    coded.seek(0)
+    coded = io.BytesIO(_encode(wav, sample_rate, quality))
     with SoundFile(coded) as sound:
         heard = torch.from_numpy(sound.read(dtype="float32"))
     return fit_length(heard, len(wav)).to(wav.device)
+
+
+def encode_sound(
+    wav: Tensor, sample_rate: int, quality: float | None = None
+) -> bytes:
+    """Return the bytes of a sound file: FLAC of 16 bits, or Ogg Vorbis.
+
+    `wav` is `[samples]`, -1 to 1; with a `quality` (see `code_vorbis`) it is
+    Ogg Vorbis. An `AudioError` for samples that are not finite, or beyond 1.
+
+    Example
+    -------
+    >>> encode_sound(torch.zeros(9), 16000)[:4]
+    b'fLaC'
+    """
+    check_finite(wav, "wav")
+    check_peak(wav, "wav")
+    return _encode(wav, sample_rate, quality)
+
+
+def _encode(wav: Tensor, sample_rate: int, quality: float | None) -> bytes:
+    layout: list[Any] = ["PCM_16", None, "FLAC"]
+    if quality is not None:
+        layout = ["VORBIS", None, "OGG", True, 1 - quality]
+    coded, samples = io.BytesIO(), wav.detach().float().cpu().numpy()
+    with SoundFile(coded, "w", sample_rate, 1, *layout) as sound:
+        for start in range(0, len(samples), VORBIS_BLOCK):
+            sound.write(samples[start : start + VORBIS_BLOCK])
+    return coded.getvalue()
 
 
 @contextmanager

@@ -6,30 +6,42 @@ own `ValueError` or `TypeError`.
 """
 
 
-def printable(text: object) -> str:
-    r"""Write out what a terminal would obey, hide or turn around.
+def escape_text(text: object) -> str:
+    r"""Return foreign text as it can be shown on a terminal, in one line.
 
-    File names, labels and headers come from strangers: escape sequences, line
-    breaks and marks of direction are shown as Python's escapes.
+    What is not printable (control characters, line breaks, marks that turn the
+    direction of writing, halves of surrogate pairs) is written as in Python.
 
     Example
     -------
-    >>> print(printable("a\x1b[2J.wav"))
-    a\x1b[2J.wav
+    >>> escape_text("a dog" + chr(27) + "[2J" + chr(0x202E) + chr(10))
+    'a dog\\x1b[2J\\u202e\\n'
     """
     return "".join(
-        each
-        if each.isprintable()
-        else each.encode("unicode_escape").decode("ascii")
-        for each in str(text)
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in str(text)
     )
+
+
+def describe_error(error: BaseException) -> str:
+    """Return what an error says, with nothing that a terminal would obey.
+
+    Example
+    -------
+    >>> describe_error(ValueError("a" + chr(27)))
+    'a\\x1b'
+    """
+    own = isinstance(error, FocalAudioError)  # may have lines, each escaped
+    return str(error) if own else escape_text(error)
 
 
 class FocalAudioError(Exception):
     """Base of the errors below; catch it to catch them all."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return escape_text(super().__str__())
 
 
 class AudioError(FocalAudioError, ValueError):
@@ -41,7 +53,7 @@ class DataError(FocalAudioError, ValueError):
 
     def __str__(self) -> str:
         lines = Exception.__str__(self).split("\n")  # one per problem
-        return "\n".join(map(printable, lines))
+        return "\n".join(map(escape_text, lines))
 
 
 class ModelError(FocalAudioError, RuntimeError):

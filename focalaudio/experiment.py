@@ -31,7 +31,7 @@ from speechbrain.utils.train_logger import (
     TrainLogger,
 )
 
-from focalaudio.errors import FocalAudioError, ModelError, printable
+from focalaudio.errors import FocalAudioError, ModelError, describe_error
 from focalaudio.files import replace_file
 from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
@@ -251,8 +251,7 @@ class _Ending:
                 logger.warning("Interrupted; %s: %s", saved, self.command)
         elif issubclass(kind, MISTAKES) and not os.environ.get(TRACEBACK):
             hint = f" ({TRACEBACK}=1 shows where this comes from.)"
-            own = issubclass(kind, FocalAudioError)
-            logger.error("%s%s", error if own else printable(error), hint)
+            logger.error("%s%s", describe_error(error), hint)
         else:
             otherwise(kind, error, *rest)
 

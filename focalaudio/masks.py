@@ -7,6 +7,7 @@ so that what is heard and what the classifier is shown are the same thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -219,12 +220,16 @@ def _threshold_at(values: Tensor, quantile: float) -> Tensor:
 def check_quantile(quantile: float) -> None:
     """Refuse a quantile, the fraction of cells to drop, outside 0 to 1.
 
+    A `TypeError` for what is no number, a `ValueError` for one outside.
+
     Example
     -------
     >>> check_quantile(1.2)
     Traceback (most recent call last):
     ValueError: quantile=1.2 must be between 0 and 1.
     """
+    if isinstance(quantile, bool) or not isinstance(quantile, Real):
+        raise TypeError(f"{quantile=} must be a number between 0 and 1.")
     if not 0 <= quantile <= 1:
         raise ValueError(f"quantile={quantile} must be between 0 and 1.")
 

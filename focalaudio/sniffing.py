@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from focalaudio.errors import AudioError, printable
+from focalaudio.errors import AudioError, escape_text
 
 MIN_RATE, MAX_RATE = 1_000, 10_000_000  # Hz; beyond: a header gone wrong
 MAX_FRAMES = 2**40  # libsndfile says 2**63 - 1 when the header is silent
@@ -177,7 +177,7 @@ def report_damage(path: Path, problem: str, strict: bool) -> None:
 
     As `report_cut`, which says it of a file that is cut off.
     """
-    message = f"{printable(path)} {problem}"
+    message = f"{escape_text(path)} {problem}"
     if strict:
         raise AudioError(f"{message}; write it anew: {convert_line(path)}")
     warnings.warn(f"{message}. All of it is read.", stacklevel=4)
@@ -192,7 +192,7 @@ def report_cut(
     up than the caller: at whoever asked for the sound.
     """
     message = (
-        f"{printable(path)} is cut off: it declares {declared:.2f} s "
+        f"{escape_text(path)} is cut off: it declares {declared:.2f} s "
         f"but holds {present:.2f} s"
     )
     if strict:

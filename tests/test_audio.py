@@ -18,6 +18,7 @@ from focalaudio import audio as audio_module
 from focalaudio.audio import (
     audio_info,
     code_vorbis,
+    encode_sound,
     iter_blocks,
     load_wav,
     read_audio,
@@ -561,3 +562,26 @@ def test_coded_silence_is_silence():
 def test_what_cannot_be_coded_is_refused(shape, rate, quality, said):
     with pytest.raises(ValueError, match=said):
         code_vorbis(torch.zeros(shape), rate, quality)
+
+
+@pytest.mark.parametrize("samples", [1, 371, 50000])
+def test_flac_in_memory_loses_less_than_a_step(samples):
+    wav = noise(samples).clamp(-1, 1)
+    coded = encode_sound(wav, RATE)
+    with soundfile.SoundFile(io.BytesIO(coded)) as sound:
+        assert (sound.format, sound.samplerate) == ("FLAC", RATE)
+        heard = torch.from_numpy(sound.read(dtype="float32"))
+    torch.testing.assert_close(heard, wav, atol=2**-15, rtol=0)
+
+
+def test_vorbis_in_memory_is_what_the_round_trip_decodes():
+    wav = 0.5 * noise(20000).clamp(-1, 1)
+    coded = encode_sound(wav, RATE, quality=0.5)
+    with soundfile.SoundFile(io.BytesIO(coded)) as sound:
+        heard = torch.from_numpy(sound.read(dtype="float32"))
+    assert torch.equal(heard[: len(wav)], code_vorbis(wav, RATE, 0.5))
+
+
+def test_a_sound_beyond_full_scale_is_not_clipped_in_silence():
+    with pytest.raises(AudioError, match="peak=2"):
+        encode_sound(torch.full((9,), 2.0), RATE)

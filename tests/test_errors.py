@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from focalaudio.errors import AudioError, DataError, HubError, printable
+from focalaudio.errors import AudioError, DataError, HubError, escape_text
 
 ODD = [
     "a\x1b[31m.wav",  # a color
@@ -31,7 +31,7 @@ def test_no_name_reaches_a_terminal_raw(name, kind):
     "name", ["a b.wav", "Zürich 東京 🐕.wav", "a\\b.wav", ""]
 )
 def test_names_that_can_be_shown_are_shown_as_they_are(name):
-    assert printable(name) == name
+    assert escape_text(name) == name
     assert str(AudioError(name)) == name
 
 

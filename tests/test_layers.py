@@ -18,6 +18,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.errors": 0,
     "focalaudio.files": 0,
     "focalaudio.audio": 1,
+    "focalaudio.boxes": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
     "focalaudio.evidence": 1,
@@ -59,11 +60,12 @@ THIRD_PARTY = {
     4: {"torch", "captum"},
     5: {"torch", "numpy", "pandas", "torchmetrics", "jinja2", "tqdm"},
     6: {"torch", "numpy", "yaml", "hyperpyyaml", "huggingface_hub"},
-    7: {"torch", "pandas"},
+    7: {"torch", "pandas", "tqdm"},
 }
 THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm", "filelock"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
+    "focalaudio.boxes": {"numpy", "scipy"},
     "focalaudio.waveforms": {"torchaudio"},
     "focalaudio.augment.masking": {"speechbrain"},
     "focalaudio.augment.waveforms": {"speechbrain"},
@@ -71,7 +73,7 @@ ALSO = {
     "focalaudio.data.transfer": {"huggingface_hub"},
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
-    "focalaudio.pictures": {"matplotlib"},
+    "focalaudio.pictures": {"matplotlib", "PIL"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
     "focalaudio.augment.masking": {"speechbrain.augment.freq_domain"},

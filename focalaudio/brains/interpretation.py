@@ -63,8 +63,9 @@ class InterpreterBrain(sb.Brain):
         random parts; `checks`, names of `focalaudio.brains.checks.CHECKS`
         (these four cost further passes); `exporter`, called with
         each batch's record of the first interpreter, its clips' ids and
-        labels, and their `Sources` or None; and `progress`, a `Progress` that
-        knows which batches were done before.
+        labels, and their `Sources` or None; `reporter`, a
+        `focalaudio.brains.reporting.Reporter`; and `progress`, a `Progress`
+        that knows which batches were done before.
 
     Example
     -------
@@ -81,6 +82,7 @@ class InterpreterBrain(sb.Brain):
         "judge_classifier": None,
         "exporter": None,
         "progress": None,
+        "reporter": None,
     }
     MODULES_NEEDED: tuple[str, ...] = ("interpreter",)
 
@@ -151,6 +153,9 @@ class InterpreterBrain(sb.Brain):
         }
         if self.hparams.exporter is not None:
             self.hparams.exporter(first, batch.id, batch.label, sources)
+        if self.hparams.reporter is not None:
+            shown = predictions.interpretations
+            self.hparams.reporter(predictions.look, shown, found, batch.label)
         if self.hparams.progress is not None:
             self.hparams.progress.add(batch.id, found)
         self._keep(batch.id, found)

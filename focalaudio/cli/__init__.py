@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from focalaudio.cli.convert import add_import
+from focalaudio.cli.demo import add_demo
 from focalaudio.cli.doctor import add_doctor
 from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
-from focalaudio.errors import FocalAudioError
+from focalaudio.cli.ratings import add_ratings
+from focalaudio.errors import FocalAudioError, describe_error, escape_text
 from focalaudio.version import __version__
+
+WELL, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+# what a user can mend; other errors are ours, and keep their traceback
+MENDABLE = (FocalAudioError, ImportError, MemoryError, OSError, RuntimeError)
+DEBUG = "show the traceback of an error"
+EPILOG = """examples:
+  focalaudio demo
+  focalaudio explain recordings/ --out explained
+  focalaudio explain --help
+
+Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C.
+"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,43 +35,68 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="focalaudio",
         description="What did the sound classifier listen to?",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--debug", action="store_true", help=DEBUG)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser(
-        "demo", help="what the default model hears in real clips, in seconds"
-    )
-    demo.add_argument(
-        "--train",
-        action="store_true",
-        help="the whole line on synthesized sounds instead, in a few minutes",
-    )
-    demo.add_argument("--out", type=Path, default=Path("results/demo"))
-    demo.set_defaults(run=demo_command)
-    for add in (add_explain, add_export, add_import, add_doctor):
+    for add in (
+        add_demo,
+        add_explain,
+        add_export,
+        add_import,
+        add_ratings,
+        add_doctor,
+    ):
         add(commands)
+    for command in commands.choices.values():  # before or after the command
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help=DEBUG,
+        )
     return parser
 
 
-def demo_command(arguments: argparse.Namespace) -> None:
-    """Run `focalaudio demo`."""
-    from focalaudio.cli import demo
-
-    if arguments.train:
-        print(demo.run_demo(arguments.out).describe())
-        return
-    for line in demo.show_examples(arguments.out / "examples"):
-        print(line, flush=True)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 1 after an error that the user can mend.
+    """Run the command; return its exit code.
 
-    `argv` is without the program's name; `sys.argv` if None.
+    Arguments
+    ---------
+    argv : sequence of str
+        Without the program's name; `sys.argv` if None.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 if something failed, 2 for wrong use, 130 if it was
+        stopped by Ctrl-C.
     """
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = build_parser().parse_args(given)
     try:
-        return arguments.run(arguments) or 0
-    except (FocalAudioError, OSError, ValueError) as error:
-        print(f"focalaudio: {error}", file=sys.stderr)
-        return 1
+        return arguments.run(arguments) or WELL
+    except KeyboardInterrupt:
+        _say_what_is_saved(arguments, given)
+        return INTERRUPTED
+    except (*MENDABLE, ValueError) as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"focalaudio: {describe_error(error)}", file=sys.stderr)
+        is_use = not isinstance(error, MENDABLE)
+        return WRONG_USE if is_use else FAILED
+
+
+def _say_what_is_saved(
+    arguments: argparse.Namespace, given: Sequence[str]
+) -> None:
+    """Say in one line what Ctrl-C leaves, and how to go on."""
+    saved = arguments.saved.format(**vars(arguments))
+    command = escape_text(shlex.join(["focalaudio", *given]))
+    print(
+        f"\nfocalaudio: stopped; {escape_text(saved)}, and this goes on: "
+        f"{command}",
+        file=sys.stderr,
+    )

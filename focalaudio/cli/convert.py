@@ -8,11 +8,19 @@ from typing import Any
 
 from focalaudio.cli.export import add_bundle_options, say_what_was_written
 
+EXAMPLES = """example:
+  focalaudio import embedding_model.ckpt classifier.ckpt \\
+    --encoder focalnet_base_srf --labels meta/esc50.csv --out my_sounds
+"""
+
 
 def add_import(commands: Any) -> None:
     """Add the parser of `focalaudio import` to argparse's subparsers."""
     parser = commands.add_parser(
-        "import", help="make a bundle of SpeechBrain's published checkpoints"
+        "import",
+        help="make a bundle of SpeechBrain's published checkpoints",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("embedding_model", type=Path, metavar="EMBEDDING_MODEL")
     parser.add_argument("classifier", type=Path, metavar="CLASSIFIER")
@@ -29,7 +37,7 @@ def add_import(commands: Any) -> None:
         help="one label a line in the head's order, or meta/esc50.csv",
     )
     add_bundle_options(parser)
-    parser.set_defaults(run=_import)
+    parser.set_defaults(run=_import, saved="nothing is written")
 
 
 def _import(arguments: argparse.Namespace) -> None:

@@ -8,12 +8,14 @@ does a random mask of the same size?
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from focalaudio.cli.explain import Explainer
+from focalaudio.audio import load_wav
 from focalaudio.data.examples import list_examples
 from focalaudio.data.synthetic import write_dataset
 from focalaudio.report.tables import read_csv
@@ -42,6 +44,37 @@ TRAINING = {  # a plain network that is trained in a minute or two
     "number_of_epochs": 36,
     "warmup_epochs": 2,
 }
+
+
+EXAMPLES = """examples:
+  focalaudio demo
+  focalaudio demo --train --out results/demo
+"""
+
+
+def add_demo(commands: Any) -> None:
+    """Add the parser of `focalaudio demo` to argparse's subparsers."""
+    parser = commands.add_parser(
+        "demo",
+        help="what the default model hears in real clips, in seconds",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--train",
+        action="store_true",
+        help="the whole line on synthesized sounds instead, in a few minutes",
+    )
+    parser.add_argument("--out", type=Path, default=Path("results/demo"))
+    parser.set_defaults(run=_demo, saved="what is done is saved in {out}")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    if arguments.train:
+        print(run_demo(arguments.out).describe())
+        return
+    for line in show_examples(arguments.out / "examples"):
+        print(line, flush=True)
 
 
 @dataclass(frozen=True)
@@ -94,6 +127,7 @@ class DemoResult:
                 f"  {sounds / first}_kept.wav  (what it listened to)",
                 f"  {out / 'clips.csv'}  (all clips)",
                 f"  {self.folder / 'classifier' / 'learning_curve.png'}",
+                f"  {out / 'report.html'}  (look and listen, in any browser)",
             )
         )
 
@@ -104,7 +138,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     Arguments
     ---------
     folder : pathlib.Path
-        Gets a picture and three sounds of each clip.
+        Gets a picture and three sounds of each clip; `report.html`, which
+        shows and plays all of them, stands beside it.
 
     Yields
     ------
@@ -116,14 +151,26 @@ def show_examples(folder: Path) -> Iterator[str]:
     FileNotFoundError, ModelError
         If this installation has no model or no clips, or they are damaged.
     """
+    from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.interpreter import SoundInterpreter
+    from focalaudio.inference.reporting import explain_for_page
+    from focalaudio.inference.requests import Request
+    from focalaudio.report.page import Page
+    from focalaudio.report.writer import PageWriter
 
     examples = list_examples()
-    explain = Explainer(SoundInterpreter.from_hparams(), folder)
+    model = SoundInterpreter.from_hparams()
+    writer = PageWriter(folder.parent / "report.html", model.spectrogram)
     yield "What was recorded, and what the default model says it is:"
-    for example in examples:
-        said = explain.answer(example.path, example.path.stem)
-        yield f"  {example.label}: {said}"
+    with FolderExplainer(model, folder, Request(report=False)) as explainer:
+        outcomes = explainer.explain([example.path for example in examples])
+        for example, outcome in zip(examples, outcomes, strict=True):
+            yield f"  {example.label}: {outcome.answer}"
+            wav = load_wav(example.path, model.sample_rate)
+            name = example.path.stem
+            writer.add(explain_for_page(model, wav, name, example.label))
+        explainer.finish()
+    page = Page("What the default model heard in real clips", model.labels)
     first = examples[0].path.stem
     yield "Open:"
     yield f"  {folder / first}.png  (what it saw)"
@@ -132,6 +179,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     yield "The recordings are clips of ESC-10 (K. J. Piczak, CC BY):"
     yield from (f"  {example.credit()}" for example in examples)
     yield "Your own sounds: focalaudio explain FILE"
+    yield "Look and listen, in any browser:"
+    yield f"  {writer.finish(page)}"
 
 
 def run_demo(folder: str | Path) -> DemoResult:

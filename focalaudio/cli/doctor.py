@@ -16,9 +16,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from focalaudio.errors import FocalAudioError
+from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.version import __version__
 
+EXAMPLES = """example:
+  focalaudio doctor
+
+Exit codes: 0 all is well, 1 something is wrong.
+"""
 _OLDEST_SNDFILE = (1, 1)  # reads mp3
 
 
@@ -30,17 +35,21 @@ class _Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
+        text = escape_text(self.text)
         if not self.remedy:
-            return f"ok     {self.text}"
-        return f"WRONG  {self.text} -> {self.remedy}"
+            return f"ok     {text}"
+        return f"WRONG  {text} -> {self.remedy}"
 
 
 def add_doctor(commands: Any) -> None:
     """Add the parser of `focalaudio doctor` to argparse's subparsers."""
     parser = commands.add_parser(
-        "doctor", help="what is installed, what is wrong, and the way out"
+        "doctor",
+        help="what is installed, what is wrong, and the way out",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=_report)
+    parser.set_defaults(run=_report, saved="nothing was changed")
 
 
 def _report(arguments: argparse.Namespace) -> int:

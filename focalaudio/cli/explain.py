@@ -4,181 +4,179 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from focalaudio.errors import AudioError
+from tqdm import tqdm
+
+from focalaudio.errors import escape_text
 
 if TYPE_CHECKING:
-    from focalaudio.inference.interpreter import SoundInterpreter
-    from focalaudio.interpreters import Interpretation
+    from focalaudio.inference.folder import FolderExplainer
+
+MOST_TOLD = 20  # bad files at the end; all of them are in failed.csv
+EXAMPLES = """examples:
+  focalaudio explain dog.wav
+  focalaudio explain recordings/ --out explained
+  focalaudio explain 'recordings/**/*.flac' --tables-only
+  focalaudio explain dog.wav --target dog --against rooster
+  focalaudio explain clips/ --model ./my_sounds --compare gradcam random
+
+A folder that was stopped goes on with the same command. Recordings longer than
+1.5 times the model's clips are explained window by window, with a timeline.
+Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C.
+"""
 
 
 def add_explain(commands: Any) -> None:
     """Add the parser of `focalaudio explain` to argparse's subparsers."""
     parser = commands.add_parser(
-        "explain", help="classify sounds; write what they were classified by"
+        "explain",
+        help="classify sounds; write what they were classified by",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="sound files, folders, or patterns such as 'calls/**/*.wav'",
+    )
     parser.add_argument(
         "--model",
         metavar="SOURCE",
         help="a bundle's or a run's folder, or owner/name[@revision]; the "
         "model that comes with the package if it is left out",
     )
-    parser.add_argument("--out", type=Path, default=Path("results/explained"))
-    parser.add_argument("--target", help="label to explain, not the predicted")
     parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("results/explained"),
+        help="folder of the results (%(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:0 ...")
+    _add_choice(parser)
+    _add_output(parser)
+    parser.set_defaults(run=_explain, saved="what is done is saved in {out}")
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add how it is explained."""
+    group = parser.add_argument_group("how it is explained")
+    group.add_argument(
+        "--target", metavar="CLASS", help="class to explain, not the predicted"
+    )
+    group.add_argument(
+        "--against",
+        metavar="CLASS",
+        help="what speaks for the target rather than for this class: the "
+        "difference of the two classes' maps where it is above 0",
+    )
+    group.add_argument(
         "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
     )
-    parser.add_argument("--method", help="by_design, piq, gradcam, random ...")
-    parser.add_argument(
+    group.add_argument("--method", help="by_design, piq, gradcam, random ...")
+    group.add_argument(
         "--maps", nargs="+", metavar="MAP", help="of by_design; multiplied"
     )
-    parser.add_argument("--mask", help="binary, soft, energy or ratio")
-    parser.add_argument(
+    group.add_argument("--mask", help="binary, soft, energy or ratio")
+    group.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="other methods on the same clips",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what is written."""
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
         "--match-loudness",
         action="store_true",
-        help="write what was kept as loud as the input too, and its gain",
+        help="what was kept as loud as the input too, and its gain",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--tables-only",
+        action="store_true",
+        help="of clips no sounds, pictures and report",
+    )
+    group.add_argument(
         "--stream",
         action="store_true",
-        help="recordings of any length: a sound and a timeline, no picture",
+        help="a timeline of short recordings too",
     )
-    parser.add_argument("--device", default="cpu")
-    parser.set_defaults(run=_explain_files)
 
 
-def _explain_files(arguments: argparse.Namespace) -> int:
+def _explain(arguments: argparse.Namespace) -> int:
     """Run the command; a bad file does not stop the others."""
+    from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.interpreter import SoundInterpreter
+    from focalaudio.inference.requests import Request
+    from focalaudio.inference.sources import find_sounds
 
-    if arguments.stream and arguments.target is not None:
+    sources = find_sounds(arguments.files, apart=arguments.out)
+    if told := sources.describe():
+        _say(told)
+    if not sources.files:
         raise ValueError(
-            f"target={arguments.target!r} does not go with --stream, which "
-            "explains what each window is classified as; leave one out."
+            f"FILE={' '.join(map(str, arguments.files))} holds no sound; give "
+            "sound files, a folder of them, or a pattern."
         )
     model = SoundInterpreter.from_hparams(
         arguments.model, run_opts={"device": arguments.device}
     )
-    explain = _stream_file if arguments.stream else _explain_clip
-    failed = 0
-    names = _name_clips(arguments.files)
-    for path, clip_id in zip(arguments.files, names, strict=True):
-        try:
-            lines = explain(model, path, clip_id, arguments)
-        except (AudioError, FileNotFoundError) as error:
-            print(f"focalaudio: {error}", file=sys.stderr)
-            failed = 1
-            continue
-        print("\n".join(lines))
-    return failed
-
-
-def _choice_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return how it shall be explained; None is the model's own."""
-    names = ("quantile", "method", "maps", "mask")
-    return {name: getattr(arguments, name) for name in names}
-
-
-@dataclass(frozen=True)
-class Explainer:
-    """A model, and the folder where its explanations go.
-
-    Arguments
-    ---------
-    model : SoundInterpreter
-        Explains.
-    folder : pathlib.Path
-        Made when the first clip comes.
-    match_loudness : bool
-        See `focalaudio.report.clips.InterpretationExporter`.
-    """
-
-    model: SoundInterpreter
-    folder: Path
-    match_loudness: bool = False
-
-    def answer(self, path: Path, clip_id: str, **choice: Any) -> str:
-        """Explain one clip, write it, and return the answer in words.
-
-        `choice` are arguments of `SoundInterpreter.explain_file`.
-        """
-        from focalaudio.report.clips import InterpretationExporter
-
-        model = self.model
-        found = model.explain_file(path, **choice)
-        exporter = InterpretationExporter(
-            self.folder,
-            model.spectrogram,
-            model.labels,
-            match_loudness=self.match_loudness,
-        )
-        exporter(found, [clip_id], [None])
-        return _describe(found, model)
-
-
-def _explain_clip(
-    model: SoundInterpreter,
-    path: Path,
-    clip_id: str,
-    arguments: argparse.Namespace,
-) -> list[str]:
-    """Explain one clip, write it, and return what to say of it."""
-    explainer = Explainer(model, arguments.out, arguments.match_loudness)
-    choice = {"target": arguments.target, **_choice_of(arguments)}
-    answer = explainer.answer(path, clip_id, **choice)
-    sounds = sorted(arguments.out.glob(f"{clip_id}_*.wav"))
-    return [
-        f"{path}: {answer}",
-        *(f"  {sound}" for sound in sounds),
-        f"  {arguments.out / clip_id}.png",
-    ]
-
-
-def _stream_file(
-    model: SoundInterpreter,
-    path: Path,
-    clip_id: str,
-    arguments: argparse.Namespace,
-) -> list[str]:
-    """Explain a recording window by window; return what to say of it."""
-    result = model.explain_stream(
-        path, arguments.out / clip_id, **_choice_of(arguments)
+    names = ("quantile", "method", "maps", "mask", "target", "against")
+    request = Request(
+        **{name: getattr(arguments, name) for name in names},
+        compare=tuple(arguments.compare),
+        match_loudness=arguments.match_loudness,
+        media=not arguments.tables_only,
+        stream=arguments.stream,
+        progress=sys.stderr.isatty(),
     )
-    heard = (
-        f"  {each.start:.2f} - {each.end:.2f} s: {each.label} "
-        f"({each.probability:.3f})"
-        for each in result.segments
-    )
-    files = (result.kept, result.windows, result.labels)
-    return [f"{path}:", *heard, *(f"  {written}" for written in files)]
+    with FolderExplainer(model, arguments.out, request) as explainer:
+        _run(explainer, sources.files)
+        _conclude(explainer)
+        return int(bool(explainer.failed))
 
 
-def _describe(found: Interpretation, model: SoundInterpreter) -> str:
-    """Return label and probability of a clip, and what is explained."""
-    probs, explained = found.probs[0], int(found.class_ids[0])
-    predicted = int(probs.argmax())
-    line = f"{model.labels[predicted]} ({probs[predicted]:.3f})"
-    if found.is_known is not None and not found.is_known[0]:
-        line = f"no evidence for any class (closest: {model.labels[predicted]})"
-    if explained != predicted:
-        label = model.labels[explained]
-        line += f", explained: {label} ({probs[explained]:.3f})"
-    return line
+def _run(explainer: FolderExplainer, files: list[Path]) -> None:
+    """Explain all files, with a line for each and a bar."""
+    n_known = 0
+    with tqdm(total=len(files), unit="file", disable=None) as bar:
+        for outcome in explainer.explain(files):
+            bar.update()
+            name = escape_text(outcome.path)
+            if outcome.error:
+                bar.write(f"focalaudio: {outcome.error}", file=sys.stderr)
+            elif outcome.is_new:
+                bar.write(f"{name}: {outcome.answer}", file=sys.stdout)
+                for path in outcome.files if len(files) == 1 else ():
+                    bar.write(f"  {escape_text(path)}", file=sys.stdout)
+            n_known += not outcome.is_new
+    if n_known:
+        _say(f"Done before, and kept as they are: {n_known}")
 
 
-def _name_clips(paths: Sequence[Path]) -> Iterator[str]:
-    """Name clips by their files; files of one name get numbers."""
-    given: set[str] = set()
-    for path in paths:
-        stem = name = path.stem
-        number = 1
-        while name in given:
-            number += 1
-            name = f"{stem}-{number}"
-        given.add(name)
-        yield name
+def _conclude(explainer: FolderExplainer) -> None:
+    """Write the tables; say where they are, and what failed."""
+    written = explainer.finish()
+    if written:
+        _say("Open:")
+    for path in written:
+        _say(f"  {escape_text(path)}")
+    failed = explainer.failed
+    if failed:
+        _say(f"Failed: {len(failed)}", sys.stderr)
+    for row in failed[:MOST_TOLD]:
+        _say(f"  {escape_text(row['path'])}", sys.stderr)
+    if len(failed) > MOST_TOLD:
+        _say(f"  and {len(failed) - MOST_TOLD} more", sys.stderr)
+
+
+def _say(line: str, file: Any = None) -> None:
+    print(line, file=file or sys.stdout, flush=True)

@@ -6,13 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from focalaudio.errors import escape_text
+
+EXAMPLES = """examples:
+  focalaudio export results/classifier/1234 --out my_sounds
+  focalaudio export results/classifier/1234 --out my_sounds --push me/sounds
+"""
 DECODERS = ("piq", "lmac")  # the methods that have one
 
 
 def add_export(commands: Any) -> None:
     """Add the parser of `focalaudio export` to argparse's subparsers."""
     parser = commands.add_parser(
-        "export", help="make a bundle of a finished run, to use or publish"
+        "export",
+        help="make a bundle of a finished run, to use or publish",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "source", type=Path, metavar="RUN", help="results/<name>/<seed>"
@@ -34,7 +43,7 @@ def add_export(commands: Any) -> None:
         "--push", metavar="OWNER/NAME", help="upload it to the hub"
     )
     add_bundle_options(parser)
-    parser.set_defaults(run=_export)
+    parser.set_defaults(run=_export, saved="nothing is written")
 
 
 def add_bundle_options(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +56,10 @@ def add_bundle_options(parser: argparse.ArgumentParser) -> None:
 
 def say_what_was_written(folder: Path) -> None:
     """List the files of a bundle."""
-    print(f"{folder} is complete: read back, it says the same, bit for bit.")
+    name = escape_text(folder)
+    print(f"{name} is complete: read back, it says the same, bit for bit.")
     for path in sorted(folder.iterdir()):
-        print(f"  {path}")
+        print(f"  {escape_text(path)}")
 
 
 def _export(arguments: argparse.Namespace) -> None:

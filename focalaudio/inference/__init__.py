@@ -2,7 +2,15 @@
 
 interpreter  SoundInterpreter: classify, interpret and explain sounds
 streaming    a recording of any length -> kept sound and timeline
+windows      explained windows <-> the file that a stream goes on from
+folder       files -> a folder of explanations, which can be taken up again
+requests     how files shall be explained, and what came of each
+sources      files, folders, patterns -> sound files
+results      what is known of all files -> tables
+store        what was found of each file <-> a line of a file
+streamed     what was written of a recording -> a row, its telling windows
 clips        clips as a classifier wants them, and the way back
+targets      labels or class ids -> class ids
 run_opts     device, precision, compile
 """
 

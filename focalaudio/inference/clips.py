@@ -1,11 +1,18 @@
-"""`wavs -> clips as in training -> wavs`: the way there and the way back."""
+"""`wavs -> clips as in training -> wavs`: the way there and the way back.
+
+What comes back is a `SoundInterpretation`: it has the originals' length and
+level, knows the labels, saves itself, and shows itself in a notebook.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -17,6 +24,7 @@ from focalaudio.waveforms import check_finite, is_silent
 
 logger = logging.getLogger(__name__)
 
+SCALES = {torch.int16: 2.0**-15, torch.int32: 2.0**-31}
 NOT_WORTH_A_WORD = 0.01  # s that a clip may be longer, without a warning
 
 
@@ -55,26 +63,74 @@ class PreparedClips:
         return zero_tails(restored, self.n_samples)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Restored(Interpretation):
-    """An interpretation whose sounds have the originals' length and level."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SoundInterpretation(Interpretation):
+    """An interpretation whose sounds have the originals' length and level.
 
-    found: Interpretation = field(repr=False)
-    clips: PreparedClips = field(repr=False)
+    What `SoundInterpreter.explain_batch` and `explain_file` return; as the last
+    line of a notebook's cell it shows pictures and plays what was kept.
+
+    Arguments
+    ---------
+    found : Interpretation
+        Of the clips as the classifier wants them.
+    clips : PreparedClips
+        These clips, and the originals.
+    """
+
+    found: Interpretation
+    clips: PreparedClips
 
     @cached_property
     def wavs(self) -> Tensor:
+        """The kept part as sound, `[batch, samples]`, as long as the input."""
         return self.clips.restore(self.found.wavs)
 
     @cached_property
     def removed_wavs(self) -> Tensor:
+        """The rest, `[batch, samples]`; the two add up to the input."""
         # beyond what the classifier reads nothing is kept
         return self.clips.originals - self.wavs
+
+    def save(
+        self, folder: str | Path, clip_ids: Sequence[str] | None = None
+    ) -> Path:
+        """Write what `focalaudio explain` writes: sounds, pictures, tables.
+
+        Arguments
+        ---------
+        folder : str or pathlib.Path
+            Made if needed; files of the same names are replaced.
+        clip_ids : sequence of str
+            What the files of each clip are called; `clip_1`, `clip_2` ... if
+            None.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        ValueError
+            If there is not one name, of its own, for each clip.
+        OSError
+            If the disk refuses.
+        """
+        from focalaudio.report.explained import save_interpretation
+
+        return save_interpretation(self, folder, clip_ids)
+
+    def _repr_html_(self) -> str:
+        """Return pictures and players of the first clips, for a notebook."""
+        from focalaudio.report.notebook import show_interpretation
+
+        return show_interpretation(self)
 
 
 def restore_interpretation(
     found: Interpretation, clips: PreparedClips
-) -> Interpretation:
+) -> SoundInterpretation:
     """Give sounds of prepared clips the originals' length and level.
 
     `wavs` and `removed_wavs` add up to the originals, and
@@ -82,7 +138,76 @@ def restore_interpretation(
     """
     spectrum = replace(found.spectrum, n_samples=clips.n_samples)
     own = {each.name: getattr(found, each.name) for each in fields(found)}
-    return _Restored(**own | {"spectrum": spectrum}, found=found, clips=clips)
+    return SoundInterpretation(
+        **own | {"spectrum": spectrum}, found=found, clips=clips
+    )
+
+
+def read_wavs(wavs: object) -> tuple[Tensor, float]:
+    """Take what is given as sound: tensors, numpy arrays, lists.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor, numpy.ndarray or sequence
+        Of any floating type; int16 and int32 are scaled to -1 to 1. A list
+        may hold tensors or arrays of one length.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the same shape, float32, without a gradient; `[samples]` becomes a
+        batch of one.
+    float
+        What samples were multiplied by: 1 for floating types.
+
+    Raises
+    ------
+    TypeError
+        If samples are of a type that is not sound by itself.
+    ValueError
+        If there is no such array, as of clips of several lengths.
+
+    Example
+    -------
+    >>> read_wavs(np.array([16384, -32768], dtype=np.int16))
+    (tensor([[ 0.5000, -1.0000]]), 3.0517578125e-05)
+    """
+    samples = _to_tensor("wavs", wavs).detach()
+    if samples.dtype not in SCALES and not samples.is_floating_point():
+        kind = str(samples.dtype).removeprefix("torch.")
+        raise TypeError(
+            f"wavs of {kind} are no sound by themselves; give floating point "
+            "numbers, -1 to 1, or int16 or int32, which are scaled."
+        )
+    scale = SCALES.get(samples.dtype, 1.0)
+    sound = samples.double() * scale if scale != 1 else samples
+    return torch.atleast_2d(sound.float()), scale
+
+
+def read_lens(wav_lens: object) -> Tensor | None:
+    """Take relative lengths as a tensor, an array or a list; None is None."""
+    if wav_lens is None:
+        return None
+    return _to_tensor("wav_lens", wav_lens).detach()
+
+
+def _to_tensor(name: str, values: object) -> Tensor:
+    """Make a tensor of what can be one; else name the argument."""
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(
+            [np.asarray(one) for one in values]
+            if isinstance(values, list | tuple)
+            else values
+        )
+        return torch.from_numpy(np.ascontiguousarray(array))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} of type {type(values).__name__} are no array of numbers; "
+            "give a tensor, an array or a list, clips of several lengths "
+            "padded to one, with wav_lens."
+        ) from error
 
 
 def prepare_clips(

@@ -13,25 +13,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
 from focalaudio.classifier import ClassifierOutput
+from focalaudio.errors import escape_text
 from focalaudio.inference.clips import (
     PreparedClips,
+    SoundInterpretation,
     prepare_clips,
+    read_lens,
+    read_wavs,
     restore_interpretation,
 )
 from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
 from focalaudio.inference.streaming import StreamResult, explain_stream
-from focalaudio.interpreters import Interpretation
+from focalaudio.inference.targets import Target, find_class, find_targets
+from focalaudio.interpreters import Interpreter
 from focalaudio.models.load import load_model
 from focalaudio.models.model import SoundModel
 
 Answer = tuple[Tensor, Tensor, Tensor, list[str]]
-Target = str | int | Sequence[str | int] | Tensor
+Wavs = Tensor | np.ndarray | Sequence[Any]
 Maps = Sequence[str] | str | None
+MOST_LABELS = 5  # in one line
 
 
 class SoundInterpreter:
@@ -138,16 +145,43 @@ class SoundInterpreter:
         )
         return cls(model, run_opts)
 
+    def to(self, device: str | torch.device) -> SoundInterpreter:
+        """Move the model, decoders included, to a device; return this.
+
+        A `ValueError` if there is no such device.
+        """
+        self.device = check_run_opts({"device": device})["device"]
+        self.spectrogram.to(self.device)
+        self.classifier.to(self.device)
+        for decoder in self.model.decoders.values():
+            decoder.to(self.device)
+        return self
+
+    def __repr__(self) -> str:
+        """Say in one line what the model knows, and how it is explained."""
+        first = ", ".join(map(escape_text, self.labels[:MOST_LABELS]))
+        more = len(self.labels) - MOST_LABELS
+        labels = f"{first} and {more} more" if more > 0 else first
+        seconds = self.reader.clip_seconds
+        clips = "whole clips" if seconds is None else f"clips of {seconds:g} s"
+        return (
+            f"<SoundInterpreter of {len(self.labels)} classes ({labels}), "
+            f"{clips} at {self.sample_rate} Hz, "
+            f"{type(self.classifier.encoder).__name__} on {self.device}, "
+            f"explained by {self.model.interpreter().name}>"
+        )
+
     def classify_batch(
-        self, wavs: Tensor, wav_lens: Tensor | None = None
+        self, wavs: Wavs, wav_lens: Wavs | None = None
     ) -> Answer:
         """Classify clips.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            `[batch, samples]` or `[samples]`, at `sample_rate`, any level.
-        wav_lens : torch.Tensor
+        wavs : torch.Tensor, numpy.ndarray or sequence
+            `[batch, samples]` or `[samples]`, at `sample_rate`, any level; of
+            any floating type, or int16 or int32, which are scaled to -1 to 1.
+        wav_lens : torch.Tensor, numpy.ndarray or sequence
             `[batch]`, relative lengths, 0 to 1; all 1 if None.
 
         Returns
@@ -161,6 +195,9 @@ class SoundInterpreter:
         ------
         AudioError
             If a sample is not finite.
+        TypeError
+            If samples are of a type that is not sound by itself: uint8, bool,
+            complex numbers, whole numbers of other sizes.
         ValueError
             If `wavs` or `wav_lens` have another shape.
         """
@@ -173,7 +210,7 @@ class SoundInterpreter:
         return self.classify_batch(load_wav(path, self.sample_rate))
 
     def interpret_batch(
-        self, wavs: Tensor, wav_lens: Tensor | None = None
+        self, wavs: Wavs, wav_lens: Wavs | None = None
     ) -> tuple[Tensor, list[str]]:
         """Return the part of each clip that its class was heard in.
 
@@ -191,15 +228,16 @@ class SoundInterpreter:
 
     def explain_batch(
         self,
-        wavs: Tensor,
-        wav_lens: Tensor | None = None,
+        wavs: Wavs,
+        wav_lens: Wavs | None = None,
         target: Target | None = None,
         quantile: float | None = None,
         method: str | None = None,
         maps: Maps = None,
         mask: str | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> Interpretation:
+        against: str | int | None = None,
+    ) -> SoundInterpretation:
         """Return all there is to know of a prediction.
 
         Arguments
@@ -211,10 +249,14 @@ class SoundInterpreter:
         quantile, method, maps, mask, options
             How it is explained, see `SoundModel.interpreter`; what is None is
             the model's own.
+        against : str or int
+            Label or class id: explain what speaks for the target rather than
+            for this class, the difference of the two classes' saliency where
+            it is above 0.
 
         Returns
         -------
-        Interpretation
+        SoundInterpretation
             `wavs` and `removed_wavs` have the input's length and level and add
             up to it; the rest is of the clips as the classifier got them.
             `is_known` says which clips there is evidence for any class in:
@@ -225,19 +267,76 @@ class SoundInterpreter:
         AudioError, ModelError, ValueError
             If the sound, the model or an argument will not do.
         """
-        clips = self.prepare(wavs, wav_lens)
-        class_ids = self._find_targets(target, len(clips.wavs))
-        interpreter = self.model.interpreter(
-            method, maps, mask, quantile, options
+        interpreter = self.interpreter(
+            quantile, method, maps, mask, options, against
         )
+        (found,) = self.explain_with([interpreter], wavs, wav_lens, target)
+        return found
+
+    def interpreter(
+        self,
+        quantile: float | None = None,
+        method: str | None = None,
+        maps: Maps = None,
+        mask: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        against: str | int | None = None,
+    ) -> Interpreter:
+        """Make an interpreter; arguments as in `explain_batch`."""
+        other = None
+        if against is not None:
+            other = find_class("against", against, self.labels)
+        return self.model.interpreter(
+            method, maps, mask, quantile, options, other
+        )
+
+    def explain_with(
+        self,
+        interpreters: Sequence[Interpreter],
+        wavs: Wavs,
+        wav_lens: Wavs | None = None,
+        target: Target | None = None,
+    ) -> list[SoundInterpretation]:
+        """Explain clips in several ways; they are classified once.
+
+        Arguments
+        ---------
+        interpreters : sequence of Interpreter
+            At least one, made by `interpreter`.
+        wavs, wav_lens, target
+            See `explain_batch`.
+
+        Returns
+        -------
+        list of SoundInterpretation
+            One of each interpreter.
+
+        Raises
+        ------
+        AudioError, TypeError, ValueError
+            If the sound or the target will not do.
+        """
+        sound, scale = read_wavs(wavs)
+        clips = self.prepare(sound, wav_lens)
+        targets = find_targets(target, self.labels, len(clips.wavs))
+        class_ids = None if targets is None else self._to_ids(targets)
         with torch.no_grad(), self._autocast():
-            seen = interpreter.look(clips.wavs, clips.lens)
-            found = interpreter.interpret(*seen, class_ids)
+            seen = interpreters[0].look(clips.wavs, clips.lens)
+            found = [each.interpret(*seen, class_ids) for each in interpreters]
             is_known = self.model.is_known(*seen) & ~clips.silent
-        found = replace(
-            found, temperature=self.model.temperature, is_known=is_known
-        )
-        return restore_interpretation(found, clips)
+        return [
+            restore_interpretation(
+                replace(
+                    each,
+                    temperature=self.model.temperature,
+                    is_known=is_known,
+                    labels=tuple(self.labels),
+                    scale=scale,
+                ),
+                clips,
+            )
+            for each in found
+        ]
 
     def explain_file(
         self,
@@ -248,7 +347,8 @@ class SoundInterpreter:
         maps: Maps = None,
         mask: str | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> Interpretation:
+        against: str | int | None = None,
+    ) -> SoundInterpretation:
         """Return `explain_batch` of a file, a batch of one."""
         return self.explain_batch(
             load_wav(path, self.sample_rate),
@@ -259,6 +359,7 @@ class SoundInterpreter:
             maps,
             mask,
             options,
+            against,
         )
 
     def explain_stream(
@@ -269,6 +370,8 @@ class SoundInterpreter:
         method: str | None = None,
         maps: Maps = None,
         mask: str | None = None,
+        target: str | int | None = None,
+        against: str | int | None = None,
         **options: Any,
     ) -> StreamResult:
         """Explain a recording of any length, window by window, on disk.
@@ -279,11 +382,14 @@ class SoundInterpreter:
             The recording.
         out : str or pathlib.Path
             Folder of the sound and of the timeline.
-        quantile, method, maps, mask
+        quantile, method, maps, mask, against
             See `explain_batch`.
+        target : str or int
+            Label or class id to explain in every window; what each is
+            classified as if None.
         **options
             Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
-            `batch_size`, `progress`, `strict`.
+            `batch_size`, `progress`, `strict`, `rules`.
 
         Returns
         -------
@@ -295,7 +401,10 @@ class SoundInterpreter:
         FileNotFoundError, AudioError, ModelError, ValueError
             If the recording, the model or an argument will not do.
         """
-        interpreter = self.model.interpreter(method, maps, mask, quantile)
+        interpreter = self.interpreter(
+            quantile, method, maps, mask, against=against
+        )
+        asked = find_targets(target, self.labels, 1)
         with self._autocast():
             return explain_stream(
                 interpreter,
@@ -305,42 +414,20 @@ class SoundInterpreter:
                 out,
                 temperature=self.model.temperature,
                 novelty=self.model.novelty,
+                target=None if asked is None else asked[0],
                 **options,
             )
 
     def prepare(
-        self, wavs: Tensor, wav_lens: Tensor | None = None
+        self, wavs: Wavs, wav_lens: Wavs | None = None
     ) -> PreparedClips:
         """Return the clips as the classifier wants them, by `prepare_clips`."""
-        wavs = wavs[None] if wavs.dim() == 1 else wavs
-        return prepare_clips(wavs.to(self.device), wav_lens, self.reader)
+        sound, _ = read_wavs(wavs)
+        lens = read_lens(wav_lens)
+        return prepare_clips(sound.to(self.device), lens, self.reader)
 
-    def _find_targets(self, target: Target | None, batch: int) -> Tensor | None:
-        """Return the class ids `[batch]` that targets mean; None for None."""
-        if target is None:
-            return None
-        if isinstance(target, Tensor):
-            target = target.tolist()
-        if isinstance(target, str | int):
-            target = [target] * batch
-        if len(target) != batch:
-            raise ValueError(
-                f"target has {len(target)} classes for {batch} clips; give "
-                "one for all, or one for each."
-            )
-        ids = [self._class_id(one) for one in target]
-        return torch.tensor(ids, device=self.device)
-
-    def _class_id(self, target: str | int) -> int:
-        if target in self.labels:
-            return self.labels.index(str(target))
-        is_id = isinstance(target, int) and not isinstance(target, bool)
-        if is_id and 0 <= int(target) < len(self.labels):
-            return int(target)
-        raise ValueError(
-            f"target={target!r} is no class of this model; it knows "
-            f"{', '.join(self.labels)} (or their ids, from 0)."
-        )
+    def _to_ids(self, targets: list[int]) -> Tensor:
+        return torch.tensor(targets, device=self.device)
 
     def _classify(self, clips: PreparedClips) -> ClassifierOutput:
         with torch.no_grad(), self._autocast():

@@ -8,10 +8,7 @@ that are there, and goes on after the last whole batch.
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -32,15 +29,18 @@ from focalaudio.audio import (
     audio_info,
     wav_writer,
 )
+from focalaudio.boxes import RULES, BoxRules, HeardBox, join_boxes
 from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
+from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models.novelty import judge_clips
 from focalaudio.recordings import count_samples, iter_windows
+from focalaudio.report.boxes import segments_to_boxes, write_raven
 from focalaudio.report.timeline import (
     Segment,
     merge_windows,
@@ -50,10 +50,16 @@ from focalaudio.report.timeline import (
 from focalaudio.version import __version__
 from focalaudio.waveforms import check_whole, common_gain
 
-logger = logging.getLogger(__name__)
-
 WINDOW_SECONDS = 5.0  # where the reader takes clips whole
 NO_CLASS = "no evidence"  # the label of a window that is like no class
+ENDINGS = (  # of the files of a recording
+    "_kept.wav",
+    "_windows.csv",
+    "_labels.txt",
+    "_timeline.Table.1.selections.txt",
+    "_timeline.png",
+    ".Table.1.selections.txt",
+)
 SUBTYPE = "PCM_24"  # a quiet recording keeps its 16 bits at its own level
 
 
@@ -69,8 +75,16 @@ class StreamResult:
         CSV, one line per window: start_s, end_s, label, probability.
     labels : pathlib.Path
         Audacity's label track, one line per segment.
+    raven : pathlib.Path
+        Raven's selection table of the segments.
+    picture : pathlib.Path
+        PNG of the timeline.
+    boxes : pathlib.Path
+        Raven's selection table of the boxes, in s from the recording's start.
     segments : tuple of Segment
         Runs of windows with the same label, without gap from 0 to the end.
+    heard : tuple of HeardBox
+        Where in time and frequency; what goes on from window to window is one.
     n_samples : int
         Length of `kept`.
     sample_rate : int
@@ -82,7 +96,11 @@ class StreamResult:
     kept: Path
     windows: Path
     labels: Path
+    raven: Path
+    picture: Path
+    boxes: Path
     segments: tuple[Segment, ...] = field(repr=False)
+    heard: tuple[HeardBox, ...] = field(repr=False)
     n_samples: int
     sample_rate: int
     gain: float
@@ -106,6 +124,8 @@ def explain_stream(
     strict: bool = False,
     temperature: float = 1.0,
     novelty: NoveltyRule | None = None,
+    target: int | None = None,
+    rules: BoxRules = RULES,
 ) -> StreamResult:
     """Interpret a recording of any length, and say what was heard when.
 
@@ -140,6 +160,11 @@ def explain_stream(
     novelty : NoveltyRule
         Windows that are like no class by it are labelled "no evidence", as
         silent ones always are.
+    target : int
+        The class to explain in every window; what each is classified as if
+        None. The timeline says what it is classified as.
+    rules : BoxRules
+        Which parts of a window's mask are one box, and which are told.
 
     Returns
     -------
@@ -161,7 +186,12 @@ def explain_stream(
     settings = _describe(plan, interpreter, labels)
     settings["temperature"] = temperature
     settings["novelty"] = novelty and asdict(novelty)
-    done = _Windows(stem.with_name(f"{stem.name}.unfinished"), plan, settings)
+    settings |= {"target": target, "rules": asdict(rules)}
+    unfinished = stem.with_name(f"{stem.name}.unfinished")
+    done = WindowStore(
+        unfinished, settings, plan.n_window, batch_size, rules.most
+    )
+    ways = _Ways(interpreter, reader, temperature, novelty, target, rules)
     lengths = plan.sample_rate, plan.n_window, plan.n_hop
     windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
     with tqdm(
@@ -172,10 +202,7 @@ def explain_stream(
         disable=not progress,
     ) as bar:
         while batch := list(islice(windows, batch_size)):
-            found = _explain(
-                interpreter, reader, batch, done.record, temperature, novelty
-            )
-            done.append(found)
+            done.append(_explain(ways, batch, done.record))
             bar.update(len(batch))
     return _finish(done, plan, labels, stem)
 
@@ -241,79 +268,45 @@ def _device(interpreter: Interpreter) -> torch.device:
     return next(interpreter.parameters()).device
 
 
-class _Windows:
-    """Explained windows in a file: a line of settings, a record for each."""
+@dataclass(frozen=True)
+class _Ways:
+    """How windows are explained."""
 
-    def __init__(
-        self, path: Path, plan: _Plan, settings: dict[str, Any]
-    ) -> None:
-        self.path = path
-        self.record = np.dtype(
-            [
-                ("wav", "<f4", (plan.n_window,)),
-                ("n_samples", "<i8"),
-                ("class_id", "<i8"),
-                ("probability", "<f8"),
-            ]
-        )
-        self._head = json.dumps(settings, sort_keys=True).encode() + b"\n"
-        self.n_found = self._open(plan.batch_size)
-
-    def _open(self, batch_size: int) -> int:
-        """Cut off what is no whole batch, or of other settings; count."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            file.seek(0)
-            if (head := file.read(len(self._head))) != self._head:
-                if head:
-                    logger.warning(
-                        "%s is of another stream: starting again.", self.path
-                    )
-                file.truncate(0)
-                file.write(self._head)
-                return 0
-            n_bytes = file.seek(0, os.SEEK_END) - len(head)
-            n_batches = n_bytes // (batch_size * self.record.itemsize)
-            n_found = n_batches * batch_size
-            file.truncate(len(head) + n_found * self.record.itemsize)
-            return n_found
-
-    def append(self, records: np.ndarray) -> None:
-        """Add a batch; it is on the disk when this returns."""
-        with self.path.open("ab") as file:
-            file.write(records.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def __iter__(self) -> Iterator[np.void]:
-        with self.path.open("rb") as file:
-            file.seek(len(self._head))
-            while len(one := np.fromfile(file, self.record, 1)):
-                yield one[0]
+    interpreter: Interpreter
+    reader: ClipReader
+    temperature: float
+    novelty: NoveltyRule | None
+    target: int | None
+    rules: BoxRules
 
 
 @torch.no_grad()
 def _explain(
-    interpreter: Interpreter,
-    reader: ClipReader,
-    windows: Sequence[Tensor],
-    record: np.dtype,
-    temperature: float,
-    novelty: NoveltyRule | None,
+    ways: _Ways, windows: Sequence[Tensor], record: np.dtype
 ) -> np.ndarray:
     """Interpret windows `[samples]` in one batch."""
+    interpreter = ways.interpreter
     wavs = pad_sequence(list(windows), batch_first=True)
     sizes = torch.tensor([len(window) for window in windows])
     clips = prepare_clips(
-        wavs.to(_device(interpreter)), sizes / wavs.shape[1], reader
+        wavs.to(_device(interpreter)), sizes / wavs.shape[1], ways.reader
     )
     seen = interpreter.look(clips.wavs, clips.lens)
-    found = replace(interpreter.interpret(*seen), temperature=temperature)
-    is_known = judge_clips(novelty, interpreter.classifier, *seen)
-    class_ids = found.class_ids.where(is_known & ~clips.silent, UNKNOWN)
-    kept = restore_interpretation(found, clips).wavs.cpu()
+    predicted = seen[1].class_ids
+    asked = None
+    if ways.target is not None:
+        asked = torch.full_like(predicted, ways.target)
+    found = replace(
+        interpreter.interpret(*seen, asked), temperature=ways.temperature
+    )
+    is_known = judge_clips(ways.novelty, interpreter.classifier, *seen)
+    class_ids = predicted.where(is_known & ~clips.silent, UNKNOWN)
+    restored = restore_interpretation(found, clips)
+    kept = restored.wavs.cpu()
     records = np.zeros(len(windows), record)
     records["wav"][:, : kept.shape[1]] = kept
+    records["explained"] = found.class_ids.cpu()
+    records["boxes"] = list_limits(restored, records["boxes"], ways.rules)
     records["n_samples"] = sizes
     records["class_id"] = class_ids.cpu()
     records["probability"] = found.probs.amax(1).cpu()
@@ -321,12 +314,11 @@ def _explain(
 
 
 def _finish(
-    done: _Windows, plan: _Plan, labels: Sequence[str], stem: Path
+    done: WindowStore, plan: _Plan, labels: Sequence[str], stem: Path
 ) -> StreamResult:
     """Write the results; only then is the unfinished file removed."""
-    kept, csv, track = (
-        stem.with_name(f"{stem.name}_{what}")
-        for what in ("kept.wav", "windows.csv", "labels.txt")
+    kept, csv, track, raven, picture, table = (
+        stem.with_name(f"{stem.name}{what}") for what in ENDINGS
     )
     n_samples, gain = 0, min(map(common_gain, _join(done, plan.n_hop)))
     with wav_writer(kept, plan.sample_rate, subtype=SUBTYPE) as write:
@@ -335,12 +327,51 @@ def _finish(
             n_samples += len(block)
     rows = [*_name(done, plan, labels)]
     segments = tuple(merge_windows(rows))
+    heard = tuple(_place_boxes(done, plan, labels))
+    highest = plan.sample_rate / 2
     write_audacity_labels(segments, track)
     write_windows(rows, csv)
+    write_raven(segments_to_boxes(segments, highest), raven)
+    write_raven(heard, table)
+    _save_timeline(segments, heard, highest, picture)
     done.path.unlink()
-    return StreamResult(
-        kept, csv, track, segments, n_samples, plan.sample_rate, gain
-    )
+    files = (kept, csv, track, raven, picture, table)
+    sound = (n_samples, plan.sample_rate, gain)
+    return StreamResult(*files, segments, heard, *sound)
+
+
+def _place_boxes(
+    windows: Iterable[np.void], plan: _Plan, labels: Sequence[str]
+) -> Iterator[HeardBox]:
+    """Yield boxes in s from the recording's start, each part of it once.
+
+    As on the timeline, of two windows each has its half of what both have.
+    """
+    rate, half = plan.sample_rate, (plan.n_window - plan.n_hop) / 2
+    last = plan.n_windows - 1
+    found = []
+    for index, window in enumerate(windows):
+        if window["class_id"] == UNKNOWN:
+            continue
+        start, class_id = index * plan.n_hop, int(window["explained"])
+        n_samples = int(window["n_samples"])
+        first = start + (half if index > 0 else 0)
+        end = start + (plan.n_window - half if index < last else n_samples)
+        for limits in window["boxes"].tolist():
+            box = _box_at(start / rate, limits, class_id, labels)
+            begin, stop = max(box.begin, first / rate), min(box.end, end / rate)
+            if begin < stop:
+                found.append(replace(box, begin=begin, end=stop))
+    found.sort(key=lambda box: box.begin)
+    yield from join_boxes(found, 1 / rate)
+
+
+def _box_at(
+    start: float, limits: list[float], class_id: int, labels: Sequence[str]
+) -> HeardBox:
+    begin, end, low, high, score = limits
+    box = HeardBox(begin, end, low, high, score, class_id, labels[class_id])
+    return box.move(start)
 
 
 def _join(windows: Iterable[np.void], n_hop: int) -> Iterator[Tensor]:
@@ -375,3 +406,15 @@ def _name(
             NO_CLASS if class_id == UNKNOWN else labels[class_id],
             round(float(window["probability"]), 6),
         )
+
+
+def _save_timeline(
+    segments: Sequence[Segment],
+    boxes: Sequence[HeardBox],
+    highest: float,
+    path: Path,
+) -> None:
+    """Draw the timeline; matplotlib is loaded for it alone."""
+    from focalaudio.pictures import draw_timeline, save_picture
+
+    save_picture(draw_timeline(segments, boxes, highest), path)

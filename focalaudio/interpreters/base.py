@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from focalaudio.boxes import RULES, BoxRules, HeardBox, find_boxes
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.errors import escape_text
 from focalaudio.masks import check_quantile, keep_and_remove
-from focalaudio.spectrogram import Spectrogram, Spectrum
+from focalaudio.spectrogram import Spectrogram, Spectrum, power_spectrum
+
+MOST_TOLD = 3  # clips in one line
+EPS_ENERGY = 1e-12  # protects the division by the energy of silence
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class Interpretation:
     is_known : torch.Tensor
         `[batch]`, bool, whether there is evidence for any class, by the rule of
         the model; None where no model was asked, but a classifier alone.
+    labels : tuple of str
+        Of the classes, in the order of the class ids; empty where no model was
+        asked.
+    scale : float
+        That the samples were multiplied by to be sound: 1 unless they were
+        whole numbers.
     """
 
     logits: Tensor
@@ -55,6 +66,8 @@ class Interpretation:
     synthesis: Spectrogram = field(repr=False)
     temperature: float = 1.0
     is_known: Tensor | None = None
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    scale: float = 1.0
 
     @cached_property
     def wavs(self) -> Tensor:
@@ -99,6 +112,95 @@ class Interpretation:
         """Share of each clip's own cells that is kept, `[batch]`, 0 to 1."""
         cells = self.spectrum.n_frames * self.mask.shape[2]
         return self.mask.float().sum((1, 2)) / cells
+
+    @property
+    def kept_energy(self) -> Tensor:
+        """Share of each clip's energy in the kept part, `[batch]`, 0 to 1."""
+        energy = power_spectrum(self.spectrum.stft)
+        energy = energy * self.spectrum.own_frames[:, :, None]
+        kept = (energy * self.mask.float().square()).sum((1, 2))
+        return kept / energy.sum((1, 2)).clamp(min=EPS_ENERGY)
+
+    def label_of(self, class_id: int) -> str:
+        """Return a class's label, `class 3` if it is not known."""
+        return self.labels[class_id] if self.labels else f"class {class_id}"
+
+    def boxes(
+        self,
+        by: str = "saliency",
+        offset: float = 0.0,
+        rules: BoxRules = RULES,
+    ) -> list[HeardBox]:
+        """Return where the explained class was heard, in seconds and Hz.
+
+        Arguments
+        ---------
+        by : str
+            What a box's score is a share of: `saliency` or `energy`.
+        offset : float
+            s that are added to the boxes' times: where the clips begin in a
+            longer recording.
+        rules : BoxRules
+            Which parts of a mask are one box, and which are told.
+
+        Returns
+        -------
+        list of HeardBox
+            Clip by clip, the highest score of each first; none of clips
+            without evidence for any class.
+
+        Raises
+        ------
+        ValueError
+            If `by` is neither of the two.
+        """
+        if by not in ("saliency", "energy"):
+            raise ValueError(f"by={by!r} must be 'saliency' or 'energy'.")
+        weights = self.saliency
+        if by == "energy":
+            weights = power_spectrum(self.spectrum.stft)
+        return [
+            replace(
+                box.move(offset),
+                clip=row,
+                class_id=class_id,
+                label=self.label_of(class_id),
+            )
+            for row, class_id in enumerate(self.class_ids.tolist())
+            if self.is_known is None or self.is_known[row]
+            for box in find_boxes(
+                self.mask[row, : int(self.spectrum.n_frames[row])],
+                weights[row, : int(self.spectrum.n_frames[row])],
+                self.synthesis,
+                int(self.spectrum.n_samples[row]),
+                rules,
+            )
+        ]
+
+    def describe(self, row: int) -> str:
+        """Say in words what a clip is classified as, and what is explained."""
+        probs, explained = self.probs[row], int(self.class_ids[row])
+        predicted = int(probs.argmax())
+        label = escape_text(self.label_of(predicted))
+        line = f"{label} ({probs[predicted]:.3f})"
+        if self.is_known is not None and not self.is_known[row]:
+            line = f"no evidence for any class (closest: {label})"
+        if explained != predicted:
+            label = escape_text(self.label_of(explained))
+            line += f", explained: {label} ({probs[explained]:.3f})"
+        return line
+
+    def __repr__(self) -> str:
+        """Say in one line what the clips are classified as."""
+        n_clips, kept = len(self.class_ids), self.kept_fraction.tolist()
+        told = [
+            f"{self.describe(row)}, kept {kept[row]:.1%}"
+            for row in range(min(n_clips, MOST_TOLD))
+        ]
+        if n_clips > MOST_TOLD:
+            told.append(f"and {n_clips - MOST_TOLD} more")
+        clips = "1 clip" if n_clips == 1 else f"{n_clips} clips"
+        return f"<Interpretation of {clips}: {'; '.join(told)}>"
 
 
 class Interpreter(nn.Module):

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from focalaudio.classifier import ClassifierOutput, SoundClassifier
 from focalaudio.interpreters import captum
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.maps import (
+    CLASS_MAPS,
     SHARES,
     by_design,
     choose_maps,
@@ -99,6 +101,9 @@ class ThresholdInterpreter(Interpreter):
         `energy`), 0 to 1; .9 if None. A ratio mask has none.
     options : mapping
         Of captum's methods, such as `{"n_samples": 16}`.
+    against : int
+        A class id: the saliency is what speaks for the explained class rather
+        than for this one, `max(0, s_explained - s_against)` in each cell.
 
     Raises
     ------
@@ -127,6 +132,7 @@ class ThresholdInterpreter(Interpreter):
         mask: str = "binary",
         quantile: float | None = None,
         options: Mapping[str, Any] | None = None,
+        against: int | None = None,
     ) -> None:
         super().__init__(classifier, spectrogram)
         if mask not in (*MASKS, RATIO):
@@ -148,29 +154,55 @@ class ThresholdInterpreter(Interpreter):
                 f"mask='ratio' needs method='by_design' and one map that is a "
                 f"share: {', '.join(SHARES)}."
             )
+        self.against = against
+        if against is not None and not self._knows_classes:
+            raise ValueError(
+                f"against={against} means nothing to {self.name}, which is the "
+                "same for every class; choose one of the maps "
+                f"{', '.join(CLASS_MAPS)}, or a gradient's method."
+            )
+
+    @property
+    def _knows_classes(self) -> bool:
+        """Whether the saliency depends on the class that is explained."""
+        if self.method == "by_design":
+            return bool(set(self.options["maps"]) & set(CLASS_MAPS))
+        return self.method in captum.METHODS
 
     @property
     def settings(self) -> dict[str, Any]:
         """Method, quantile, kind of mask, and the method's options."""
         thresholds = {} if self.mask == RATIO else {"quantile": self.quantile}
+        against = {} if self.against is None else {"against": self.against}
         return {
             "method": self.method,
             **thresholds,
             "mask": self.mask,
             **self.options,
+            **against,
         }
 
     def explain(
         self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Interpreter.explain`."""
-        saliency = METHODS[self.method].saliency(
-            self.classifier, output, spectrum, class_ids, **self.options
-        )
+        saliency = self._find_saliency(output, spectrum, class_ids)
+        if self.against is not None:
+            others = torch.full_like(class_ids, self.against)
+            other = self._find_saliency(output, spectrum, others)
+            saliency = (saliency - other).relu()
         if self.quantile is None:
             return saliency, saliency
         mask = cut_saliency(self.mask, saliency, self.quantile, spectrum)
         return saliency, mask
+
+    def _find_saliency(
+        self, output: ClassifierOutput, spectrum: Spectrum, class_ids: Tensor
+    ) -> Tensor:
+        """Return the method's saliency for classes, `[batch, time, freq]`."""
+        return METHODS[self.method].saliency(
+            self.classifier, output, spectrum, class_ids, **self.options
+        )
 
 
 def _find_quantile(mask: str, quantile: float | None) -> float | None:

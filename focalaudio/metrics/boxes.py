@@ -62,5 +62,6 @@ def boxes_to_cells(
 
 def _overlaps(low: Tensor, high: Tensor, n_cells: int, width: float) -> Tensor:
     """Say which cells, at multiples of a width, overlap low..high."""
-    centers = torch.arange(n_cells, device=low.device) * width
+    cells = torch.arange(n_cells, device=low.device, dtype=low.dtype)
+    centers = cells * width
     return (centers + width / 2 > low) & (centers - width / 2 < high)

@@ -179,6 +179,7 @@ class SoundModel:
         mask: str | None = None,
         quantile: float | None = None,
         options: Mapping[str, Any] | None = None,
+        against: int | None = None,
     ) -> Interpreter:
         """Make an interpreter; what is None is the model's own.
 
@@ -188,7 +189,7 @@ class SoundModel:
             `by_design`, `piq`, `lmac`, one of captum's (`saliency`,
             `smoothgrad`, `integrated_gradients`, `gradient_shap`, `gradcam`,
             `occlusion`), or a floor (`random`, `loudest`).
-        maps, mask, quantile, options
+        maps, mask, quantile, options, against
             See `focalaudio.interpreters.ThresholdInterpreter`. The decoders of
             PIQ and L-MAC draw the mask, if `mask` is None; it is cut to the
             `quantile`, the model's own if None, if `mask` is given.
@@ -209,7 +210,7 @@ class SoundModel:
         own = self.explanation
         method = own.method if method is None else method
         if method in DECODED:
-            useless = {"maps": maps, **(options or {})}
+            useless = {"maps": maps, "against": against, **(options or {})}
             return self._decoded(method, useless, mask, quantile)
         if method not in METHODS:
             raise ValueError(
@@ -227,6 +228,7 @@ class SoundModel:
             kind,
             own.quantile if quantile is None and kind != RATIO else quantile,
             options,
+            against,
         )
         return interpreter.eval()
 

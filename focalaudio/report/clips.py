@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +10,18 @@ from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
 from focalaudio.audio import write_wav
+from focalaudio.errors import escape_text
+from focalaudio.files import temporary_folder
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.columns import Sources
 from focalaudio.pictures import draw_interpretation, save_picture
+from focalaudio.report.boxes import write_audacity_boxes, write_raven
 from focalaudio.report.tables import read_csv, write_csv
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import common_gain, loudness_gain
+
+STAGED = "clip"  # of a clip's files until all of them are there
+RAVEN, AUDACITY = ".Table.1.selections.txt", "_boxes.txt"
 
 
 class InterpretationExporter:
@@ -24,7 +31,9 @@ class InterpretationExporter:
     that they add up and compare, as do `_source_1.wav` and `_source_2.wav` of a
     mixture whose sources are known; `<clip_id>.png` shows the first three. If
     wanted, `_listen.wav` is the kept part made as loud as the input, and
-    `listening.csv` has the gain of each, in dB.
+    `listening.csv` has the gain of each, in dB; and the boxes in which the
+    class was heard are `.Table.1.selections.txt`, for Raven, and `_boxes.txt`,
+    for Audacity. A clip's files appear when all of them are written.
 
     Arguments
     ---------
@@ -38,6 +47,10 @@ class InterpretationExporter:
         Stop writing after so many; None writes all.
     match_loudness : bool
         Write `_listen.wav` and `listening.csv` too.
+    media : bool
+        Whether sounds and pictures are written.
+    tables : bool
+        Whether tables of boxes are written.
 
     Example
     -------
@@ -62,8 +75,12 @@ class InterpretationExporter:
         labels: Sequence[str],
         max_clips: int | None = None,
         match_loudness: bool = False,
+        media: bool = True,
+        tables: bool = False,
     ) -> None:
         self.match_loudness = match_loudness
+        self.media = media
+        self.tables = tables
         self.folder = Path(folder)
         self.spectrogram = spectrogram
         self.labels = list(labels)
@@ -94,10 +111,17 @@ class InterpretationExporter:
             return
         for row, clip_id in enumerate(clip_ids):
             if self.max_clips is None or len(self.written) < self.max_clips:
-                self._write_sound(interpretation, row, clip_id, sources)
-                self._write_picture(
-                    interpretation, row, clip_id, clip_labels[row]
-                )
+                with temporary_folder(self.folder / STAGED) as staged:
+                    if self.media:
+                        stem = staged / clip_id
+                        self._write_sound(interpretation, row, stem, sources)
+                        self._write_picture(
+                            interpretation, row, stem, clip_labels[row]
+                        )
+                    if self.tables:
+                        write_tables(interpretation, row, staged / clip_id)
+                    for path in staged.iterdir():
+                        os.replace(path, self.folder / path.name)
                 self.written.append(clip_id)
 
     @property
@@ -113,7 +137,7 @@ class InterpretationExporter:
         self,
         interpretation: Interpretation,
         row: int,
-        clip_id: str,
+        stem: Path,
         sources: Sources | None,
     ) -> None:
         """Write the wavs of one clip."""
@@ -125,31 +149,26 @@ class InterpretationExporter:
         own = {name: wav[row, :length].cpu() for name, wav in wavs.items()}
         gain, rate = common_gain(*own.values()), self.spectrogram.sample_rate
         for name, wav in own.items():
-            path = self.folder / f"{clip_id}_{name}.wav"
-            write_wav(path, wav, rate, gain=gain)
+            write_wav(_add(stem, f"_{name}.wav"), wav, rate, gain=gain)
         if self.match_loudness:
-            self._write_listening(
-                clip_id, gain * own["kept"], gain * own["input"]
-            )
+            self._write_listening(stem, gain * own["kept"], gain * own["input"])
 
-    def _write_listening(
-        self, clip_id: str, kept: Tensor, whole: Tensor
-    ) -> None:
+    def _write_listening(self, stem: Path, kept: Tensor, whole: Tensor) -> None:
         """Write the kept part as loud as the whole clip, and its gain."""
         rate = self.spectrogram.sample_rate
         decibels = loudness_gain(kept, whole, rate)
-        path = self.folder / f"{clip_id}_listen.wav"
+        path = _add(stem, "_listen.wav")
         write_wav(path, 10 ** (decibels / 20) * kept, rate)
         rows = read_csv(self.listening) if self.listening.exists() else []
-        rows = [row for row in rows if row["clip_id"] != clip_id]
-        rows.append({"clip_id": clip_id, "gain_db": decibels})
+        rows = [row for row in rows if str(row["clip_id"]) != stem.name]
+        rows.append({"clip_id": stem.name, "gain_db": decibels})
         write_csv(rows, self.listening)
 
     def _write_picture(
         self,
         interpretation: Interpretation,
         row: int,
-        clip_id: str,
+        stem: Path,
         label: str | None,
     ) -> None:
         """Write the picture of one clip."""
@@ -158,7 +177,21 @@ class InterpretationExporter:
             row,
             spectrogram=self.spectrogram,
             labels=self.labels,
-            title=clip_id,
+            title=escape_text(stem.name),
             target_label=label,
         )
-        save_picture(figure, self.folder / f"{clip_id}.png")
+        save_picture(figure, _add(stem, ".png"))
+
+
+def _add(stem: Path, ending: str) -> Path:
+    return stem.with_name(stem.name + ending)
+
+
+def write_tables(interpretation: Interpretation, row: int, stem: Path) -> None:
+    """Write where a clip's class was heard, for Raven and for Audacity.
+
+    `row` is the clip's, of the batch; the files begin with `stem`.
+    """
+    boxes = [box for box in interpretation.boxes() if box.clip == row]
+    write_raven(boxes, _add(stem, RAVEN))
+    write_audacity_boxes(boxes, _add(stem, AUDACITY))

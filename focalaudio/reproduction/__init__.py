@@ -5,6 +5,7 @@ launch   name of a recipe -> process
 tables   comparisons of several folds and systems -> tables
 seeds    several seeds in turn -> one table
 figures  what the steps left -> figures
+page     the same -> report.html, with the way to the steps' own pages
 """
 
 from focalaudio.reproduction.launch import lead_or_follow

@@ -22,6 +22,7 @@ from focalaudio.reproduction.figures import (
     write_sweep_figure,
 )
 from focalaudio.reproduction.launch import run_recipe
+from focalaudio.reproduction.page import write_page
 from focalaudio.reproduction.tables import (
     Place,
     read_clips,
@@ -374,3 +375,6 @@ def reproduce(plan: Plan) -> None:
     if plan.figure_2 is not None and plan.has(plan.figure_2):
         first = replace(plan, folds=plan.folds[:1])
         write_mixture_figures(first.places(plan.figure_2), plan.folder)
+    if plan.conditions:
+        places = {name: plan.places(name) for name in plan.conditions}
+        write_page(places, plan.quantile, plan.folder, plan.figure_3)

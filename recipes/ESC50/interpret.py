@@ -14,7 +14,7 @@ from focalaudio.report.evaluation import write_comparison, write_evaluation
 
 
 def main(argv: list[str]) -> None:
-    """Interpret the test folds; write rows, averages and comparisons."""
+    """Interpret the test folds; write rows, averages, a page to listen to."""
     experiment = start_experiment(argv)
     hparams = experiment.hparams
     brain = experiment.brain(InterpreterBrain)
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
     if len(rows) > 1:
         used = {name: one.settings for name, one in brain.interpreters.items()}
         write_comparison(experiment.folder, rows, used)
+    hparams["reporter"].finish(rows, settings)
 
 
 if __name__ == "__main__":

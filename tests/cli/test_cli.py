@@ -8,6 +8,8 @@ from focalaudio import cli
 from focalaudio.cli import demo
 from focalaudio.errors import DataError
 
+COMMANDS = ("demo", "explain", "export", "import", "doctor")
+
 
 def test_version_is_the_packages():
     command = [sys.executable, "-m", "focalaudio", "--version"]
@@ -28,16 +30,92 @@ def test_the_demo_prints_what_it_found(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out.strip() == result.describe()
 
 
-def test_an_error_that_the_user_can_mend_is_one_line(monkeypatch, capsys):
+@pytest.fixture
+def fail(monkeypatch):
+    """Let the demo fail with an error; return the exit code."""
+
+    def fail_with(error, *arguments):
+        def raise_it(out):
+            raise error
+
+        monkeypatch.setattr(demo, "run_demo", raise_it)
+        return cli.main([*arguments, "demo", "--train"])
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DataError("folds overlap."), 1),
+        (OSError(28, "No space left on device", "a.wav"), 1),
+        (ImportError("captum is not installed."), 1),
+        (RuntimeError("out of memory\nmore lines"), 1),
+        (ValueError("quantile=2 must be between 0 and 1."), 2),
+    ],
+)
+def test_an_error_that_the_user_can_mend_is_one_line(fail, capsys, error, code):
+    assert fail(error) == code
+    said = capsys.readouterr().err
+    assert said.startswith("focalaudio: ")
+    assert said.count("\n") == 1
+
+
+def test_an_error_of_ours_keeps_its_traceback(fail):
+    with pytest.raises(KeyError):
+        fail(KeyError("a"))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_traceback_is_shown_when_it_is_wanted(monkeypatch, capsys, first):
     def fail(out):
         raise DataError("folds overlap.")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    assert cli.main(["demo", "--train"]) == 1
-    assert capsys.readouterr().err == "focalaudio: folds overlap.\n"
+    command = ["demo", "--train"]
+    place = 0 if first else 2
+    command.insert(place, "--debug")
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.endswith("focalaudio: folds overlap.\n")
+
+
+def test_foreign_text_in_an_error_is_escaped(fail, capsys):
+    assert fail(DataError("a\x1b[2J\u202e\nb")) == 1
+    said = capsys.readouterr().err
+    assert said == "focalaudio: a\\x1b[2J\\u202e\\nb\n"
+
+
+def test_ctrl_c_says_what_is_saved_and_how_to_go_on(fail, capsys):
+    assert fail(KeyboardInterrupt()) == 130
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
+    assert line == (
+        "focalaudio: stopped; what is done is saved in results/demo, and this "
+        "goes on: focalaudio demo --train"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert f"\n  focalaudio {command}" in said
+    assert "--debug" in said
+
+
+def test_every_command_can_be_stopped():
+    parser = cli.build_parser()
+    for command in (["demo"], ["doctor"], ["explain", "a.wav"]):
+        arguments = parser.parse_args(command)
+        assert arguments.saved.format(**vars(arguments))
 
 
 def test_an_unknown_command_is_refused(capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stop:
         cli.main(["explode"])
+    assert stop.value.code == 2
     assert "explode" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import pytest
 
 from focalaudio.cli import demo, main
 from focalaudio.data.examples import list_examples
+from focalaudio.inference import folder as inference_folder
 from focalaudio.models import shipped
 from focalaudio.report import clips
 
@@ -31,6 +32,7 @@ def shown(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shown") / "examples"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shipped, "DEFAULT", made)
+        patch.setattr(inference_folder, "MARGIN", 99)  # of its short clips
         patch.setattr(
             clips, "save_picture", lambda figure, path: Path(path).touch()
         )

@@ -1,3 +1,5 @@
+"""What `focalaudio explain` says and returns; its results: inference tests."""
+
 from pathlib import Path
 
 import pytest
@@ -5,12 +7,19 @@ import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.cli import main
-from focalaudio.cli.explain import _name_clips
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models import shipped
 from focalaudio.report import clips
 
-NAMES = ("a_input.wav", "a_kept.wav", "a_removed.wav", "a.png")
+NAMES = {
+    "a_input.wav",
+    "a_kept.wav",
+    "a_removed.wav",
+    "a.png",
+    "a_boxes.txt",
+    "a.Table.1.selections.txt",
+}
+ODD = "odd\x1b[2J\u202ename.wav"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +34,7 @@ def explain(*arguments):
 
 
 @pytest.mark.parametrize("source", ["run", "made"])
-def test_a_sound_gets_a_label_and_four_files(
+def test_a_sound_gets_a_label_and_its_files(
     source, request, sounds, tmp_path, capsys
 ):
     model = request.getfixturevalue(source)
@@ -37,52 +46,103 @@ def test_a_sound_gets_a_label_and_four_files(
     )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{sounds[0]}: {labels[0]} ({score.item():.3f})"
-    assert {line.strip() for line in lines[1:]} == {str(out / n) for n in NAMES}
-    assert {path.name for path in out.iterdir()} == set(NAMES)
+    start = lines.index("Open:")
+    assert {line.strip() for line in lines[1:start]} == {
+        str(out / n) for n in NAMES
+    }
+    opened = {line.strip() for line in lines[start + 1 :]}
+    tables = ("clips.csv", "boxes.csv", "report.html")
+    assert opened == {str(out / name) for name in tables}
+    assert all(Path(path).is_file() for path in opened)
     assert audio_info(out / "a_kept.wav").n_frames == 8000
 
 
-def test_a_bad_file_is_reported_and_the_rest_go_on(
+def test_bad_files_are_reported_listed_and_the_rest_go_on(
     made, sounds, tmp_path, capsys
 ):
     bad = tmp_path / "bad.wav"
     bad.write_text("no sound")
     files = (tmp_path / "none.wav", bad, *sounds)
-    assert explain(*files, "--model", made, "--out", tmp_path / "out") == 1
+    out = tmp_path / "out"
+    assert explain(*files, "--model", made, "--out", out, "--tables-only") == 1
     said = capsys.readouterr()
-    assert "none.wav" in said.err
-    assert "bad.wav" in said.err
-    stems = {p.name for p in (tmp_path / "out").glob("*_kept.wav")}
-    assert stems == {"a_kept.wav", "a-2_kept.wav"}
+    *_, count, first, second = said.err.splitlines()
+    assert count == "Failed: 2"
+    assert [first.strip(), second.strip()] == [str(path) for path in files[:2]]
+    assert {path.name for path in out.glob("*_boxes.txt")} == {
+        "a_boxes.txt",
+        "a-2_boxes.txt",
+    }
+    assert (out / "failed.csv").exists()
 
 
-def test_a_target_is_explained_and_named(made, sounds, tmp_path, capsys):
-    for target in ("dog", "rain"):
-        arguments = (sounds[0], "--model", made, "--target", target)
-        assert explain(*arguments, "--out", tmp_path / target) == 0
-    said = capsys.readouterr().out
-    assert said.count(", explained: ") == 1
+def test_a_folder_goes_on_and_says_what_was_left_out(
+    made, sounds, tmp_path, capsys
+):
+    folder = sounds[0].parents[1]
+    (folder / "notes.txt").touch()
+    out = tmp_path / "out"
+    command = (folder, "--model", made, "--out", out, "--tables-only")
+    assert explain(*command) == 0
+    assert "Left out of folders: 1 not of sound." in capsys.readouterr().out
+    assert explain(*command) == 0
+    assert "Done before, and kept as they are: 2" in capsys.readouterr().out
+    assert explain(*command, "--quantile", "0.5") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"focalaudio: {out} holds results with ")
+    assert error.count("\n") == 1
+
+
+def test_foreign_text_is_shown_escaped(made, sounds, tmp_path, capsys):
+    names = [tmp_path / ODD, tmp_path / f"bad{ODD}"]
+    names[0].write_bytes(sounds[0].read_bytes())
+    names[1].write_text("no sound")
+    capsys.readouterr()
+    out = ("--out", tmp_path / "out", "--tables-only")
+    assert explain(*names, "--model", made, *out) == 1
+    said = capsys.readouterr()
+    for text in (said.out, said.err):
+        assert all(line.isprintable() for line in text.splitlines())
+        assert "odd\\x1b[2J\\u202ename.wav" in text
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "code"),
     [
-        (("--target", "cat"), "it knows dog, rain"),
-        (("--quantile", "2"), "quantile=2.0"),
-        (("--method", "piq"), "needs a decoder"),
-        (("--device", "toaster"), "device='toaster' is not there"),
+        (("--target", "cat"), "it knows dog, rain", 2),
+        (("--quantile", "2"), "quantile=2.0", 2),
+        (("--method", ""), "method='' must be", 2),
+        (("--against", "dog"), "means nothing to stage_2", 2),
+        (("--compare", "x"), "compare='x'", 2),
+        (("--method", "piq"), "needs a decoder", 1),
+        (("--device", "toaster"), "device='toaster' is not there", 2),
     ],
 )
 def test_arguments_that_will_not_do_are_one_line(
-    made, sounds, tmp_path, capsys, arguments, said
+    made, sounds, tmp_path, capsys, arguments, said, code
 ):
     out = tmp_path / "out"
-    assert explain(sounds[0], "--model", made, "--out", out, *arguments) == 1
+    status = explain(sounds[0], "--model", made, "--out", out, *arguments)
+    assert status == code
     error = capsys.readouterr().err
     assert error.startswith("focalaudio: ")
     assert said in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_folder_without_sounds_is_wrong_use(made, tmp_path, capsys):
+    assert explain(tmp_path, "--model", made, "--out", tmp_path / "out") == 2
+    assert "holds no sound" in capsys.readouterr().err
+
+
+def test_a_target_is_explained_and_named(made, sounds, tmp_path, capsys):
+    for target in ("dog", "rain"):
+        arguments = (sounds[0], "--model", made, "--target", target)
+        out = ("--out", tmp_path / target, "--tables-only")
+        assert explain(*arguments, *out) == 0
+    said = capsys.readouterr().out
+    assert said.count(", explained: ") == 1
 
 
 def test_without_a_model_the_default_answers(
@@ -110,7 +170,8 @@ def test_an_installation_without_a_model_is_one_line(
 def test_silence_gets_no_class(made, tmp_path, capsys):
     path = write_wav(tmp_path / "silence.wav", torch.zeros(8000), 16000)
     capsys.readouterr()
-    assert explain(path, "--model", made, "--out", tmp_path / "out") == 0
+    out = ("--out", tmp_path / "out", "--tables-only")
+    assert explain(path, "--model", made, *out) == 0
     line = capsys.readouterr().out.splitlines()[0]
     label = SoundInterpreter.from_hparams(made).classify_file(path)[3][0]
     assert line == f"{path}: no evidence for any class (closest: {label})"
@@ -121,39 +182,30 @@ def test_a_model_that_is_not_there_is_one_line(sounds, tmp_path, capsys):
     assert "none is missing" in capsys.readouterr().err
 
 
-def test_the_quantile_decides_how_much_is_kept(made, sounds, tmp_path):
-    kept = []
-    for quantile in (0.2, 0.99):
-        out = tmp_path / str(quantile)
-        arguments = ("--quantile", quantile, "--out", out)
-        explain(sounds[0], "--model", made, *arguments)
-        kept.append(load_wav(out / "a_kept.wav").norm())
-    assert kept[0] > 2 * kept[1]
-
-
-def test_names_are_distinct_whatever_the_files():
-    paths = [Path(p) for p in ("a.wav", "b/a.wav", "a-2.wav", "c/a.flac")]
-    names = list(_name_clips(paths))
-    assert len(set(names)) == 4
-    assert names[:2] == ["a", "a-2"]
-
-
-def test_a_recording_gets_a_timeline(made, tmp_path, capsys):
-    path = write_wav(tmp_path / "long.wav", torch.rand(40000) / 4, 16000)
+@pytest.mark.parametrize("n_samples", [40000, 12500])
+def test_what_is_long_is_streamed_without_being_asked(
+    made, tmp_path, capsys, n_samples
+):
+    path = write_wav(tmp_path / "long.wav", torch.rand(n_samples) / 4, 16000)
     capsys.readouterr()
-    assert explain(path, "--model", made, "--stream", "--out", tmp_path) == 0
+    out = tmp_path / "out"
+    assert explain(path, "--model", made, "--out", out) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{path}:"
-    out = tmp_path / "long"
-    names = ("long_kept.wav", "long_windows.csv", "long_labels.txt")
-    assert [line.strip() for line in lines[-3:]] == [
-        str(out / n) for n in names
-    ]
-    assert audio_info(out / "long_kept.wav").n_frames == 40000
-    assert lines[1].startswith("  0.00 - ")
+    assert lines[0].startswith(f"{path}: ")
+    assert f" most of {n_samples / 16000:.1f} s" in lines[0]
+    kept = out / "long" / "long_kept.wav"
+    assert f"  {kept}" in lines
+    assert audio_info(kept).n_frames == n_samples
+    assert (out / "report.html").exists()
 
 
-def test_a_target_does_not_go_with_a_timeline(made, sounds, capsys):
-    arguments = ("--model", made, "--stream", "--target", "dog")
-    assert explain(sounds[0], *arguments) == 1
-    assert "target='dog'" in capsys.readouterr().err
+def test_up_to_one_and_a_half_clips_are_one_clip(made, tmp_path):
+    path = write_wav(tmp_path / "a.wav", torch.rand(11900) / 4, 16000)
+    out = ("--out", tmp_path / "out", "--tables-only")
+    assert explain(path, "--model", made, *out) == 0
+    assert (tmp_path / "out" / "a_boxes.txt").exists()
+    assert (
+        explain(path, "--model", made, *out[:1], tmp_path / "b", "--stream")
+        == 0
+    )
+    assert (tmp_path / "b" / "a" / "a_kept.wav").exists()

@@ -57,7 +57,7 @@ def test_a_random_mask_keeps_its_own_size(shown):
 def test_every_file_that_is_told_of_is_there(shown):
     told = [line.split("  (")[0] for line in shown.describe().splitlines()]
     paths = [line.strip() for line in told if line.startswith("  ")]
-    assert len(paths) == 4
+    assert len(paths) == 5
     stem = paths[1].replace("_kept.wav", "_source_1.wav")
     infos = [audio_info(path) for path in (paths[1], stem)]
     assert len({info.n_frames for info in infos}) == 1

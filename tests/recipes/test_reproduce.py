@@ -55,6 +55,15 @@ def test_every_table_and_figure_is_there(reproduced):
     assert abs(parts[0] + parts[1] - parts[2]).max() < 1e-3
 
 
+def test_one_page_collects_scores_and_pages(reproduced):
+    text = (reproduced / "report.html").read_text(encoding="utf-8")
+    for name in ("tiny: gradcam, quantile 0.9", "tiny: cleanest"):
+        assert name in text
+    own = "fold_5/tiny/overlap/report.html"
+    assert f"./{own}" in text
+    assert 'class="clip"' in (reproduced / own).read_text(encoding="utf-8")
+
+
 def test_the_table_has_every_interpreter_floor_and_oracle(reproduced):
     table = pd.read_csv(reproduced / "overlap.csv").set_index("interpreter")
     assert list(table.index) == [

@@ -1,0 +1,412 @@
+"""`files -> what a model heard in all of them`, in flat memory.
+
+Each file is read, explained and written before the next; what is long is
+streamed. A bad file is told and left out, a file that is done is not done
+again, and the tables are made at the end of what is on the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from errno import ENAMETOOLONG
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from focalaudio.audio import audio_info, load_wav
+from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.errors import AudioError, escape_text
+from focalaudio.files import remove_leftovers
+from focalaudio.inference.clips import logger as clips_logger
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.reporting import QUANTILES
+from focalaudio.inference.requests import Outcome, Request
+from focalaudio.inference.results import COMPARED, pack_box, write_results
+from focalaudio.inference.sources import name_clips
+from focalaudio.inference.store import ClipStore, Record
+from focalaudio.inference.streamed import choose_windows, describe_stream
+from focalaudio.inference.streaming import StreamResult
+from focalaudio.inference.targets import find_targets
+from focalaudio.interpreters import Interpretation, Interpreter
+from focalaudio.recordings import iter_windows
+from focalaudio.version import __version__
+
+if TYPE_CHECKING:
+    from focalaudio.report.clips import InterpretationExporter
+    from focalaudio.report.page import Clip, View
+    from focalaudio.report.writer import PageWriter
+
+MARGIN = 1.5  # a recording that is so many clips long is streamed
+WHOLE_SECONDS = 60.0  # the same, where the model takes clips whole
+MOST_REPORTED = 200  # clips that the report shows
+MOST_WINDOWS = 3  # of a recording that the report shows
+ENDINGS = (  # of a clip's files, in the order to look at them
+    *(".png", "_kept.wav", "_listen.wav", "_input.wav", "_removed.wav"),
+    *("_boxes.txt", ".Table.1.selections.txt"),
+)
+
+
+class FolderExplainer:
+    """Explain files into a folder, which can be stopped and goes on.
+
+    Arguments
+    ---------
+    model : SoundInterpreter
+        Explains.
+    folder : str or pathlib.Path
+        Of the results.
+    request : Request
+        How.
+
+    Raises
+    ------
+    DataError
+        If the folder holds results of other settings, or is being written.
+    ModelError, ValueError
+        If the model cannot explain so. Nothing is written then.
+    """
+
+    def __init__(
+        self, model: SoundInterpreter, folder: str | Path, request: Request
+    ) -> None:
+        from focalaudio.report.clips import STAGED
+
+        self.model = model
+        self.folder = Path(folder)
+        self.request = request
+        self.ways = [model.interpreter(**request.choice)]
+        others = (_compare(model, name, request) for name in request.compare)
+        self.ways += others
+        find_targets(request.target, model.labels, 1)
+        self.failed: list[dict[str, str]] = []
+        self.store = ClipStore(self.folder, self._settings())
+        for folder in self._folders:
+            if folder.is_dir():
+                remove_leftovers(folder / STAGED)
+
+    @property
+    def _folders(self) -> list[Path]:
+        """Where the clips of each way go."""
+        compared = (self.folder / _to_name(way) for way in self.ways[1:])
+        return [self.folder, *compared]
+
+    def _settings(self) -> dict[str, Any]:
+        """Name all that results depend on."""
+        return {
+            "version": __version__,
+            "model": [digest_weights(way) for way in self.ways],
+            "labels": self.model.labels,
+            "explanation": self.ways[0].settings,
+            "compare": [way.settings for way in self.ways[1:]],
+            "target": self.request.target,
+            "match_loudness": self.request.match_loudness,
+            "tables_only": not self.request.media,
+            "stream": self.request.stream,
+        }
+
+    def __enter__(self) -> FolderExplainer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.store.close()
+
+    @cached_property
+    def page(self) -> PageWriter:
+        """The report, clip by clip."""
+        from focalaudio.report.writer import PageWriter
+
+        return PageWriter(self.folder / "report.html", self.model.spectrogram)
+
+    def explain(self, paths: Sequence[Path]) -> Iterator[Outcome]:
+        """Explain files one after the other; a bad one does not stop the rest.
+
+        Arguments
+        ---------
+        paths : sequence of pathlib.Path
+            The files, each once.
+
+        Yields
+        ------
+        Outcome
+            One for each, in their order.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses.
+        """
+        names = name_clips(paths, self.store.names)
+        for path, clip_id in zip(paths, names, strict=True):
+            try:
+                known = self.store.find(path)
+                sound = None if known else self._read(path)
+            except (AudioError, OSError) as error:
+                yield self._fail(path, error)
+                continue
+            if known is not None:
+                yield Outcome(path, known["answer"], is_new=False)
+            elif sound is not None:
+                with _quiet(clips_logger):  # a row says what is cut
+                    outcome = self._explain_clip(path, clip_id, *sound)
+                yield outcome
+            else:
+                yield self._try_recording(path, clip_id)
+
+    def _fail(self, path: Path, error: Exception) -> Outcome:
+        self.failed.append({"path": str(path), "error": str(error)})
+        return Outcome(path, error=escape_text(error))
+
+    def _read(self, path: Path) -> tuple[Tensor, list[str]] | None:
+        """Return a clip's sound and what is odd of its file; None if long."""
+        seconds = self.model.reader.clip_seconds
+        longest = WHOLE_SECONDS if seconds is None else MARGIN * seconds
+        if self.request.stream or audio_info(path).duration > longest:
+            return None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            wav = load_wav(path, self.model.sample_rate)
+        return wav, _list_notes(caught)
+
+    def _explain_clip(
+        self, path: Path, clip_id: str, wav: Tensor, notes: list[str]
+    ) -> Outcome:
+        """Explain, write and keep one clip."""
+        from focalaudio.report.explained import describe_clip
+
+        try:
+            found = self.model.explain_with(
+                self.ways, wav[None], target=self.request.target
+            )
+        except AudioError as error:
+            return self._fail(path, error)
+        shown = [
+            _show(each, way, clip_id)
+            for each, way in zip(found, self.ways, strict=True)
+        ]
+        clip = replace(
+            shown[0][0],
+            views=[view for _, view in shown],
+            warnings=[*shown[0][0].warnings, *notes],
+        )
+        rows = [
+            describe_clip(each, 0, clip, view)
+            for each, view in zip(found, clip.views, strict=True)
+        ]
+        files = self._write(found, clip_id)
+        if self._has_room:
+            more = self._look_further(wav, found[0])
+            self.page.add(replace(clip, views=[*clip.views, *more]))
+        answer = found[0].describe(0)
+        self.store.add(
+            path,
+            clip_id,
+            {
+                "answer": answer,
+                "row": {**rows[0], "path": str(path)},
+                "boxes": [pack_box(box) for box in clip.views[0].boxes],
+                "compared": self._compare_rows(rows),
+            },
+        )
+        return Outcome(path, answer, files=files)
+
+    def _compare_rows(self, rows: Sequence[Record]) -> list[Record]:
+        """Return the rows of comparison.csv, none without a comparison."""
+        if not self.request.compare:
+            return []
+        named = (
+            {**row, "method": way.name}
+            for row, way in zip(rows, self.ways, strict=True)
+        )
+        return [{name: row.get(name, "") for name in COMPARED} for row in named]
+
+    def _write(
+        self, found: Sequence[Interpretation], clip_id: str
+    ) -> tuple[Path, ...]:
+        """Write sounds, picture and tables of a clip, of every way."""
+        for each, exporter in zip(found, self._exporters, strict=True):
+            exporter(each, [clip_id], [None])
+            exporter.written.clear()  # memory stays flat
+        names = (f"{clip_id}{ending}" for ending in ENDINGS)
+        written = (self.folder / name for name in names)
+        return tuple(path for path in written if path.exists())
+
+    @cached_property
+    def _exporters(self) -> list[InterpretationExporter]:
+        from focalaudio.report.clips import InterpretationExporter
+
+        return [
+            InterpretationExporter(
+                folder,
+                self.model.spectrogram,
+                self.model.labels,
+                match_loudness=self.request.match_loudness,
+                media=self.request.media,
+                tables=True,
+            )
+            for folder in self._folders
+        ]
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether the report takes more clips."""
+        wanted = self.request.media and self.request.report
+        return wanted and len(self.page) < MOST_REPORTED
+
+    def _look_further(self, wav: Tensor, found: Interpretation) -> list[View]:
+        """Return views at other quantiles, and of another class."""
+        from focalaudio.report.page import choose_classes
+
+        way = self.ways[0]
+        if way.settings["method"] != "by_design":
+            return []
+        predicted, other = choose_classes(found)
+        is_asked = not torch.equal(found.class_ids, predicted)
+        ways = [
+            way.at_quantile(quantile)
+            for quantile in QUANTILES
+            if way.quantile not in (None, quantile)
+        ]
+        asked = self.request.target
+        seen = self.model.explain_with([way, *ways], wav[None], target=asked)
+        seen[:1] = self.model.explain_with(
+            [way], wav[None], target=predicted if is_asked else other
+        )
+        return [
+            _show(each, one, "")[1]
+            for one, each in zip([way, *ways], seen, strict=True)
+        ]
+
+    def _try_recording(self, path: Path, clip_id: str) -> Outcome:
+        """Explain a recording window by window."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                result = self.model.explain_stream(
+                    path,
+                    self.folder / clip_id,
+                    **self.request.choice,
+                    target=self.request.target,
+                    progress=self.request.progress,
+                )
+            except (AudioError, OSError) as error:
+                name_is_fine = getattr(error, "errno", 0) != ENAMETOOLONG
+                if isinstance(error, OSError) and name_is_fine:
+                    raise  # the disk's fault
+                return self._fail(path, error)
+        row = {**describe_stream(result), "clip_id": clip_id}
+        row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
+        if self._has_room:
+            for clip in self._tell_windows(path, clip_id, result):
+                self.page.add(clip)
+        answer = (
+            f"{escape_text(row['predicted'])} most of "
+            f"{result.duration:.1f} s ({len(result.segments)} segments)"
+        )
+        record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
+        record["boxes"] = [pack_box(box) for box in result.heard]
+        self.store.add(path, clip_id, record)
+        files = (result.kept, result.windows, result.labels, result.raven)
+        return Outcome(
+            path, answer, files=(*files, result.boxes, result.picture)
+        )
+
+    def _tell_windows(
+        self, path: Path, clip_id: str, result: StreamResult
+    ) -> Iterator[Clip]:
+        """Yield the windows that a report shows of a recording."""
+        rate = self.model.sample_rate
+        for window in choose_windows(result.windows, MOST_WINDOWS):
+            start = round(window["start_s"] * rate)
+            length = round(window["end_s"] * rate) - start
+            wav = next(iter_windows(path, rate, length, 1, first=start))
+            found = self.model.explain_with(
+                self.ways, wav[None], target=self.request.target
+            )
+            name = f"{clip_id} at {window['start_s']:.1f} s"
+            shown = [
+                _show(each, way, name)
+                for each, way in zip(found, self.ways, strict=True)
+            ]
+            views = [view for _, view in shown]
+            yield replace(shown[0][0], views=views, start=window["start_s"])
+
+    def finish(self) -> list[Path]:
+        """Write the tables and the report of all that is done.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses.
+        """
+        compare = bool(self.request.compare)
+        written = write_results(self.folder, self.store, self.failed, compare)
+        if self.request.media and self.request.report and len(self.page):
+            written.append(self._write_page())
+        return written
+
+    def _write_page(self) -> Path:
+        from focalaudio.report.page import Page
+
+        title = f"What was heard in {self.folder.name}"
+        settings = {
+            "explanation": self.ways[0].name,
+            "classes": len(self.model.labels),
+            "files": len(self.store),
+            "version": __version__,
+        }
+        page = Page(title, self.model.labels, settings=settings)
+        return self.page.finish(page, keep_parts=True)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Let a logger say nothing."""
+    was, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was
+
+
+def _list_notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what was odd of a file, in sentences."""
+    return [str(each.message).rstrip(".") + "." for each in caught]
+
+
+def _compare(
+    model: SoundInterpreter, method: str, request: Request
+) -> Interpreter:
+    """Make the interpreter of another method, at the same quantile."""
+    try:
+        return model.interpreter(request.quantile, method)
+    except ValueError as error:
+        raise ValueError(f"compare={method!r}: {error}") from error
+
+
+def _show(found: Interpretation, way: Interpreter, clip_id: str) -> Any:
+    """Return what a report shows of a clip, with the scores of its parts."""
+    from focalaudio.report.explained import show_clip
+    from focalaudio.report.overview import split_name
+    from focalaudio.report.page import score_parts
+
+    with torch.no_grad():
+        parts = way.classify_parts(found)
+    scores = score_parts(found, parts, 0)
+    return show_clip(found, 0, clip_id, *split_name(way.name), scores)
+
+
+def _to_name(way: Interpreter) -> str:
+    """Return what the folder of a method is called."""
+    return f"by_{way.settings['method']}"

@@ -1,0 +1,71 @@
+"""`what was written of a recording -> a row, and its most telling windows`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from focalaudio.inference.streaming import NO_CLASS, StreamResult
+from focalaudio.report.tables import read_csv
+
+
+def describe_stream(result: StreamResult) -> dict[str, Any]:
+    """Say in one row what a recording is classified as, most of its time.
+
+    Returns columns of `focalaudio.report.explained.COLUMNS`; the probability
+    is the label's mean over its windows.
+    """
+    seconds: dict[str, float] = {}
+    for one in result.segments:
+        length = one.end - one.start
+        seconds[one.label] = seconds.get(one.label, 0.0) + length
+    label = max(seconds, key=lambda name: seconds[name])
+    own = [one for one in result.segments if one.label == label]
+    n_windows = sum(one.n_windows for one in own)
+    sure = sum(one.probability * one.n_windows for one in own) / n_windows
+    return {
+        "seconds": round(result.duration, 6),
+        "predicted": label,
+        "probability": round(sure, 6),
+        "known": NO_CLASS if label == NO_CLASS else "known",
+        "n_boxes": len(result.heard),
+        "n_windows": sum(one.n_windows for one in result.segments),
+        "warnings": (
+            f"Streamed: {label} for {seconds[label]:.1f} s of it; the rest is "
+            "on the timeline."
+        ),
+    }
+
+
+def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:
+    """Return the surest window of each label, the surest labels first.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        `StreamResult.windows`.
+    most : int
+        So many windows.
+
+    Returns
+    -------
+    list of dict
+        Rows of that table; none of windows without evidence.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a_windows.csv"
+    >>> head = "start_s,end_s,label,probability"
+    >>> lines = head, "0,5,dog,0.5", "2,7,dog,0.9", "4,9,no evidence,1"
+    >>> _ = path.write_text(chr(10).join(lines))
+    >>> choose_windows(path, 3)
+    [{'start_s': 2, 'end_s': 7, 'label': 'dog', 'probability': 0.9}]
+    """
+    best: dict[str, dict[str, Any]] = {}
+    for window in read_csv(path):
+        known = best.setdefault(str(window["label"]), window)
+        if window["probability"] > known["probability"]:
+            best[str(window["label"])] = window
+    best.pop(NO_CLASS, None)
+    ranked = sorted(best.values(), key=lambda one: -one["probability"])
+    return ranked[:most]

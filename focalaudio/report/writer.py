@@ -1,0 +1,289 @@
+"""`clips, one at a time -> report.html`: one file that needs no network.
+
+What is encoded of a clip goes to disk at once, so that memory stays flat and
+a run that was stopped goes on where it was. The page is put together at the
+end: everything in one file up to a size, sounds and pictures in a folder
+beside it above that.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from focalaudio.errors import escape_text
+from focalaudio.files import replace_file
+from focalaudio.report.encoded import (
+    encode_clip,
+    encode_file,
+    link_files,
+    name_sound,
+    to_script,
+    without_removed,
+)
+from focalaudio.report.overview import describe_run, list_clips
+from focalaudio.report.page import Clip, Page
+from focalaudio.report.profiles import average_profiles, find_bands
+from focalaudio.spectrogram import Spectrogram
+
+TEMPLATES = Path(__file__).parent / "templates"
+BUDGET = 60_000_000  # bytes of a page that holds everything
+SCRIPTS = (
+    "state.js",
+    "player.js",
+    "picture.js",
+    "clip.js",
+    "list.js",
+    "run.js",
+    "ratings.js",
+    "start.js",
+)
+LINKED = re.compile(r"n?\d+-\d+\.(flac|ogg|png)")  # files beside a page
+FORMAT = 1  # of what the page's ratings are saved as
+Encoded = dict[str, Any]
+
+
+class PageWriter:
+    """Write a listening report, clip by clip.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The page. `<name>.parts/` stands beside it until it is finished;
+        `<name>_files/` does above the budget.
+    spectrogram : Spectrogram
+        The analysis of all clips; gives seconds and Hz.
+    budget : int
+        Bytes of a page that holds everything; of a larger one sounds and
+        pictures are files beside it.
+
+    Example
+    -------
+    >>> import torch
+    >>> wav, cells = torch.rand(1000), torch.rand(6, 513)
+    >>> clip = Clip("a", "dog", [("dog", 1.0)], wav, cells, ())
+    >>> path = getfixture("tmp_path") / "report.html"
+    >>> writer = PageWriter(path, Spectrogram())
+    >>> writer.add(clip)
+    >>> "a" in writer, "b" in writer
+    (True, False)
+    >>> writer.finish(Page("My clips", ["dog"])).name
+    'report.html'
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        spectrogram: Spectrogram,
+        budget: int = BUDGET,
+    ) -> None:
+        self.path = Path(path)
+        self.spectrogram = spectrogram
+        self.budget = budget
+
+    @property
+    def parts(self) -> Path:
+        """Where clips wait for the page; there until it is finished."""
+        return self.path.with_name(f"{self.path.stem}.parts")
+
+    @property
+    def files(self) -> Path:
+        """Where sounds and pictures go if they are too much for the page."""
+        return self.path.with_name(f"{self.path.stem}_files")
+
+    @cached_property
+    def _clip_ids(self) -> set[str]:
+        return {clip["id"] for clip in self._read("clips")}
+
+    @cached_property
+    def _sounds(self) -> set[str]:
+        return {sound["key"] for sound in self._read("sounds")}
+
+    def __contains__(self, clip_id: str) -> bool:
+        """Say whether a clip was added, by this process or a stopped one."""
+        return escape_text(clip_id) in self._clip_ids
+
+    def __len__(self) -> int:
+        """Return how many clips were added."""
+        return len(self._clip_ids)
+
+    def add(self, clip: Clip) -> None:
+        """Encode a clip and keep it on disk; one that is there stays.
+
+        Arguments
+        ---------
+        clip : Clip
+            Its neighbors' files are read here, each once for all clips.
+
+        Raises
+        ------
+        AudioError, OSError
+            If a neighbor cannot be read; if the disk refuses.
+        """
+        if clip.clip_id in self:
+            return
+        rate = self.spectrogram.sample_rate
+        for neighbor in clip.neighbors:
+            key, known = name_sound(neighbor.path), self._sounds
+            if key not in known:
+                uri = encode_file(neighbor.path, rate)
+                self._append("sounds", {"key": key, "sound": uri})
+                known.add(key)
+        encoded = encode_clip(clip, self.spectrogram)
+        known = self._clip_ids  # read before the file changes
+        self._append("clips", encoded)
+        known.add(encoded["id"])
+
+    def finish(self, page: Page, keep_parts: bool = False) -> Path:
+        """Write the page of all clips that were added.
+
+        Arguments
+        ---------
+        page : Page
+            What is said beyond them.
+        keep_parts : bool
+            Whether what was encoded stays, for a page of more clips later.
+
+        Returns
+        -------
+        pathlib.Path
+            The page.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; what was added is still there then.
+        """
+        self._remove_files()
+        head = self._describe(page)
+        with replace_file(self.path) as temporary:
+            _render(head, self._blocks(), temporary)
+        if not keep_parts:
+            shutil.rmtree(self.parts, ignore_errors=True)
+        return self.path
+
+    def _remove_files(self) -> None:
+        """Remove what an older page had beside it, and nothing else."""
+        if self.files.is_dir():
+            for path in self.files.iterdir():
+                if LINKED.fullmatch(path.name):
+                    path.unlink()
+
+    def _describe(self, page: Page) -> Encoded:
+        """Return what the page holds beside the details of clips."""
+        rows = next(iter(page.rows.values()), ())
+        clips, n_blocks = list_clips(self._read("clips"), rows)
+        profiles = (clip["profile"] for clip in self._read("clips"))
+        return {
+            "title": escape_text(page.title),
+            "format": FORMAT,
+            "listening_test": page.listening_test,
+            "settings": {
+                escape_text(key): escape_text(_tell(value))
+                for key, value in page.settings.items()
+            },
+            "labels": [escape_text(label) for label in page.labels],
+            "links": [
+                [escape_text(name), f"./{address}"]
+                for name, address in page.links.items()
+            ],
+            "clips": clips,
+            "n_blocks": n_blocks,
+            "run": describe_run(page),
+            "bands": find_bands(self.spectrogram).tolist(),
+            "profiles": average_profiles(p for p in profiles if p is not None),
+        }
+
+    def _blocks(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the JSON of every block of a page."""
+        small = self._measure() <= self.budget
+        for number, sound in enumerate(self._read("sounds")):
+            own = (
+                sound if small else link_files(sound, self.files, f"n{number}")
+            )
+            yield "sound", to_script(own)
+        for number, clip in enumerate(self._read("clips")):
+            own = (
+                without_removed(clip)
+                if small
+                else link_files(clip, self.files, str(number))
+            )
+            yield "clip", to_script(own)
+
+    def _measure(self) -> int:
+        """Return the bytes of all blocks of a page that holds everything."""
+        clips = map(without_removed, self._read("clips"))
+        blocks = chain(self._read("sounds"), clips)
+        return sum(len(to_script(block)) for block in blocks)
+
+    def _append(self, name: str, values: Encoded) -> None:
+        self.parts.mkdir(parents=True, exist_ok=True)
+        path = self.parts / f".{name}.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            # on a line of its own, whatever a killed process left
+            file.write(f"\n{json.dumps(values)}\n")
+
+    def _read(self, name: str) -> Iterator[Encoded]:
+        """Read back one after the other; a line that was cut is skipped."""
+        path = self.parts / f".{name}.jsonl"
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:  # empty, or cut short
+                    continue
+
+
+def _render(
+    head: Encoded, blocks: Iterator[tuple[str, str]], path: Path
+) -> None:
+    """Fill the template, piece by piece."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = _load("page.css")
+    script = "".join(_load(name) for name in SCRIPTS)
+    stream = environment.get_template("page.html").stream(
+        title=head["title"],
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        head=to_script(head),
+        blocks=blocks,
+    )
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(stream)
+
+
+def _load(name: str) -> str:
+    """Read a file beside the template, as it is."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _tell(value: Any) -> str:
+    """Write a setting for people."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
+
+
+def _hash(text: str) -> str:
+    """Return what a Content-Security-Policy calls a text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,276 @@
+"""Laws of a folder of explanations: it can stop anywhere, and goes on."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from focalaudio.audio import load_wav, write_wav
+from focalaudio.data.annotations import read_annotations
+from focalaudio.errors import DataError
+from focalaudio.inference.folder import FolderExplainer
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.requests import Request
+from focalaudio.report import clips
+
+RATE = 16000
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    monkeypatch.setattr(
+        clips, "save_picture", lambda figure, path: Path(path).touch()
+    )
+    monkeypatch.setattr(clips, "draw_interpretation", lambda *a, **k: None)
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return SoundInterpreter.from_hparams(exported)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Three clips, silence, a text, and a recording of 2.5 clips."""
+    folder = tmp_path_factory.mktemp("sounds")
+    torch.manual_seed(0)
+    for name, n_samples in (("b", 16000), ("a", 9000), ("c", 20000)):
+        write_wav(folder / f"{name}.wav", 0.1 * torch.rand(n_samples), RATE)
+    write_wav(folder / "silent.wav", torch.zeros(16000), RATE)
+    (folder / "text.wav").write_text("no sound")
+    write_wav(folder / "z_long.wav", 0.1 * torch.rand(40000), RATE)
+    return sorted(folder.iterdir())
+
+
+QUICK = Request(media=False)
+
+
+def run(model, out, paths, request=QUICK, most=None):
+    """Explain files, or the first of them only."""
+    with FolderExplainer(model, out, request) as explainer:
+        outcomes = []
+        for outcome in explainer.explain(paths):
+            outcomes.append(outcome)
+            if len(outcomes) == most:
+                return outcomes
+        explainer.finish()
+        return outcomes
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def done(model, sounds, tmp_path_factory):
+    out = tmp_path_factory.mktemp("done")
+    return run(model, out, sounds), out
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_sound_has_a_row_and_every_bad_file_a_reason(done, sounds):
+    outcomes, out = done
+    assert [outcome.path for outcome in outcomes] == sounds
+    bad = [outcome.path.name for outcome in outcomes if outcome.error]
+    assert bad == ["text.wav"]
+    rows = read(out / "clips.csv")
+    assert [row["clip_id"] for row in rows] == [
+        "a",
+        "b",
+        "c",
+        "silent",
+        "z_long",
+    ]
+    (failed,) = read(out / "failed.csv")
+    assert failed["path"].endswith("text.wav")
+    assert "looks like text" in failed["error"]
+
+
+def test_rows_say_what_the_model_says(done, model, sounds):
+    rows = {row["clip_id"]: row for row in read(done[1] / "clips.csv")}
+    found = model.explain_file(sounds[0])
+    row = rows["a"]
+    probs = found.probs[0]
+    assert row["predicted"] == row["best_1"]
+    assert row["predicted"] == model.labels[int(probs.argmax())]
+    assert float(row["probability"]) == pytest.approx(float(probs.max()), 1e-4)
+    assert float(row["kept_fraction"]) == pytest.approx(
+        float(found.kept_fraction[0]), abs=1e-5
+    )
+    assert float(row["seconds"]) == 9000 / RATE
+    assert "Padded" in row["warnings"]
+    assert "Cut" in rows["c"]["warnings"]
+    assert rows["silent"]["known"] == "no evidence"
+    assert rows["b"]["known"] == "known"
+    total = sum(float(row[f"best_{n}_p"]) for n in range(1, 4))
+    assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_boxes_are_in_one_table_and_beside_each_clip(done):
+    out = done[1]
+    rows = read(out / "boxes.csv")
+    for clip_id in "abc":
+        own = [row for row in rows if row["clip_id"] == clip_id]
+        for name in (
+            f"{clip_id}.Table.1.selections.txt",
+            f"{clip_id}_boxes.txt",
+        ):
+            boxes = read_annotations(out / name)
+            assert [b.label for b in boxes] == [row["label"] for row in own]
+            assert [b.begin for b in boxes] == [
+                pytest.approx(float(row["begin_s"])) for row in own
+            ]
+    assert not [row for row in rows if row["clip_id"] == "silent"]
+
+
+def test_a_long_recording_has_a_timeline_and_boxes_all_along(done):
+    folder = done[1] / "z_long"
+    assert {path.name for path in folder.iterdir()} == {
+        "z_long_kept.wav",
+        "z_long_windows.csv",
+        "z_long_labels.txt",
+        "z_long_timeline.png",
+        "z_long_timeline.Table.1.selections.txt",
+        "z_long.Table.1.selections.txt",
+    }
+    rows = {row["clip_id"]: row for row in read(done[1] / "clips.csv")}
+    assert float(rows["z_long"]["seconds"]) == 2.5
+    assert int(rows["z_long"]["n_windows"]) == 4
+    boxes = read_annotations(folder / "z_long.Table.1.selections.txt")
+    own = [r for r in read(done[1] / "boxes.csv") if r["clip_id"] == "z_long"]
+    assert len(boxes) == len(own) > 0
+    assert max(box.end for box in boxes) > 1.5
+    assert max(box.end for box in boxes) <= 2.5
+
+
+@pytest.mark.parametrize("n_done", [1, 3, 5])
+def test_stopped_and_started_again_is_never_stopped(
+    model, sounds, done, tmp_path, n_done
+):
+    run(model, tmp_path, sounds, most=n_done)
+    outcomes = run(model, tmp_path, sounds)
+    assert not any(one.is_new for one in outcomes[:n_done] if not one.error)
+    ours, theirs = contents(tmp_path), contents(done[1])
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        if not name.endswith((".jsonl", ".png")):
+            assert ours[name] == theirs[name], name
+
+
+def test_nothing_is_explained_twice(model, sounds, done, monkeypatch):
+    monkeypatch.setattr(SoundInterpreter, "explain_with", None)
+    monkeypatch.setattr(SoundInterpreter, "explain_stream", None)
+    before = (done[1] / "clips.csv").read_bytes()
+    outcomes = run(model, done[1], sounds)
+    assert not any(o.is_new for o in outcomes if not o.error)
+    assert (done[1] / "clips.csv").read_bytes() == before
+
+
+def test_other_settings_are_refused_and_nothing_is_touched(model, sounds, done):
+    before = contents(done[1])
+    for other in (Request(media=False, quantile=0.5), Request()):
+        with pytest.raises(DataError, match="holds results with"):
+            run(model, done[1], sounds, other)
+    assert contents(done[1]) == before
+
+
+def test_a_clip_s_files_appear_together_or_not_at_all(
+    model, sounds, tmp_path, monkeypatch
+):
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(clips, "draw_interpretation", fail)
+    with pytest.raises(OSError, match="No space left"):
+        run(model, tmp_path, sounds[:1], Request())
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.jsonl"]
+
+
+def test_other_methods_are_told_on_the_same_clips(model, sounds, tmp_path):
+    request = Request(media=False, compare=("random", "loudest"))
+    run(model, tmp_path, sounds[:2], request)
+    rows = read(tmp_path / "comparison.csv")
+    methods = [row["method"].split(",")[0] for row in rows]
+    assert methods == ["stage_2", "random", "loudest"] * 2
+    found = model.explain_file(sounds[0], method="random")
+    assert float(rows[1]["kept_energy"]) == pytest.approx(
+        float(found.kept_energy[0]), rel=1e-3
+    )
+    assert (tmp_path / "by_random" / "a_boxes.txt").exists()
+    with pytest.raises(ValueError, match="compare='x': method='x' must be"):
+        run(model, tmp_path / "no", [], Request(compare=("x",)))
+    assert not (tmp_path / "no").exists()
+
+
+def test_sounds_pictures_and_a_report_are_written(model, sounds, tmp_path):
+    (outcome,) = run(model, tmp_path, sounds[:1], Request())
+    assert {path.name for path in outcome.files} == {
+        "a.png",
+        "a_kept.wav",
+        "a_input.wav",
+        "a_removed.wav",
+        "a_boxes.txt",
+        "a.Table.1.selections.txt",
+    }
+    kept, removed, whole = (
+        load_wav(tmp_path / f"a_{part}.wav")
+        for part in ("kept", "removed", "input")
+    )
+    torch.testing.assert_close(kept + removed, whole, atol=2**-14, rtol=0)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "What was heard in" in page
+
+
+def test_the_report_of_more_clips_has_the_first_ones_too(
+    model, sounds, tmp_path
+):
+    run(model, tmp_path, sounds[:1], Request())
+    run(model, tmp_path, sounds[:2], Request())
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '"id": "a"' in page
+    assert '"id": "b"' in page
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from focalaudio.inference.folder import FolderExplainer
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.requests import Request
+source, out, *paths = map(Path, sys.argv[1:])
+model = SoundInterpreter.from_hparams(source)
+with FolderExplainer(model, out, Request(media=False)) as explainer:
+    for outcome in explainer.explain(paths):
+        print("done", flush=True)
+        time.sleep(0.2)
+"""
+
+
+def test_killed_and_started_again_is_never_killed(
+    model, exported, sounds, done, tmp_path
+):
+    command = [sys.executable, "-c", KILLED, exported, tmp_path, *sounds]
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    run(model, tmp_path, sounds)
+    for name in ("clips.csv", "boxes.csv", "a_boxes.txt"):
+        assert (tmp_path / name).read_bytes() == (done[1] / name).read_bytes()

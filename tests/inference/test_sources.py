@@ -1,0 +1,95 @@
+"""Laws of what a user points at."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from focalaudio.inference.sources import find_sounds, name_clips
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Sounds, other files and hidden ones, at two depths."""
+    for name in (
+        "b.wav",
+        "a.FLAC",
+        "notes.txt",
+        ".b.wav",
+        "deep/c.mp3",
+        "deep/d.m4a",
+        ".git/e.wav",
+        "out/f.wav",
+        "[1].wav",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names_of(found):
+    return [str(path) for path in found.files]
+
+
+def test_folders_give_their_sounds_by_name_at_any_depth(tree):
+    found = find_sounds(["."], apart="out")
+    expected = ["[1].wav", "a.FLAC", "b.wav", "deep/c.mp3", "deep/d.m4a"]
+    assert names_of(found) == expected
+    assert (found.n_hidden, found.n_others) == (1, 1)
+    assert found.describe() == "Left out of folders: 1 hidden, 1 not of sound."
+
+
+def test_patterns_stand_for_what_they_match(tree):
+    assert names_of(find_sounds(["*.wav"])) == ["[1].wav", "b.wav"]
+    found = find_sounds(["**/*.wav"])
+    assert names_of(found) == ["[1].wav", "b.wav", "out/f.wav"]
+
+
+def test_files_are_taken_whatever_they_are_called(tree):
+    asked = ["notes.txt", ".b.wav", "[1].wav", "none.wav"]
+    found = find_sounds(asked)
+    assert names_of(found) == asked
+    assert found.describe() == ""
+
+
+def test_each_file_comes_once(tree):
+    found = find_sounds(["b.wav", tree / "b.wav", ".", "*.wav"])
+    assert names_of(found).count("b.wav") == 1
+    absolute = [os.path.abspath(path) for path in found.files]
+    assert len(absolute) == len(set(absolute))
+
+
+def test_names_are_distinct_whatever_the_files():
+    paths = [Path(p) for p in ("a.wav", "b/a.wav", "a-2.wav", "c/a.flac")]
+    names = name_clips(paths, {})
+    assert len(set(names)) == 4
+    assert names[:2] == ["a", "a-2"]
+
+
+def test_names_that_were_given_stay():
+    paths = [Path(p) for p in ("0/a.wav", "1/a.wav", "2/a.wav")]
+    known = {os.path.abspath("1/a.wav"): "a"}
+    assert name_clips(paths, known) == ["a-2", "a", "a-3"]
+
+
+def test_many_files_of_one_name_are_named_in_time():
+    names = name_clips([Path(f"{n}/a.wav") for n in range(20000)], {})
+    assert len(set(names)) == 20000
+
+
+@pytest.mark.parametrize("letter", ["a", "雨"])
+def test_long_names_leave_room_for_endings(letter):
+    stem = letter * 250
+    first, second = name_clips([Path(f"{n}/{stem}.wav") for n in "xy"], {})
+    assert first != second
+    assert stem.startswith(first)
+    for name in (first, second):
+        assert len(f"{name}.Table.1.selections.txt".encode()) < 255
+
+
+def test_results_of_earlier_calls_are_no_sounds(tree):
+    (tree / "deep" / "progress.jsonl").touch()
+    assert "deep/c.mp3" not in names_of(find_sounds(["."]))
+    assert "deep/c.mp3" in names_of(find_sounds(["deep"]))

@@ -1,0 +1,46 @@
+"""Laws of the picture of a recording."""
+
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Rectangle
+
+from focalaudio.boxes import HeardBox
+from focalaudio.pictures import draw_timeline, save_picture
+from focalaudio.report.timeline import Segment
+
+SEGMENTS = [Segment(0.0, 2.5, "rain", 0.9), Segment(2.5, 60.0, "dog", 0.4)]
+BOXES = [HeardBox(0.5, 1.0, 200.0, 4000.0, 0.8, 1, "rain")]
+
+
+def test_boxes_lie_where_they_were_heard():
+    where, when = draw_timeline(SEGMENTS, BOXES, 8000.0).axes
+    (box,) = [p for p in where.patches if isinstance(p, Rectangle)]
+    assert box.get_bbox().extents == pytest.approx([0.5, 0.2, 1.0, 4.0])
+    assert where.get_ylim() == (0, 8)
+    assert when.get_xlim() == where.get_xlim() == (0, 60)
+
+
+def test_bars_are_the_segments_and_a_class_has_one_color():
+    where, when = draw_timeline(SEGMENTS, BOXES, 8000.0).axes
+    for bar, one in zip(when.patches, SEGMENTS, strict=True):
+        assert bar.get_x() == one.start
+        assert bar.get_width() == one.end - one.start
+        assert bar.get_height() == one.probability
+    color = when.patches[0].get_facecolor()[:3]
+    assert where.patches[0].get_facecolor()[:3] == color
+    assert when.patches[1].get_facecolor()[:3] != color
+
+
+def test_many_classes_and_odd_labels_are_drawn(tmp_path):
+    segments = [Segment(i, i + 1.0, f"$a_{i}\x1b$" * 9, 0.5) for i in range(40)]
+    figure = draw_timeline(segments, [], 8000.0)
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[-1] == "31 others"
+    assert figure.axes[1].patches[-1].get_facecolor() == to_rgba("0.6")
+    assert save_picture(figure, tmp_path / "a.png").stat().st_size > 0
+
+
+def test_nothing_cannot_be_drawn():
+    with pytest.raises(ValueError, match="at least one segment"):
+        draw_timeline([], [], 8000.0)
