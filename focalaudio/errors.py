@@ -26,7 +26,7 @@ def escape_text(text: object) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what an error says, with nothing that a terminal would obey.
+    r"""Return what an error says, with nothing that a terminal would obey.
 
     Example
     -------
