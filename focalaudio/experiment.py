@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import json
 import logging
 import re
 import shlex
@@ -33,6 +34,7 @@ from focalaudio.files import replace_file
 from focalaudio.models.safe_yaml import PlainLoader
 
 RENAMED = {"stages": "maps"}  # keys of older versions
+TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -103,7 +105,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ValueError
         If an option is no key of the YAML file.
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
+    hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
     ddp_init_group(run_opts)
     atexit.register(_leave_group)
     text = Path(hparams_file).read_text(encoding="utf-8")
@@ -127,6 +129,20 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         _explain, sys.excepthook, folder, saved, goes_on, command
     )
     return Experiment(hparams, run_opts, folder, lock)
+
+
+def _quote(argv: Sequence[str]) -> list[str]:
+    """Return a command line whose texts YAML reads as text."""
+    return [
+        json.dumps(value)
+        if before in TEXTS and value.startswith("{")
+        else re.sub(rf"^({'|'.join(TEXTS)})=(\{{.*)", _quote_value, value)
+        for before, value in zip(["", *argv], argv, strict=False)
+    ]
+
+
+def _quote_value(match: re.Match[str]) -> str:
+    return f"{match[1]}={json.dumps(match[2])}"
 
 
 def _check_keys(name: str, text: str, overrides: str) -> None:

@@ -42,10 +42,12 @@ _COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
 })  # fmt: skip
 # where things are, and how fast; files count by what is in them
 _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
-    "classifier", "data_folder", "download", "experiment_name", "judge",
-    "num_workers", "output_folder", "pretrained", "save_folder",
-    "use_tensorboard",
+    "classifier", "columns", "data_folder", "download", "experiment_name",
+    "judge", "manifest", "num_workers", "output_folder", "pattern",
+    "pretrained", "save_folder", "use_tensorboard",
 }  # fmt: skip
+# keys that are younger than some runs, and what these were made with
+_LATER = {"fold_seed": 0, "freeze_encoder": False, "n_folds": 5}
 _OBJECT = "!"  # stands for what a YAML file makes an object of
 
 
@@ -100,6 +102,7 @@ class RunSettings:
             "values": {},
             "labels": data.labels,
             "rows": data.rows,
+            "source": data.source,
         }
         if classifier is not None:
             self.content["classifier_digest"] = digest_weights(classifier)
@@ -262,14 +265,15 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
     changed = [
         key
         for key in sorted(then.keys() | now.keys())
-        if then.get(key, _OBJECT) != now.get(key, _OBJECT)
+        if _value(then, key) != _value(now, key)
         and not (testing and key == "processes")
     ]
     found = [
         f"{key} was {_show(then, key)}, is {_show(now, key)}" for key in changed
     ]
     if not any(key.endswith("_folds") for key in changed):
-        found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
+        rows, source = own.get("rows", {}), own.get("source", CSV_NAME)
+        found += _changed_rows(saved.get("rows", {}), rows, source)
     if not found and saved.get("labels") != own.get("labels"):
         found.append("labels are others, or in another order")
     for name in ("classifier", "decoder", "judge", "pretrained"):
@@ -281,12 +285,18 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
     return found
 
 
+def _value(values: _Values, key: str) -> Any:
+    return values.get(key, _LATER.get(key, _OBJECT))
+
+
 def _show(values: _Values, key: str) -> str:
     return json.dumps(values[key]) if key in values else "not set"
 
 
 def _changed_rows(
-    saved: Mapping[str, Mapping[str, str]], own: Mapping[str, Mapping[str, str]]
+    saved: Mapping[str, Mapping[str, str]],
+    own: Mapping[str, Mapping[str, str]],
+    source: str,
 ) -> list[str]:
     """Say which clips changed split or label, the first three by name."""
     then, now = _places(saved), _places(own)
@@ -300,9 +310,9 @@ def _changed_rows(
             for name in changed[:3]
         )
         counted = f"{len(changed)} of {len(now)}"
-        return [f"rows of {CSV_NAME} differ ({counted}): {shown}"]
+        return [f"rows of {source} differ ({counted}): {shown}"]
     if list(then) != list(now):
-        return [f"the rows of {CSV_NAME} are in another order"]
+        return [f"the rows of {source} are in another order"]
     return []
 
 

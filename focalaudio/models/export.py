@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
-from focalaudio.data.esc50 import read_metadata
+from focalaudio.data.folders import WHERE, read_clips
 from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
 from focalaudio.encoders import resolve_name
@@ -29,6 +29,8 @@ from focalaudio.waveforms import resample
 
 EXAMPLE_RATE = 16000  # Hz, the lowest that the synthesizer knows
 EXAMPLE_SECONDS = 5.0
+# the data is gone, or is not what it was
+_NO_CLIP = (AudioError, DataError, FileNotFoundError, KeyError, ValueError)
 
 
 def export_run(
@@ -178,10 +180,11 @@ def _choose_example(
         tested = read_csv(run / "clips.csv")
         # the first that is classified right, or else the first
         first = max(tested, key=lambda row: row["accuracy"])["clip_id"]
-        clips = read_metadata(str(values.get("data_folder")))
+        where = {key: values[key] for key in WHERE if key in values}
+        clips, _ = read_clips(**where)
         clip = clips.set_index("clip_id").loc[first]
         wav = load_wav(clip["path"], model.reader.sample_rate)
-    except (AudioError, DataError, FileNotFoundError, KeyError, ValueError):
+    except _NO_CLIP:
         return synthesize_example(model)
     example = f"clip {first} of the test fold ({clip['label']})"
     return model.reader.prepare(wav), example
