@@ -32,6 +32,7 @@ from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.models.safe_yaml import PlainLoader
+from focalaudio.models.start import digest_source
 
 _Values = dict[str, Any]
 
@@ -69,7 +70,7 @@ class RunSettings:
     classifier : torch.nn.Module
         One that was trained before: its weights count.
     pretrained : str or pathlib.Path
-        A file of weights that training starts from: its bytes count.
+        What training starts from: a file's bytes count, a model's weights.
     interpreter, compared : Interpreter, sequence of Interpreter
         That are tested: their names count, and their decoders' weights.
     judge : torch.nn.Module
@@ -109,8 +110,7 @@ class RunSettings:
         if judge is not None and judge is not classifier:
             self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
-            digest = hashlib.sha256(Path(pretrained).read_bytes())
-            self.content["pretrained_digest"] = digest.hexdigest()
+            self.content["pretrained_digest"] = digest_source(pretrained)
         marked = {} if clips is None else _find_boxes(clips)
         if marked:
             text = json.dumps(marked, sort_keys=True)
