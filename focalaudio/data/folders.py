@@ -26,7 +26,7 @@ from focalaudio.data.layouts import (
     list_class_folders,
     list_urbansound,
 )
-from focalaudio.data.manifests import list_manifest
+from focalaudio.data.manifests import Manifest, list_manifest
 from focalaudio.data.pipelines import (
     ClipReader,
     SoundData,
@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 WHERE = (
     *("data_folder", "manifest", "columns", "pattern", "n_folds", "fold_seed"),
 )
-Manifest = str | Path | Mapping[str, str | Path]
 
 
 def open_data(
@@ -175,7 +174,7 @@ def read_clips(
             f"manifest={manifest} and pattern={pattern!r} both say what clips "
             "are; give one of them."
         )
-    if columns is not None and manifest is None:
+    if columns and manifest is None:
         raise DataError(
             f"columns={columns} are those of a table; give it: --manifest x.csv"
         )
@@ -197,7 +196,7 @@ def read_clips(
 
 def _is_esc50(folder: Path, where: Mapping[str, Any]) -> bool:
     keys = ("manifest", "columns", "pattern")
-    told = any(where.get(key) is not None for key in keys)
+    told = any(where.get(key) for key in keys)
     return not told and (folder / CSV_NAME).exists()
 
 

@@ -41,12 +41,13 @@ ROLES = {
     "clip_id": ("clip_id", "ID"),
 }
 NEEDED = ("path", "label")
+Manifest = str | Path | Sequence[str | Path]
 DATA_ROOT = "{data_root}"
 EXAMPLE = '--columns "{path: file_name, label: species}"'
 
 
 def list_manifest(
-    manifest: str | Path | Mapping[str, str | Path],
+    manifest: Manifest,
     data_folder: Path,
     columns: Mapping[str, str | None] | None = None,
 ) -> pd.DataFrame:
@@ -54,10 +55,10 @@ def list_manifest(
 
     Arguments
     ---------
-    manifest : str, pathlib.Path or mapping
-        A CSV (see `focalaudio.data.tables`), or SpeechBrain's JSON; or a table
-        for each fold, `{train: train.csv, test: test.csv}`. Looked for where
-        one is, then below `data_folder`.
+    manifest : str, pathlib.Path, or sequence of these
+        A CSV (see `focalaudio.data.tables`), or SpeechBrain's JSON; or one for
+        each fold, which is called as the file: `[train.csv, test.csv]`. Looked
+        for where one is, then below `data_folder`.
     data_folder : pathlib.Path
         What `{data_root}` stands for, and where files are looked for.
     columns : mapping
@@ -94,11 +95,17 @@ def list_manifest(
             f"columns={named} names {', '.join(unknown)}; it maps "
             f"{', '.join(ROLES)} to columns, such as {EXAMPLE}."
         )
-    if not isinstance(manifest, Mapping):
+    if isinstance(manifest, (str, Path)):
         return _list_one(manifest, data_folder, named)
+    if len({Path(table).stem for table in manifest}) < len(manifest):
+        raise DataError(
+            f"manifest={list(manifest)} names a fold twice; each table is a "
+            "fold, called as the file without its ending."
+        )
+    named["fold"] = None
     parts = [
-        _list_one(table, data_folder, named | {"fold": None}).assign(fold=fold)
-        for fold, table in manifest.items()
+        _list_one(table, data_folder, named).assign(fold=Path(table).stem)
+        for table in manifest
     ]
     return pd.concat(parts, ignore_index=True)
 

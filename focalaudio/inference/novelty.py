@@ -21,7 +21,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.audio import load_wav
 from focalaudio.data.esc50 import AUDIO_SUFFIXES
-from focalaudio.data.folders import Manifest, read_clips
+from focalaudio.data.folders import read_clips
+from focalaudio.data.manifests import Manifest
 from focalaudio.data.splits import Names, Splits
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import DataError

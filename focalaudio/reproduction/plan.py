@@ -329,7 +329,7 @@ def _find_where(hparams: Options) -> dict[str, Any]:
     """
     given = {
         "manifest": (hparams["manifest"], None),
-        "columns": (hparams["columns"], None),
+        "columns": (hparams["columns"], {}),
         "pattern": (hparams["pattern"], None),
         "n_folds": (hparams["n_folds"], 5),
         "fold_seed": (hparams["fold_seed"], 0),

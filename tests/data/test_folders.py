@@ -198,10 +198,9 @@ def test_a_table_for_each_fold(put):
             [r[:2] for r in ROWS[part == "b" :: 2]],
             ("file", "label"),
         )
-    manifest = {"one": "a.csv", "two": "b.csv"}
-    clips, is_made = read_clips(folder, manifest)
+    clips, is_made = read_clips(folder, ["a.csv", "b.csv"])
     assert not is_made
-    assert list(clips["fold"]) == ["one"] * 15 + ["two"] * 15
+    assert list(clips["fold"]) == ["a"] * 15 + ["b"] * 15
 
 
 def test_made_folds_are_written_down_and_read_again(put, tmp_path):
