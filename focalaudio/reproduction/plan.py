@@ -327,7 +327,7 @@ def _find_where(hparams: Options) -> dict[str, Any]:
 
     Steps that were finished before there was a choice are not asked again.
     """
-    given = {
+    given: dict[str, tuple[Any, Any]] = {  # and the default of each
         "manifest": (hparams["manifest"], None),
         "columns": (hparams["columns"], {}),
         "pattern": (hparams["pattern"], None),
