@@ -48,7 +48,12 @@ _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
     "pretrained", "save_folder", "use_tensorboard",
 }  # fmt: skip
 # keys that are younger than some runs, and what these were made with
-_LATER = {"fold_seed": 0, "freeze_encoder": False, "n_folds": 5}
+_LATER = {
+    "fold_seed": 0,
+    "freeze_encoder": False,
+    "n_folds": 5,
+    "outlier_probability": 0.0,
+}
 _OBJECT = "!"  # stands for what a YAML file makes an object of
 
 
