@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from focalaudio.waveforms import resample
 
 EXAMPLE_RATE = 16000  # Hz, the lowest that the synthesizer knows
 EXAMPLE_SECONDS = 5.0
+SPLITS = ("train", "valid", "test")
 # the data is gone, or is not what it was
 _NO_CLIP = (AudioError, DataError, FileNotFoundError, KeyError, ValueError)
 
@@ -159,17 +160,22 @@ def describe_sound(model: SoundModel) -> str:
 def _describe_training(values: Mapping[str, Any]) -> str:
     """Say in words how a run was trained."""
     data = Path(str(values.get("data_folder") or "unknown")).name
+    named = {part: values.get(f"{part}_folds") for part in SPLITS}
     folds = [
-        f"{part} folds {', '.join(map(str, values[f'{part}_folds']))}"
-        for part in ("train", "valid", "test")
-        if values.get(f"{part}_folds")
-        and isinstance(values[f"{part}_folds"], Sequence)
+        f"{part} folds {', '.join(map(str, _as_list(given)))}"
+        for part, given in named.items()
+        if given
     ]
     start = values.get("pretrained")
     weights = f"; started from `{Path(str(start)).name}`" if start else ""
     epochs = values.get("number_of_epochs")
     length = f"; {epochs} epochs" if epochs else ""
     return "; ".join((f"Data: `{data}`", *folds)) + length + weights + "."
+
+
+def _as_list(given: Any) -> list[Any]:
+    """Return what may be one name, or several, as a list."""
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _choose_example(

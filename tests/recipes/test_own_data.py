@@ -178,6 +178,9 @@ def test_a_run_on_own_sounds_is_exported(place, tmp_path, monkeypatch):
     bundle = export_run(place / "results/digits/1234", tmp_path / "bundle")
     card = (bundle / "README.md").read_text()
     assert "of the test fold" in card
+    split = export_run(place / "results/birds_split/1234", tmp_path / "split")
+    card = (split / "README.md").read_text()
+    assert "train folds train; valid folds val; test folds test" in card
     assert load_model(bundle).labels == ("0", "1")
 
 
