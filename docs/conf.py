@@ -47,6 +47,7 @@ apidoc_modules = [
 ELSEWHERE = {
     "readme": "README.md",
     "esc50": "recipes/ESC50/README.md",
+    "fsdd": "recipes/FSDD/README.md",
     "model_card": "focalaudio/models/default/README.md",
     "security": "SECURITY.md",
     "contributing": "CONTRIBUTING.md",

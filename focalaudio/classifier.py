@@ -216,6 +216,7 @@ class SoundClassifier(nn.Module):
         self.encoder = encoder
         self.n_classes = n_classes
         self.frozen = False
+        self.encoder_frozen = False
         self.layout = ImageLayout(
             image_size or self.encoder.image_size, image_frames, axis
         )
@@ -233,9 +234,18 @@ class SoundClassifier(nn.Module):
         self.frozen = True
         return self.requires_grad_(False).eval()
 
+    def freeze_encoder(self) -> SoundClassifier:
+        """Let the head alone learn; the encoder stays in evaluation mode."""
+        self.encoder_frozen = True
+        self.encoder.requires_grad_(False).eval()
+        return self
+
     def train(self, mode: bool = True) -> SoundClassifier:
-        """Set the mode, unless the classifier is frozen."""
-        return super().train(mode and not self.frozen)
+        """Set the mode of what is not frozen."""
+        super().train(mode and not self.frozen)
+        if self.encoder_frozen:
+            self.encoder.eval()
+        return self
 
     @property
     def image_size(self) -> tuple[int, int]:

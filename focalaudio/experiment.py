@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import re
@@ -40,6 +41,7 @@ RENAMED = {"stages": "maps"}  # keys of older versions
 TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
 # what a user can mend: these end a recipe in one line
 MISTAKES = (FocalAudioError, OSError, ValueError, CalledProcessError)
+TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -117,7 +119,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     end = _Ending(shlex.join([sys.executable, sys.argv[0], *argv]))
     sys.excepthook = end.hook(sys.excepthook)
     _obey_sigterm()
-    hparams_file, run_opts, overrides = sb.parse_arguments(list(argv))
+    hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
     ddp_init_group(run_opts)
     atexit.register(_leave_group)
     text = Path(hparams_file).read_text(encoding="utf-8")
@@ -140,6 +142,20 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     )
     sys.excepthook = end.hook(sys.excepthook)
     return Experiment(hparams, run_opts, folder, lock)
+
+
+def _quote(argv: Sequence[str]) -> list[str]:
+    """Return a command line whose texts YAML reads as text."""
+    return [
+        json.dumps(value)
+        if before in TEXTS and value.startswith("{")
+        else re.sub(rf"^({'|'.join(TEXTS)})=(\{{.*)", _quote_value, value)
+        for before, value in zip(["", *argv], argv, strict=False)
+    ]
+
+
+def _quote_value(match: re.Match[str]) -> str:
+    return f"{match[1]}={json.dumps(match[2])}"
 
 
 def _check_keys(name: str, text: str, overrides: str) -> None:

@@ -4,6 +4,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -56,6 +57,16 @@ def test_command_line_overrides_the_yaml(argv, tmp_path):
     assert experiment.hparams["double"] == 10
     assert experiment.run_opts["device"] == "cpu"
     assert experiment.folder == tmp_path / "results"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_pattern_is_text_though_it_begins_with_a_brace(argv, joined):
+    pattern = "{label}_{group}.wav"
+    path = Path(argv[0])
+    path.write_text(path.read_text() + "pattern: null\n")
+    given = [f"--pattern={pattern}"] if joined else ["--pattern", pattern]
+    experiment = start_experiment([*argv, *given])
+    assert experiment.hparams["pattern"] == pattern
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.models.safe_yaml import PlainLoader
+from focalaudio.models.start import digest_source
 
 _Values = dict[str, Any]
 
@@ -42,10 +43,17 @@ _COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
 })  # fmt: skip
 # where things are, and how fast; files count by what is in them
 _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
-    "classifier", "data_folder", "download", "experiment_name", "judge",
-    "num_workers", "output_folder", "pretrained", "save_folder",
-    "use_tensorboard",
+    "classifier", "columns", "data_folder", "download", "experiment_name",
+    "judge", "manifest", "num_workers", "output_folder", "pattern",
+    "pretrained", "save_folder", "use_tensorboard",
 }  # fmt: skip
+# keys that are younger than some runs, and what these were made with
+_LATER = {
+    "fold_seed": 0,
+    "freeze_encoder": False,
+    "n_folds": 5,
+    "outlier_probability": 0.0,
+}
 _OBJECT = "!"  # stands for what a YAML file makes an object of
 
 
@@ -67,7 +75,7 @@ class RunSettings:
     classifier : torch.nn.Module
         One that was trained before: its weights count.
     pretrained : str or pathlib.Path
-        A file of weights that training starts from: its bytes count.
+        What training starts from: a file's bytes count, a model's weights.
     interpreter, compared : Interpreter, sequence of Interpreter
         That are tested: their names count, and their decoders' weights.
     judge : torch.nn.Module
@@ -100,14 +108,14 @@ class RunSettings:
             "values": {},
             "labels": data.labels,
             "rows": data.rows,
+            "source": data.source,
         }
         if classifier is not None:
             self.content["classifier_digest"] = digest_weights(classifier)
         if judge is not None and judge is not classifier:
             self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
-            digest = hashlib.sha256(Path(pretrained).read_bytes())
-            self.content["pretrained_digest"] = digest.hexdigest()
+            self.content["pretrained_digest"] = digest_source(pretrained)
         marked = {} if clips is None else _find_boxes(clips)
         if marked:
             text = json.dumps(marked, sort_keys=True)
@@ -262,14 +270,15 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
     changed = [
         key
         for key in sorted(then.keys() | now.keys())
-        if then.get(key, _OBJECT) != now.get(key, _OBJECT)
+        if _value(then, key) != _value(now, key)
         and not (testing and key == "processes")
     ]
     found = [
         f"{key} was {_show(then, key)}, is {_show(now, key)}" for key in changed
     ]
     if not any(key.endswith("_folds") for key in changed):
-        found += _changed_rows(saved.get("rows", {}), own.get("rows", {}))
+        rows, source = own.get("rows", {}), own.get("source", CSV_NAME)
+        found += _changed_rows(saved.get("rows", {}), rows, source)
     if not found and saved.get("labels") != own.get("labels"):
         found.append("labels are others, or in another order")
     for name in ("classifier", "decoder", "judge", "pretrained"):
@@ -281,12 +290,18 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
     return found
 
 
+def _value(values: _Values, key: str) -> Any:
+    return values.get(key, _LATER.get(key, _OBJECT))
+
+
 def _show(values: _Values, key: str) -> str:
     return json.dumps(values[key]) if key in values else "not set"
 
 
 def _changed_rows(
-    saved: Mapping[str, Mapping[str, str]], own: Mapping[str, Mapping[str, str]]
+    saved: Mapping[str, Mapping[str, str]],
+    own: Mapping[str, Mapping[str, str]],
+    source: str,
 ) -> list[str]:
     """Say which clips changed split or label, the first three by name."""
     then, now = _places(saved), _places(own)
@@ -300,9 +315,9 @@ def _changed_rows(
             for name in changed[:3]
         )
         counted = f"{len(changed)} of {len(now)}"
-        return [f"rows of {CSV_NAME} differ ({counted}): {shown}"]
+        return [f"rows of {source} differ ({counted}): {shown}"]
     if list(then) != list(now):
-        return [f"the rows of {CSV_NAME} are in another order"]
+        return [f"the rows of {source} are in another order"]
     return []
 
 

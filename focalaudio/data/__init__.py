@@ -1,6 +1,15 @@
-"""Data sets in ESC-50's layout, and the way from a folder to batches.
+"""Folders of sounds, and the way from them to batches.
 
-esc50: folder -> checked metadata, split by fold.
+folders: any folder of sounds -> data sets; the front door.
+layouts: class folders, labels in file names, UrbanSound8K -> listed clips.
+manifests: a table of clips -> listed clips.
+patterns: a file's name -> what it says.
+tables: a CSV of any make -> rows of text.
+labels: text -> class ids, and what cannot be a label.
+folds: made where there are none, written down, read again.
+splits: which folds train, validate and test, and what may not be.
+problems: all that is wrong, in one error.
+esc50: a folder in ESC-50's layout -> checked metadata, split by fold.
 annotations: what a person marked in a clip, Raven's or Audacity's tables.
 synthetic: the default data set, synthesized by code, its events known.
 voices: the ten classes of sounds and the backgrounds it is made of.

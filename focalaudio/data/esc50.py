@@ -12,12 +12,15 @@ ACM Multimedia 2015, doi:10.1145/2733373.2806390.
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
 
 import pandas as pd
 
+from focalaudio.data.labels import show_label
+from focalaudio.data.problems import Problem, few, refuse
+from focalaudio.data.tables import read_table
 from focalaudio.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -36,8 +39,6 @@ WHOLE_NUMBER = (r"0|[1-9][0-9]{0,8}", "a whole number")
 TRIMMED_TEXT = (r"\S(.*\S)?", "text without spaces around it")
 CELLS = {name: TRIMMED_TEXT for name in CSV_COLUMNS}
 CELLS |= {"fold": WHOLE_NUMBER, "target": WHOLE_NUMBER}
-# What is wrong, where (nothing, if it is not), and what to do about it.
-Problem = tuple[str, list[str], str]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Manifests:
     Arguments
     ---------
     train, valid, test : pandas.DataFrame
-        One row per clip, with the columns `METADATA_COLUMNS`.
+        One row per clip, with `clip_id`, `path`, `label`, and `filename` or
+        `name`, what it is called below the folder of sounds.
     labels : tuple of str
         Label of class 0, 1, ...: order of first appearance in `train`.
     """
@@ -152,7 +154,7 @@ def read_metadata(data_folder: str | Path) -> pd.DataFrame:
         )
     rows = _read_csv(folder / CSV_NAME)
     problems = _row_problems(rows) + _audio_problems(rows, folder / "audio")
-    _refuse(f"data_folder={folder}", problems)
+    refuse(f"data_folder={folder}", problems)
     rows = rows.rename(columns={"category": "label"})
     rows["clip_id"] = rows["filename"].map(_stem)
     rows["path"] = f"{folder / 'audio'}{os.sep}" + rows["filename"]
@@ -176,7 +178,7 @@ def read_label_order(
     ['dog']
     """
     rows = _read_csv(Path(path))
-    _refuse(f"path={path}", _row_problems(rows))
+    refuse(f"path={path}", _row_problems(rows))
     rows = rows[rows["fold"].astype(int).isin(folds)]
     if rows.empty:
         raise DataError(
@@ -201,7 +203,7 @@ def _check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
     if untrained:
         raise DataError(
             f"classes without clips in the training folds {folds.train}: "
-            f"{_few(untrained)}; train on a fold that has them, or remove "
+            f"{few(untrained)}; train on a fold that has them, or remove "
             "their rows and files."
         )
     _warn_of_shared_sources(metadata, folds)
@@ -223,42 +225,20 @@ def _fold_tuple(
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Read the metadata as text; at least one row and all columns."""
-    remedy = f"data_folder must hold {LAYOUT}"
     if not path.is_file():
-        raise DataError(f"path={path} does not exist; {remedy}.")
-    try:
-        frame = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            encoding="utf-8-sig",
+        raise DataError(
+            f"path={path} does not exist; data_folder must hold {LAYOUT}."
         )
-    except ValueError as error:  # what pandas' own errors derive from
-        raise DataError(f"path={path} is no CSV: {error}; {remedy}.") from error
-    missing = [name for name in CSV_COLUMNS if name not in frame.columns]
-    if missing:
-        raise DataError(f"path={path} lacks the columns {missing}; {remedy}.")
-    if frame.empty:
-        raise DataError(f"path={path} has no rows; {remedy}.")
-    return frame
+    rows = read_table(path, CSV_COLUMNS)
+    for column in ("fold", "target"):  # spreadsheets make 1.0 of 1
+        rows[column] = rows[column].str.removesuffix(".0")
+    return rows
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
     """Checked text -> the columns and types that callers see."""
     numbers = {"fold": int, "target": int}
     return frame[list(METADATA_COLUMNS)].astype(numbers)
-
-
-def _refuse(where: str, problems: list[Problem]) -> None:
-    """Raise one error that lists every problem found, if there are any."""
-    lines = [
-        f"- {len(found)} x {what}: {_few(found)}; {remedy}."
-        for what, found, remedy in problems
-        if found
-    ]
-    if lines:
-        raise DataError("\n".join([f"{where}:", *lines]))
 
 
 def _row_problems(rows: pd.DataFrame) -> list[Problem]:
@@ -320,7 +300,8 @@ def _ambiguous(rows: pd.DataFrame, one: str, other: str) -> list[str]:
     """Values of a column that go with several values of the other."""
     values = rows.groupby(one, sort=False)[other].unique()
     return [
-        f"{one}={value} with {other} {' and '.join(others)}"
+        f"{one}={value} with {other} "
+        f"{' and '.join(show_label(each, others) for each in others)}"
         for value, others in values.items()
         if len(others) > 1
     ]
@@ -356,11 +337,3 @@ def _is_audio(name: str) -> bool:
 
 def _stem(name: str) -> str:
     return PurePath(name).stem
-
-
-def _few(names: Iterable[str], n_shown: int = 3) -> str:
-    """The first names and how many follow."""
-    names = list(names)
-    rest = len(names) - n_shown
-    shown = ", ".join(names[:n_shown])
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -20,9 +20,10 @@ from torch import Tensor
 from focalaudio.arguments import remember_arguments
 from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
-from focalaudio.data.esc50 import Folds, Manifests, prepare_esc50
+from focalaudio.data.esc50 import CSV_NAME, Folds, Manifests, prepare_esc50
+from focalaudio.data.folds import write_folds
+from focalaudio.data.labels import encode_labels
 from focalaudio.errors import DataError
-from focalaudio.files import replace_file
 from focalaudio.waveforms import fit_length, normalize_peak
 
 
@@ -92,12 +93,19 @@ class SoundData:
         validates.
     label_encoder : CategoricalEncoder
         Label to class id.
+    source : str
+        What the rows stand in, for messages.
+    folds : pandas.DataFrame
+        The fold of every clip, if folds were made (see
+        `focalaudio.data.folds`); None if the data names them.
     """
 
     train: DynamicItemDataset
     valid: DynamicItemDataset | None
     test: DynamicItemDataset
     label_encoder: CategoricalEncoder
+    source: str = CSV_NAME
+    folds: pd.DataFrame | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -112,15 +120,24 @@ class SoundData:
 
     @property
     def rows(self) -> dict[str, dict[str, str]]:
-        """The label of each file, split by split, in the metadata's order."""
+        """The label of each file, split by split, in the metadata's order.
+
+        A file is called as it is below the data folder (in ESC-50's layout:
+        below `audio/`).
+        """
         splits = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             name: {
-                Path(row["path"]).name: row["label"]
+                row["name"]: row["label"]
                 for row in (split.data.values() if split else ())
             }
             for name, split in splits.items()
         }
+
+    def save_folds(self, folder: str | Path) -> None:
+        """Write made folds into a run's folder; one process does it."""
+        if self.folds is not None:
+            run_on_main(write_folds, args=[self.folds, folder])
 
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.
@@ -135,12 +152,9 @@ class SoundData:
                     f"{path} has other labels, or another order, than the "
                     "data; give another experiment_name or seed."
                 )
-        run_on_main(self._write_labels, args=[path])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_on_main(self.label_encoder.save, args=[str(path)])
         return path
-
-    def _write_labels(self, path: Path) -> None:
-        with replace_file(path) as temporary:
-            self.label_encoder.save(str(temporary))
 
 
 def open_esc50(
@@ -178,6 +192,38 @@ def open_esc50(
         run_on_main(download_esc50, args=[data_folder])
     folds = Folds(tuple(train_folds), tuple(valid_folds), tuple(test_folds))
     manifests: Manifests = prepare_esc50(data_folder, folds)
+    return build_data(manifests, data_folder, reader, labels)
+
+
+def build_data(
+    manifests: Manifests,
+    data_folder: str | Path,
+    reader: ClipReader | None = None,
+    labels: Sequence[str] | None = None,
+    source: str = CSV_NAME,
+    folds: pd.DataFrame | None = None,
+) -> SoundData:
+    """Make the datasets of manifests that were checked.
+
+    Arguments
+    ---------
+    manifests : Manifests
+        Of the three splits, and the order of their labels.
+    data_folder, reader, labels
+        See `open_esc50`; the folder is named in errors only.
+    source, folds
+        See `SoundData`.
+
+    Returns
+    -------
+    SoundData
+        `valid` is None if no clip validates.
+
+    Raises
+    ------
+    DataError
+        If `labels` lack a class of the data.
+    """
     labels = labels or manifests.labels
     unknown = sorted(set(manifests.labels) - set(labels))
     if unknown:
@@ -188,31 +234,18 @@ def open_esc50(
     encoder = encode_labels(labels)
     reader = reader or ClipReader()
     train, valid, test = (
-        None if manifest.empty else _build_dataset(manifest, reader, encoder)
-        for manifest in (manifests.train, manifests.valid, manifests.test)
+        None if part.empty else _build_dataset(part, reader, encoder)
+        for part in (manifests.train, manifests.valid, manifests.test)
     )
-    return SoundData(train, valid, test, encoder)
-
-
-def encode_labels(labels: Sequence[str]) -> CategoricalEncoder:
-    """Make SpeechBrain's encoder for labels in the order of their class ids.
-
-    Example
-    -------
-    >>> encode_labels(["dog", "rain"]).encode_label("rain")
-    1
-    """
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(labels)
-    encoder.expect_len(len(labels))
-    return encoder
+    return SoundData(train, valid, test, encoder, source, folds)
 
 
 def _build_dataset(
     manifest: pd.DataFrame, reader: ClipReader, encoder: CategoricalEncoder
 ) -> DynamicItemDataset:
-    """Make a dataset of a manifest's `clip_id`, `path` and `label`."""
-    columns = manifest.set_index("clip_id")[["path", "label"]]
+    """Make a dataset of a manifest's `clip_id`, `name`, `path`, `label`."""
+    named = manifest.rename(columns={"filename": "name"})  # ESC-50's word
+    columns = named.set_index("clip_id")[["name", "path", "label"]]
     items: dict[str, Any] = columns.to_dict("index")
     dataset = DynamicItemDataset(items)
     dataset.add_dynamic_item(reader, takes="path", provides="sig")

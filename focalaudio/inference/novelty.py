@@ -20,7 +20,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.audio import load_wav
-from focalaudio.data.esc50 import AUDIO_SUFFIXES, Folds, read_metadata
+from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.data.folders import read_clips
+from focalaudio.data.manifests import Manifest
+from focalaudio.data.splits import Names, Splits
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import DataError
 from focalaudio.inference.clips import prepare_clips
@@ -64,16 +67,16 @@ class Scored:
 
 @dataclass(frozen=True)
 class Sounds:
-    """Clips of ESC-50's layout as a model sees them, and sounds of no class.
+    """Clips of a data set as a model sees them, and sounds of no class.
 
     Arguments
     ---------
     model : SoundModel
         What is known is what it was trained on.
     data_folder : str or pathlib.Path
-        Holds `audio/` and `meta/esc50.csv`. Classes that the model does not
-        know are no error: they are the group `left_out`.
-    train_folds, valid_folds, test_folds : sequence of int
+        See `focalaudio.data.folders.read_clips`. Classes that the model does
+        not know are no error: they are the group `left_out`.
+    train_folds, valid_folds, test_folds : sequence of int or str
         Those of the model.
     others : str or pathlib.Path
         A folder of sounds of no class, such as speech; none if None.
@@ -83,6 +86,10 @@ class Sounds:
         dB, peaks of white noise.
     n_noises : int
         Clips of each level.
+    manifest, columns, pattern, n_folds, fold_seed
+        As `data_folder`.
+    classifier : str
+        The run that trained the model, if it is one: its made folds are used.
 
     Raises
     ------
@@ -92,32 +99,43 @@ class Sounds:
 
     model: SoundModel
     data_folder: str | Path
-    train_folds: Sequence[int]
-    valid_folds: Sequence[int]
-    test_folds: Sequence[int]
+    train_folds: Names
+    valid_folds: Names
+    test_folds: Names
     others: str | Path | None = None
     max_others: int = 300
     noise_levels: Sequence[float] = (0, -20, -40, -60)
     n_noises: int = 50
+    manifest: Manifest | None = None
+    columns: Mapping[str, str | None] | None = None
+    pattern: str | None = None
+    n_folds: int = 5
+    fold_seed: int = 0
+    classifier: str | None = None
 
     @cached_property
     def rows(self) -> dict[str, list[tuple[str, int]]]:
         """Paths and class ids (-1: none of the model's), split by split."""
-        folds = Folds(
-            tuple(self.train_folds),
-            tuple(self.valid_folds),
-            tuple(self.test_folds),
+        splits = Splits(self.train_folds, self.valid_folds, self.test_folds)
+        folds = splits.parts
+        table, _ = read_clips(
+            self.data_folder,
+            self.manifest,
+            self.columns,
+            self.pattern,
+            self.n_folds,
+            self.fold_seed,
+            [Path(self.classifier)] if self.classifier else [],
         )
-        table = read_metadata(self.data_folder)
         ids = {label: place for place, label in enumerate(self.model.labels)}
         table["class_id"] = table["label"].map(lambda label: ids.get(label, -1))
         known = table[table["class_id"] >= 0]
         parts = {
-            "train": known[known["fold"].isin(folds.train)],
-            VALID: known[known["fold"].isin(folds.valid)],
-            TEST: known[known["fold"].isin(folds.test)],
+            "train": known[known["fold"].isin(folds["train"])],
+            VALID: known[known["fold"].isin(folds[VALID])],
+            TEST: known[known["fold"].isin(folds[TEST])],
             LEFT_OUT: table[
-                (table["class_id"] < 0) & table["fold"].isin(folds.test)
+                (table["class_id"] < 0) & table["fold"].isin(folds[TEST])
             ],
         }
         rows = {

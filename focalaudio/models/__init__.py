@@ -7,6 +7,7 @@ description   what a model is made of -> hyperparams.yaml
 safe_yaml     hyperparams.yaml -> values and objects, running nothing
 schema        the closed table of what that file may say
 load          a run, a bundle or a name on the hub -> model
+start         a model, or weights -> a classifier that goes on learning
 novelty       what a classifier says -> is it like any class at all
 shipped       the model that comes with the package
 export        a finished run -> bundle
@@ -24,6 +25,7 @@ from focalaudio.models.load import (
 )
 from focalaudio.models.model import Explanation, SoundModel, choose_explanation
 from focalaudio.models.shipped import DEFAULT, default_model
+from focalaudio.models.start import start_classifier
 
 __all__ = [
     "DEFAULT",
@@ -37,4 +39,5 @@ __all__ = [
     "load_judge",
     "load_model",
     "push_bundle",
+    "start_classifier",
 ]

@@ -17,7 +17,7 @@ from hyperpyyaml import load_hyperpyyaml
 from safetensors.torch import save
 from torch import nn
 
-from focalaudio.data.pipelines import encode_labels
+from focalaudio.data.labels import encode_labels
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.files import digest_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
-from focalaudio.data.esc50 import read_metadata
+from focalaudio.data.folders import WHERE, read_clips
 from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
 from focalaudio.encoders import resolve_name
@@ -29,6 +29,9 @@ from focalaudio.waveforms import resample
 
 EXAMPLE_RATE = 16000  # Hz, the lowest that the synthesizer knows
 EXAMPLE_SECONDS = 5.0
+SPLITS = ("train", "valid", "test")
+# the data is gone, or is not what it was
+_NO_CLIP = (AudioError, DataError, FileNotFoundError, KeyError, ValueError)
 
 
 def export_run(
@@ -157,17 +160,22 @@ def describe_sound(model: SoundModel) -> str:
 def _describe_training(values: Mapping[str, Any]) -> str:
     """Say in words how a run was trained."""
     data = Path(str(values.get("data_folder") or "unknown")).name
+    named = {part: values.get(f"{part}_folds") for part in SPLITS}
     folds = [
-        f"{part} folds {', '.join(map(str, values[f'{part}_folds']))}"
-        for part in ("train", "valid", "test")
-        if values.get(f"{part}_folds")
-        and isinstance(values[f"{part}_folds"], Sequence)
+        f"{part} folds {', '.join(map(str, _as_list(given)))}"
+        for part, given in named.items()
+        if given
     ]
     start = values.get("pretrained")
     weights = f"; started from `{Path(str(start)).name}`" if start else ""
     epochs = values.get("number_of_epochs")
     length = f"; {epochs} epochs" if epochs else ""
     return "; ".join((f"Data: `{data}`", *folds)) + length + weights + "."
+
+
+def _as_list(given: Any) -> list[Any]:
+    """Return what may be one name, or several, as a list."""
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _choose_example(
@@ -178,10 +186,11 @@ def _choose_example(
         tested = read_csv(run / "clips.csv")
         # the first that is classified right, or else the first
         first = max(tested, key=lambda row: row["accuracy"])["clip_id"]
-        clips = read_metadata(str(values.get("data_folder")))
+        where = {key: values[key] for key in WHERE if key in values}
+        clips, _ = read_clips(**where)
         clip = clips.set_index("clip_id").loc[first]
         wav = load_wav(clip["path"], model.reader.sample_rate)
-    except (AudioError, DataError, FileNotFoundError, KeyError, ValueError):
+    except _NO_CLIP:
         return synthesize_example(model)
     example = f"clip {first} of the test fold ({clip['label']})"
     return model.reader.prepare(wav), example

@@ -45,6 +45,10 @@ _MAX_LISTING = 10_000_000  # bytes
 _COMMIT = re.compile("[0-9a-f]{40}")
 _NO_LISTING = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _REVISION = re.compile(r"\w[\w./-]{0,99}", re.ASCII)
+_PAGE = re.compile(  # of a model, as a browser shows its address
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^/?#@]+/[^/?#@]+?)"
+    r"(?:/tree/([^/?#]+))?/?(?:[?#].*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ def parse_source(
     """Tell a path from a hub's name, by its form only.
 
     `owner/name` or `owner/name@revision` is a hub's, whatever folders there
-    are. All else is a path: `./x`, `/x`, more than one slash, or an
-    `os.PathLike`. The revision is `main` if neither argument says one; a
+    are, and so is the address of its page, `https://huggingface.co/owner/name`.
+    All else is a path: `./x`, `/x`, more than one slash, or an `os.PathLike`.
+    The revision is `main` if neither argument says one; a
     `ValueError` if it has no meaning here, or there are two.
 
     Example
@@ -72,6 +77,8 @@ def parse_source(
     >>> isinstance(parse_source("./owner/name"), Path)
     True
     """
+    if isinstance(source, str):
+        source = _from_page(source)
     name, at, pinned = str(source).partition("@")
     if isinstance(source, os.PathLike) or not _is_hub_name(name, at, pinned):
         if revision is not None:
@@ -354,6 +361,19 @@ def _explain(error: TransferError, source: _HubSource) -> str:
 def _hint(source: str | os.PathLike[str]) -> str:
     is_there = Path(source).exists()
     return f" For the folder, write ./{source}." if is_there else ""
+
+
+def _from_page(source: str) -> str:
+    """Return what a model's page is called; other text as it is."""
+    page = _PAGE.fullmatch(source.strip())
+    if page:
+        return f"{page[1]}@{page[2]}" if page[2] else page[1]
+    if re.match(r"\w+://", source):
+        raise ValueError(
+            f"{source=} is no address of a model on the hub; give owner/name, "
+            "or a folder."
+        )
+    return source
 
 
 def _is_hub_name(name: str, at: str = "", revision: str = "") -> bool:

@@ -154,7 +154,7 @@ def load_judge(
         f"{name} {theirs} instead of {own}"
         for name, theirs, own in (
             ("labels", list(judge.labels), list(model.labels)),
-            *_compare_analyses(judge.spectrogram, model.spectrogram),
+            *compare_analyses(judge.spectrogram, model.spectrogram),
         )
         if theirs != own
     ]
@@ -166,10 +166,16 @@ def load_judge(
     return judge.classifier.freeze()
 
 
-def _compare_analyses(
+def compare_analyses(
     one: Spectrogram, other: Spectrogram
 ) -> Iterator[tuple[str, int, int]]:
-    """Yield what a spectrogram is made of, of both."""
+    """Yield what a spectrogram is made of, of both: name, one's, other's.
+
+    Example
+    -------
+    >>> list(compare_analyses(Spectrogram(), Spectrogram(n_fft=512)))[1]
+    ('n_fft', 1024, 512)
+    """
     for name in ("sample_rate", "n_fft", "window_samples", "hop_samples"):
         yield name, getattr(one, name), getattr(other, name)
 

@@ -33,7 +33,6 @@ from focalaudio.reproduction.tables import (
 
 logger = logging.getLogger(__name__)
 
-N_FOLDS = 5
 # folds that train / validate / test: one selects the checkpoint, or nothing is
 # selected and the last epoch is kept
 SELECTED, FIXED = PROTOCOLS = ("3/1/1", "4/1")
@@ -48,10 +47,10 @@ class Plan:
     Arguments
     ---------
     data_folder : str
-        In ESC-50's layout.
+        Of sounds; see `focalaudio.data.folders.read_clips`.
     folder : pathlib.Path
         Gets everything.
-    folds : tuple of int
+    folds : tuple of int or str
         Test folds.
     seed : int
         Of every step.
@@ -83,6 +82,10 @@ class Plan:
         `3/1/1`: the fold before the test fold validates, the other three
         train. `4/1`: all four train the classifiers, whose last epoch is kept;
         decoders, which come after them, are trained as in `3/1/1`.
+    fold_names : tuple of int or str
+        All folds of the data, in turn: the one before a test fold validates.
+    where : mapping
+        What else says which clip is what, `manifest` for example.
 
     Raises
     ------
@@ -100,7 +103,7 @@ class Plan:
 
     data_folder: str
     folder: Path
-    folds: tuple[int, ...]
+    folds: tuple[int | str, ...]
     seed: int
     systems: Mapping[str, Options]
     conditions: Mapping[str, Options]
@@ -114,6 +117,8 @@ class Plan:
     agreement: Sequence[str] | None = None
     flags: tuple[str, ...] = ()
     protocol: str = SELECTED
+    fold_names: tuple[int | str, ...] = (1, 2, 3, 4, 5)
+    where: Options = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_protocol(self.protocol)
@@ -122,12 +127,13 @@ class Plan:
     def from_hparams(cls, hparams: Options, run_opts: Options) -> Plan:
         """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
         small = hparams["when_debugging"] if run_opts["debug"] else {}
+        names = hparams["fold_names"] or range(1, hparams["n_folds"] + 1)
         decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
         device = run_opts["device"]  # None if it was not asked for
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
-            folds=_find_folds(hparams["folds"]),
+            folds=_find_folds(hparams["folds"], tuple(names)),
             seed=hparams["seed"],
             systems=_choose(hparams["systems"], hparams["wanted_systems"]),
             conditions=_choose(
@@ -151,12 +157,16 @@ class Plan:
                 "--noprogressbar",
             ),
             protocol=hparams["protocol"],
+            fold_names=tuple(names),
+            where=_find_where(hparams),
         )
 
-    def split(self, fold: int) -> dict[str, list[int]]:
+    def split(self, fold: int | str) -> dict[str, list[int | str]]:
         """Return the folds that go with a test fold, for a classifier."""
-        valid = [(fold - 2) % N_FOLDS + 1] if self.protocol == SELECTED else []
-        rest = sorted(set(range(1, N_FOLDS + 1)) - {fold, *valid})
+        names = self.fold_names
+        before = names[names.index(fold) - 1]
+        valid = [before] if self.protocol == SELECTED else []
+        rest = [name for name in names if name not in (fold, *valid)]
         return {
             "train_folds": rest,
             "valid_folds": valid,
@@ -195,7 +205,7 @@ class Plan:
         """Say whether all of these conditions are wanted."""
         return set(conditions) <= set(self.conditions)
 
-    def place(self, fold: int, system: str, step: str) -> Path:
+    def place(self, fold: int | str, system: str, step: str) -> Path:
         """Return the folder of a step."""
         return self.folder / f"fold_{fold}" / system / step
 
@@ -217,6 +227,7 @@ class Plan:
             shared = {
                 "seed": self.seed,
                 "data_folder": self.data_folder,
+                **self.where,
                 **self.split(fold),
             }
             for system, options in self.systems.items():
@@ -241,7 +252,7 @@ class Plan:
         return sum(_take_step(*step, self.flags) for step in self.steps())
 
     def _system_steps(
-        self, fold: int, system: str, options: Options, shared: Options
+        self, fold: int | str, system: str, options: Options, shared: Options
     ) -> Iterator[tuple[str, Path, dict[str, Any]]]:
         """Yield what follows the training of a system, in its order."""
         if not self.conditions:
@@ -312,13 +323,32 @@ def _choose(
     return {name: named[name] for name in named if name in names}
 
 
-def _find_folds(folds: Sequence[int] | str) -> tuple[int, ...]:
+def _find_where(hparams: Options) -> dict[str, Any]:
+    """Return what says which clip is what, where it is not the default.
+
+    Steps that were finished before there was a choice are not asked again.
+    """
+    given: dict[str, tuple[Any, Any]] = {  # and the default of each
+        "manifest": (hparams["manifest"], None),
+        "columns": (hparams["columns"], {}),
+        "pattern": (hparams["pattern"], None),
+        "n_folds": (hparams["n_folds"], 5),
+        "fold_seed": (hparams["fold_seed"], 0),
+    }
+    return {
+        key: value for key, (value, usual) in given.items() if value != usual
+    }
+
+
+def _find_folds(
+    folds: Sequence[int | str] | str, known: tuple[int | str, ...]
+) -> tuple[int | str, ...]:
     """Read which test folds are wanted."""
-    known = range(1, N_FOLDS + 1)
     wanted = known if folds == "all" else folds
     if not wanted or not set(wanted) <= set(known):
         raise ValueError(
-            f"folds={folds} must be 'all' or numbers from 1 to {N_FOLDS}."
+            f"folds={folds} must be 'all' or some of "
+            f"{', '.join(map(str, known))}."
         )
     return tuple(fold for fold in known if fold in wanted)
 

@@ -28,7 +28,7 @@ from focalaudio.report.tables import (
     write_markdown,
 )
 
-Place = tuple[int, str, Path]  # test fold, system, folder
+Place = tuple[int | str, str, Path]  # test fold, system, folder
 COLUMNS = tuple(METRICS)
 # what asks the classifier, and what asks the known sources
 FAITHFUL = ("fidelity", "faithfulness", "average_drop")

@@ -17,6 +17,7 @@ def main(argv: list[str]) -> None:
     """Interpret the test folds; write rows, averages, a page to listen to."""
     experiment = start_experiment(argv)
     hparams = experiment.hparams
+    hparams["data"].save_folds(experiment.folder)
     brain = experiment.brain(InterpreterBrain)
     brain.evaluate(
         hparams["test_data"], test_loader_kwargs=hparams["eval_loader"]

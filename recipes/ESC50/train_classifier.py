@@ -17,6 +17,7 @@ def main(argv: list[str]) -> None:
     """Train, test the best checkpoint, write the report."""
     experiment = start_experiment(argv)
     hparams, data = experiment.hparams, experiment.hparams["data"]
+    data.save_folds(experiment.folder)
     data.save_labels(hparams["save_folder"])
     save_model(hparams["model"], experiment.folder)
     brain = experiment.brain(ClassifierBrain)

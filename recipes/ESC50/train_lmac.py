@@ -19,6 +19,7 @@ def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
     experiment = start_experiment(argv)
     hparams, data = experiment.hparams, experiment.hparams["data"]
+    data.save_folds(experiment.folder)
     save_decoder("lmac", hparams["decoder"], experiment.folder)
     brain = experiment.brain(LMACBrain)
     brain.fit(

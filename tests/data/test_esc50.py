@@ -260,12 +260,13 @@ BAD_ROWS = {
     "leak": ({"src_file": "5065"}, "src_file with clips in several folds"),
     "folder in name": ({"filename": "../x.wav"}, "with a folder in it"),
     "windows path": ({"filename": "a\\b.wav"}, "with a folder in it"),
-    "float fold": ({"fold": "1.0"}, "fold='1.0'"),
+    "broken fold": ({"fold": "1.5"}, "fold='1.5'"),
     "empty fold": ({"fold": ""}, "fold=''"),
     "negative target": ({"target": "-1"}, "target='-1'"),
     "other digits": ({"target": "\u0661"}, "is not a whole number"),
     "empty category": ({"category": ""}, "category=''"),
-    "spaces": ({"category": "dog "}, "category='dog '"),
+    "spaces": ({"category": "  "}, "category=''"),
+    "twins": ({"category": "Dog"}, "target=0 with category 'dog' and 'Dog'"),
     "empty src_file": ({"src_file": ""}, "src_file=''"),
 }
 

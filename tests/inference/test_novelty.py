@@ -155,3 +155,16 @@ def test_data_without_the_models_classes_is_refused(model, more, tmp_path):
     sounds = Sounds(model, more, *FOLDS, tmp_path / "empty", n_noises=1)
     with pytest.raises(DataError, match="holds no sound"):
         dict(sounds.unknown())
+
+
+def test_any_folder_of_sounds_has_its_groups(model, dataset, tmp_path):
+    rows = pd.read_csv(dataset / "meta" / "esc50.csv", dtype=str)
+    for row in rows.to_dict("records"):
+        name = f"{row['fold']}_{row['category']}_{row['src_file']}.wav"
+        shutil.copy(dataset / "audio" / row["filename"], tmp_path / name)
+    pattern = "{fold}_{label}_{group}"
+    folds = ([1, 2, 3], 4, "5")
+    named = Sounds(model, tmp_path, *folds, pattern=pattern).rows
+    usual = Sounds(model, dataset, *folds).rows
+    for part, clips in usual.items():
+        assert sorted(i for _, i in clips) == sorted(i for _, i in named[part])

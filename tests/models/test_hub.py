@@ -69,6 +69,34 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("https://huggingface.co/ann/dogs", "ann/dogs"),
+        ("https://huggingface.co/ann/dogs/", "ann/dogs"),
+        ("http://www.huggingface.co/ann/dogs?x=1", "ann/dogs"),
+        ("https://hf.co/ann/dogs/tree/v1", "ann/dogs@v1"),
+    ],
+)
+def test_a_models_page_is_its_name(page, name):
+    assert parse_source(page) == parse_source(name)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "https://huggingface.co/ann",
+        "https://huggingface.co/datasets/ann/dogs",
+        "https://huggingface.co.evil.org/ann/dogs",
+        "https://example.org/ann/dogs",
+        "file:///ann/dogs",
+    ],
+)
+def test_other_addresses_are_answered_with_what_is_wanted(page):
+    with pytest.raises(ValueError, match="give owner/name, or a folder"):
+        parse_source(page)
+
+
+@pytest.mark.parametrize(
     "source",
     ["./a/b", "/a/b", "a/b/c", "a", "../b", "~/b", "a/b@", "a/.b", "a--b/c",
      "a/b@refs/pr/1", "a\\b", "", Path("a/b")],

@@ -279,3 +279,32 @@ def test_a_judge_is_the_classifier_of_the_first_other_system(plan, runs):
     only = replace(plan, systems=alone, conditions=judged, folder=folder)
     only.take_steps()
     assert all(options.get("judge") is None for _, _, options in runs)
+
+
+def test_folds_may_have_names(plan):
+    named = replace(plan, fold_names=("theo", "anna", "ben"), folds=("theo",))
+    assert named.split("theo") == {
+        "train_folds": ["anna"],
+        "valid_folds": ["ben"],
+        "test_folds": ["theo"],
+    }
+    assert named.place("theo", "plain", "clean").parts[-3] == "fold_theo"
+
+
+WHERE = {"manifest": "x.csv", "columns": {"label": "y"}, "fold_seed": 3}
+USUAL = {
+    "manifest": None,
+    "columns": {},
+    "pattern": None,
+    "n_folds": 5,
+    "fold_seed": 0,
+}
+
+
+@pytest.mark.parametrize("told", [{}, WHERE, {"pattern": "{label}_{x}"}])
+def test_what_says_which_clip_is_what_is_handed_on(plan, told):
+    where = reproduction._find_where({**USUAL, **told})
+    assert where == told  # what is usual is not said: older runs did not
+    for _, _, options in replace(plan, where=where).steps():
+        assert {key: options.get(key) for key in told} == told
+        assert not (set(USUAL) - set(told)) & set(options)

@@ -1,0 +1,317 @@
+"""`any folder of sounds -> checked clips -> data sets`: the front door.
+
+ESC-50's layout and UrbanSound8K's are known by their tables; else there is one
+folder for each class, or the caller says how to tell: by a table of clips
+(`focalaudio.data.manifests`) or by the names of the files
+(`focalaudio.data.patterns`). What is wrong is one error before any work.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from focalaudio.audio import audio_info
+from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
+from focalaudio.data.folds import FOLDS_CSV, make_folds, recall_folds
+from focalaudio.data.labels import label_problems
+from focalaudio.data.layouts import (
+    URBAN_CSV,
+    list_by_pattern,
+    list_class_folders,
+    list_urbansound,
+)
+from focalaudio.data.manifests import Manifest, list_manifest
+from focalaudio.data.pipelines import (
+    ClipReader,
+    SoundData,
+    build_data,
+    open_esc50,
+)
+from focalaudio.data.problems import Problem, few, refuse
+from focalaudio.data.splits import Names, Splits, check_splits, name_fold
+from focalaudio.errors import AudioError, DataError
+
+logger = logging.getLogger(__name__)
+
+# the arguments of `read_clips`, and keys of YAML files
+WHERE = (
+    *("data_folder", "manifest", "columns", "pattern", "n_folds", "fold_seed"),
+)
+
+
+def open_data(
+    data_folder: str | Path,
+    train_folds: Names,
+    valid_folds: Names,
+    test_folds: Names,
+    reader: ClipReader | None = None,
+    download: bool = False,
+    labels: Sequence[str] | None = None,
+    run_folder: str | Path | None = None,
+    classifier: str | Path | None = None,
+    **where: Any,
+) -> SoundData:
+    """Open any folder of sounds; every contradiction is an error here.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        See `read_clips`.
+    train_folds, valid_folds, test_folds : sequence of int or str
+        Names of the folds to train on, to choose the checkpoint by (none, if
+        nothing is chosen), and held out for the result; each stands once.
+    reader : ClipReader
+        Reads the files; 16 kHz and 5 s if None.
+    download : bool
+        Fetch ESC-50 into the folder if it is not there.
+    labels : sequence of str
+        The classes in a trained model's order; the order of first appearance
+        in the training folds if None.
+    run_folder, classifier : str or pathlib.Path
+        Of the run, and of the run that trained its classifier: where made
+        folds were written down, if they were.
+    **where
+        `manifest`, `columns`, `pattern`, `n_folds`, `fold_seed`: see
+        `read_clips`.
+
+    Returns
+    -------
+    SoundData
+        With `folds`, if they were made.
+
+    Raises
+    ------
+    DataError
+        If the data contradicts itself, the folds or the labels.
+
+    Example
+    -------
+    >>> from focalaudio.data.synthetic import write_dataset
+    >>> folder = write_dataset(getfixture("tmp_path"), 5, seconds=1.0)
+    >>> data = open_data(folder, [1, 2, 3], [4], [5])
+    >>> len(data.train), len(data.test)
+    (30, 10)
+    """
+    splits = Splits(train_folds, valid_folds, test_folds)
+    if download or _is_esc50(Path(data_folder).expanduser(), where):
+        numbers = [[*map(_as_number, part)] for part in splits.parts.values()]
+        train, valid, test = numbers
+        return open_esc50(
+            data_folder, train, valid, test, reader, download, labels
+        )
+    places = [Path(place) for place in (run_folder, classifier) if place]
+    clips, is_made = read_clips(data_folder, remembered=places, **where)
+    check_splits(clips, splits)
+    _warn_of_rest(clips, splits)
+    train, valid, test = (
+        clips[clips["fold"].isin(part)].reset_index(drop=True)
+        for part in splits.parts.values()
+    )
+    manifests = Manifests(train, valid, test, tuple(train["label"].unique()))
+    source = str(where.get("manifest") or data_folder)
+    folds = clips if is_made else None
+    return build_data(manifests, data_folder, reader, labels, source, folds)
+
+
+def read_clips(
+    data_folder: str | Path,
+    manifest: Manifest | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    pattern: str | None = None,
+    n_folds: int = 5,
+    fold_seed: int = 0,
+    remembered: Sequence[Path] = (),
+) -> tuple[pd.DataFrame, bool]:
+    """Read what is known of every clip of a folder, and check it.
+
+    Arguments
+    ---------
+    data_folder : str or pathlib.Path
+        In ESC-50's or UrbanSound8K's layout, or with a folder for each class,
+        unless one of the next says otherwise.
+    manifest, columns
+        A table of clips, and what its columns are: see
+        `focalaudio.data.manifests.list_manifest`.
+    pattern : str
+        Of the file names: see `focalaudio.data.patterns.NamePattern`.
+    n_folds, fold_seed : int
+        Of the folds that are made where the data names none: see
+        `focalaudio.data.folds.make_folds`.
+    remembered : sequence of pathlib.Path
+        Folders; made folds are those of the first that has a `folds.csv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per clip, all text: `clip_id` (unlike any other), `name` (below
+        the data folder), `path` (absolute), `label`, `fold`, `group` (empty,
+        if there is none).
+    bool
+        Whether the folds were made, not read from the data.
+
+    Raises
+    ------
+    DataError
+        If the data contradicts itself; every problem is listed.
+
+    Example
+    -------
+    >>> from focalaudio.data.synthetic import write_dataset
+    >>> folder = write_dataset(getfixture("tmp_path"), 5, seconds=1.0)
+    >>> clips, is_made = read_clips(folder)
+    >>> clips.loc[0, ["fold", "group"]].tolist(), is_made
+    (['1', '100000'], False)
+    """
+    folder = Path(data_folder).expanduser().resolve()
+    if manifest is not None and pattern is not None:
+        raise DataError(
+            f"manifest={manifest} and pattern={pattern!r} both say what clips "
+            "are; give one of them."
+        )
+    if columns and manifest is None:
+        raise DataError(
+            f"columns={columns} are those of a table; give it: --manifest x.csv"
+        )
+    if not folder.is_dir():
+        raise DataError(
+            f"data_folder={folder} is not a folder; give one with sounds in it."
+        )
+    if _is_esc50(folder, {"manifest": manifest, "pattern": pattern}):
+        return _esc50_clips(folder), False
+    clips = _list_clips(folder, manifest, columns, pattern)
+    clips["fold"] = clips["fold"].map(name_fold)
+    clips["clip_id"] = _name_clips(clips)
+    refuse(f"data_folder={folder}", _problems(clips))
+    is_made = not clips["fold"].any()
+    if is_made:
+        clips["fold"] = _find_folds(clips, n_folds, fold_seed, remembered)
+    return clips, is_made
+
+
+def _is_esc50(folder: Path, where: Mapping[str, Any]) -> bool:
+    keys = ("manifest", "columns", "pattern")
+    told = any(where.get(key) for key in keys)
+    return not told and (folder / CSV_NAME).exists()
+
+
+def _as_number(name: str) -> Any:
+    """Return the number of a fold of ESC-50, which refuses what is none."""
+    return int(name) if name.isdecimal() else name
+
+
+def _esc50_clips(folder: Path) -> pd.DataFrame:
+    """Return the clips of ESC-50's layout under the names used here."""
+    rows = read_metadata(folder)
+    names = {"filename": "name", "src_file": "group"}
+    return rows.rename(columns=names).astype({"fold": str})
+
+
+def _list_clips(
+    folder: Path,
+    manifest: Manifest | None,
+    columns: Mapping[str, str | None] | None,
+    pattern: str | None,
+) -> pd.DataFrame:
+    """List the clips by whatever says which is which."""
+    if manifest is not None:
+        return list_manifest(manifest, folder, columns)
+    if pattern is not None:
+        return list_by_pattern(folder, pattern)
+    if (folder / URBAN_CSV).exists():
+        return list_urbansound(folder)
+    return list_class_folders(folder)
+
+
+def _name_clips(clips: pd.DataFrame) -> list[str]:
+    """Give each clip an id that can be a file's name.
+
+    The one that the data gives, or else the file's name without its ending,
+    with its folders if others are called so too.
+    """
+    given = list(clips["clip_id"])
+    if not all(given):
+        paths = [PurePosixPath(name) for name in clips["name"]]
+        given = [path.stem for path in paths]
+        if len(set(given)) < len(given):
+            given = [str(path.with_suffix("")) for path in paths]
+    return [re.sub(r"[/\\:\0]", "_", name) for name in given]
+
+
+def _problems(clips: pd.DataFrame) -> list[Problem]:
+    """Say what is wrong with clips, however they were listed."""
+    names, ids = clips["name"], clips["clip_id"]
+    clashing = names[ids.duplicated() & ~names.duplicated()]
+    labels = list(dict.fromkeys(clips["label"]))
+    partly = names[(clips["fold"] == "") & bool(clips["fold"].any())]
+    return [
+        (
+            "row for a clip that has one",
+            list(names[names.duplicated()]),
+            "keep one row for each clip",
+        ),
+        (
+            "file with another's clip id",
+            list(clashing),
+            "rename or remove it",
+        ),
+        *label_problems(labels),
+        (
+            "class and no other",
+            [repr(label) for label in labels] if len(labels) == 1 else [],
+            "give sounds of at least two classes",
+        ),
+        ("clip without a fold", list(partly), "give each clip its fold"),
+        ("sound that cannot be read", _unreadable(clips), "remove or mend it"),
+    ]
+
+
+def _unreadable(clips: pd.DataFrame) -> list[str]:
+    """Open every file, and say what is wrong with those that do not open."""
+    wrong = []
+    for path in clips["path"]:
+        try:
+            if audio_info(path).n_frames == 0:
+                wrong.append(f"{path} has a header and no sound")
+        except (AudioError, OSError) as error:
+            wrong.append(str(error).rstrip("."))
+    return wrong
+
+
+def _find_folds(
+    clips: pd.DataFrame, n_folds: int, seed: int, remembered: Sequence[Path]
+) -> list[str]:
+    """Return the folds that were made before, or make them."""
+    names = list(clips["name"])
+    for place in remembered:
+        if (place / FOLDS_CSV).is_file():
+            return recall_folds(names, place / FOLDS_CSV)
+    alone = [f"\0{name}" for name in names]
+    groups = [
+        group or own for group, own in zip(clips["group"], alone, strict=True)
+    ]
+    return make_folds(list(clips["label"]), groups, n_folds, seed)
+
+
+def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:
+    """Name folds that are for nothing, and classes that are not tested."""
+    unused = [f for f in dict.fromkeys(clips["fold"]) if f not in splits.named]
+    if unused:
+        logger.warning(
+            "folds %s are neither trained, validated nor tested on.",
+            few(unused, 12),
+        )
+    in_test = clips["fold"].isin(splits.parts["test"])
+    tested = set(clips.loc[in_test, "label"])
+    rest = [x for x in dict.fromkeys(clips["label"]) if x not in tested]
+    if rest:
+        logger.warning(
+            "classes %s have no clip in the test folds: nothing is measured "
+            "of them.",
+            few(rest, 12),
+        )
