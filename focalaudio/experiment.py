@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import speechbrain as sb
 import torch.distributed
 import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from speechbrain.utils.train_logger import (
@@ -33,7 +33,7 @@ from speechbrain.utils.train_logger import (
 )
 
 from focalaudio.errors import FocalAudioError, ModelError, describe_error
-from focalaudio.files import replace_file
+from focalaudio.files import lock_folder, replace_file
 from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
 
@@ -210,7 +210,8 @@ def _claim(
     folder: Path, hparams: dict[str, Any], resolved: str, run_opts: Any
 ) -> FileLock:
     """Lock a folder, and make sure that it holds no other run."""
-    lock = _lock_folder(folder)
+    name = f"output_folder={folder}"
+    lock = lock_folder(folder, name, "experiment_name, seed or output_folder")
     if "settings" in hparams:
         settings = hparams["settings"]
         settings.complete(resolved, run_opts)
@@ -219,25 +220,6 @@ def _claim(
         else:
             saved = hparams["checkpointer"].list_checkpoints()
             settings.refuse_others(folder, saved, run_opts.test_only)
-    return lock
-
-
-def _lock_folder(folder: Path) -> FileLock:
-    """Claim a folder for this process; the claim ends with the process."""
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise FocalAudioError(
-            f"output_folder={folder} is being written by another run; wait "
-            "for it, or give another experiment_name or seed."
-        ) from None
-    except OSError as error:
-        raise FocalAudioError(
-            f"output_folder={folder} cannot be written: {error.strerror}; give "
-            "another output_folder."
-        ) from error
     return lock
 
 

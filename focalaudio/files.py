@@ -11,6 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
+from focalaudio.errors import FocalAudioError
+
 
 @contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:
@@ -111,6 +115,35 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             os.rmdir(folder)  # not every system replaces empty folders
         os.replace(temporary, folder)
+
+
+def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
+    """Make a folder, if needed, and claim it for this process alone.
+
+    The claim, a file `.lock`, ends with the process or with `release`. A
+    `FocalAudioError` that calls the folder `name` and proposes `other` if
+    another process has claimed it, or if it cannot be written.
+
+    Example
+    -------
+    >>> lock = lock_folder(getfixture("tmp_path"), "folder", "name")
+    >>> lock.is_locked
+    True
+    """
+    lock = FileLock(Path(folder) / ".lock", timeout=0)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise FocalAudioError(
+            f"{name} is being written by another process; wait for it, or "
+            f"give another {other}."
+        ) from None
+    except OSError as error:
+        raise FocalAudioError(
+            f"{name} cannot be written: {error.strerror}; give another {other}."
+        ) from error
+    return lock
 
 
 def digest_file(path: str | Path) -> str:

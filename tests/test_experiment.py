@@ -94,7 +94,9 @@ def test_folder_says_what_was_run_and_where(argv, tmp_path):
 def test_a_second_run_on_the_folder_is_refused(argv, tmp_path):
     experiment = start_experiment(argv)
     before = (tmp_path / "results" / "hyperparams.yaml").read_text()
-    with pytest.raises(FocalAudioError, match="being written by another run"):
+    with pytest.raises(
+        FocalAudioError, match="being written by another process"
+    ):
         start_experiment([*argv[:-1], "7"])
     after = (tmp_path / "results" / "hyperparams.yaml").read_text()
     assert (experiment.hparams["number"], after) == (5, before)

@@ -65,6 +65,7 @@ THIRD_PARTY = {
 THIRD_PARTY[6] |= {"speechbrain", "safetensors", "tqdm", "filelock"}
 ALSO = {
     "focalaudio.audio": {"soundfile"},
+    "focalaudio.files": {"filelock"},
     "focalaudio.boxes": {"numpy", "scipy"},
     "focalaudio.waveforms": {"torchaudio"},
     "focalaudio.augment.masking": {"speechbrain"},

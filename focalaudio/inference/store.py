@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from focalaudio.errors import DataError
+from focalaudio.files import lock_folder
 
 PROGRESS = "progress.jsonl"
 MOST_SHOWN = 80  # letters of a setting in an error
@@ -33,8 +33,9 @@ class ClipStore:
     Raises
     ------
     DataError
-        If the folder holds results of other settings, or another process is
-        writing it.
+        If the folder holds results of other settings.
+    FocalAudioError
+        If another process is writing it.
 
     Example
     -------
@@ -52,7 +53,8 @@ class ClipStore:
         self.path = Path(folder) / PROGRESS
         self.names: dict[str, str] = {}  # clip ids by absolute path
         self._places: dict[str, int] = {}
-        self._file = _claim(self.path)
+        self._lock = lock_folder(folder, str(folder), "folder")
+        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115
         try:
             self._read(json.loads(json.dumps(dict(settings))))
         except DataError:
@@ -68,6 +70,7 @@ class ClipStore:
     def close(self) -> None:
         """Leave the folder to others."""
         self._file.close()
+        self._lock.release()
 
     def __len__(self) -> int:
         """Return of how many files something is known."""
@@ -128,21 +131,6 @@ class ClipStore:
             self._append({"settings": settings})
         else:
             _refuse_others(self.path.parent, known, settings)
-
-
-def _claim(path: Path) -> IO[bytes]:
-    """Open a file for this process alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+b")  # noqa: SIM115
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise DataError(
-            f"{path.parent} is being written by another process; wait for it, "
-            "or give another folder."
-        ) from None
-    return file
 
 
 def _state_of(path: str | Path) -> list[int]:

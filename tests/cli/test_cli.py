@@ -6,7 +6,7 @@ import pytest
 import focalaudio
 from focalaudio import cli
 from focalaudio.cli import demo
-from focalaudio.errors import DataError
+from focalaudio.errors import AudioError, DataError
 
 COMMANDS = ("demo", "explain", "export", "import", "doctor")
 
@@ -82,7 +82,7 @@ def test_a_traceback_is_shown_when_it_is_wanted(monkeypatch, capsys, first):
 
 
 def test_foreign_text_in_an_error_is_escaped(fail, capsys):
-    assert fail(DataError("a\x1b[2J\u202e\nb")) == 1
+    assert fail(AudioError("a\x1b[2J\u202e\nb")) == 1
     said = capsys.readouterr().err
     assert said == "focalaudio: a\\x1b[2J\\u202e\\nb\n"
 

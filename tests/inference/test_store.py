@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from focalaudio.errors import DataError
+from focalaudio.errors import DataError, FocalAudioError
 from focalaudio.inference.store import PROGRESS, ClipStore
 
 SETTINGS = {"quantile": 0.9, "labels": ["dog", "rain"]}
@@ -74,6 +74,8 @@ def test_results_of_other_settings_are_refused_and_stay(sounds, tmp_path):
 def test_two_processes_do_not_write_one_folder(tmp_path):
     with (
         ClipStore(tmp_path, SETTINGS),
-        pytest.raises(DataError, match="is being written by another process"),
+        pytest.raises(
+            FocalAudioError, match="is being written by another process"
+        ),
     ):
         ClipStore(tmp_path, SETTINGS)
