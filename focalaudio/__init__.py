@@ -26,7 +26,7 @@ mixtures      two clips -> a mixture at a stated ratio
 data          folder -> manifests -> datasets
 brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
-report        rows -> CSV, JSON; Interpretation -> wav and png
+report        rows -> CSV, JSON; Interpretation -> wav, png, HTML
 experiment    argv -> hparams and folder
 models        a run, a bundle or a hub <-> model
 inference     a model -> explanations; long recordings

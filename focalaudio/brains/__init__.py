@@ -3,6 +3,7 @@
 classification  ClassifierBrain: train and test a classifier
 decoders        PIQBrain, LMACBrain: train the post-hoc interpreters
 interpretation  InterpreterBrain: measure any interpreter
+reporting       what a Brain interprets -> the listening report
 checks          the further passes of sanity and stability
 training        what the Brains that train have in common
 checkpoints     what a killed run needs to go on unchanged

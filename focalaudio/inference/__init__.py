@@ -9,6 +9,7 @@ sources      files, folders, patterns -> sound files
 results      what is known of all files -> tables
 store        what was found of each file <-> a line of a file
 streamed     what was written of a recording -> a row, its telling windows
+reporting    a sound -> all that a listening report shows of it
 clips        clips as a classifier wants them, and the way back
 targets      labels or class ids -> class ids
 run_opts     device, precision, compile

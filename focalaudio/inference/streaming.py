@@ -327,7 +327,7 @@ def _finish(
             n_samples += len(block)
     rows = [*_name(done, plan, labels)]
     segments = tuple(merge_windows(rows))
-    heard = tuple(_place_boxes(done, plan, labels))
+    heard = tuple(_place_boxes(done, len(rows), plan, labels))
     highest = plan.sample_rate / 2
     write_audacity_labels(segments, track)
     write_windows(rows, csv)
@@ -341,14 +341,17 @@ def _finish(
 
 
 def _place_boxes(
-    windows: Iterable[np.void], plan: _Plan, labels: Sequence[str]
+    windows: Iterable[np.void],
+    n_windows: int,
+    plan: _Plan,
+    labels: Sequence[str],
 ) -> Iterator[HeardBox]:
     """Yield boxes in s from the recording's start, each part of it once.
 
     As on the timeline, of two windows each has its half of what both have.
     """
     rate, half = plan.sample_rate, (plan.n_window - plan.n_hop) / 2
-    last = plan.n_windows - 1
+    last = n_windows - 1  # a header may have promised more
     found = []
     for index, window in enumerate(windows):
         if window["class_id"] == UNKNOWN:

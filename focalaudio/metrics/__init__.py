@@ -7,6 +7,7 @@ timing      the same over time alone: in which frames a source sounds
 curves      insertion and deletion of cells in the order of their saliency
 novelty     is a clip like any class at all: scores, and thresholds of them
 removal     what random parts of an explanation are worth
+neighbors   an embedding -> the nearest known clips
 judges      an interpretation and another classifier -> columns
 checks      maps that are compared: sanity and stability
 table       what each metric is, for tables and for people
