@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
+from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
 from focalaudio.inference import streaming
@@ -198,13 +199,43 @@ def test_the_timeline_covers_the_recording_without_gap(
     assert {segment.label for segment in result.segments} <= set(LABELS)
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_boxes_of_what_keeps_everything_are_the_segments(
+    explain, keeper, overlap
+):
+    """In seconds of the recording, without a gap where windows meet."""
+    result = explain(keeper, overlap=overlap)
+    found = [(box.begin, box.end, box.label) for box in result.heard]
+    assert len(found) == len(result.segments)
+    for (begin, end, label), one in zip(found, result.segments, strict=True):
+        assert (begin, end) == pytest.approx((one.start, one.end), abs=1e-4)
+        assert label == one.label
+    for table, boxes in ((result.boxes, found), (result.raven, found)):
+        read = [(b.begin, b.end, b.label) for b in read_annotations(table)]
+        for box, own in zip(read, boxes, strict=True):
+            assert box[:2] == pytest.approx(own[:2], abs=1e-4)
+            assert box[2] == own[2]
+
+
+def test_a_target_is_explained_and_the_timeline_says_what_was_heard(
+    explain, by_design
+):
+    plain, asked = explain(by_design), explain(by_design, target=3, out="b")
+    assert {box.label for box in asked.heard} == {"crow"}
+    assert [s.label for s in asked.segments] == [
+        s.label for s in plain.segments
+    ]
+
+
 def test_results_have_the_recording_s_name_and_nothing_else_is_left(
     explain, keeper, tmp_path
 ):
     result = explain(keeper)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [
-        "field day_kept.wav", "field day_labels.txt", "field day_windows.csv",
+        "field day.Table.1.selections.txt", "field day_kept.wav",
+        "field day_labels.txt", "field day_timeline.Table.1.selections.txt",
+        "field day_timeline.png", "field day_windows.csv",
     ]  # fmt: skip
     assert audio_info(result.kept).sample_rate == 16000
 
@@ -312,7 +343,9 @@ import torch
 sys.path.insert(0, sys.argv[1])
 from test_streaming import LABELS, SECONDS, Keeper
 from focalaudio.classifier import SoundClassifier
+from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.data.annotations import read_annotations
 from focalaudio.encoders import build_encoder
 from focalaudio.inference.streaming import NO_CLASS, explain_stream
 from focalaudio.spectrogram import Spectrogram
