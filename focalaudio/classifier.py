@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,9 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier as CosineClassifier
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
+from focalaudio.encoders.base import check_encoder
 from focalaudio.image import ImageLayout, MelAxis
+from focalaudio.spectrogram import Spectrum
 
 QUIETEST = 0.1  # of a clip's mean loudness: the floor of a cell's weight
 EPS_LOUDNESS = 1e-6  # protects the division by the loudness of silence
@@ -143,8 +145,80 @@ class CosineHead(nn.Module):
         return self.scale * projected @ directions.T / norm.clamp(min=EPS_NORM)
 
 
+Kind = TypeVar("Kind", bound="Classifier")
+# what a method of explanation may need of a classifier
+MAPS, CELLS, GRADIENT = "maps", "cells", "gradient"
+
+
+class Classifier(nn.Module):
+    """What interpreters and metrics ask of a classifier, whoever made it.
+
+    Ours sees log-magnitudes (`SoundClassifier`), a foreign one hears sound
+    (`focalaudio.foreign.ForeignClassifier`); nobody else needs to know.
+    """
+
+    n_classes: int
+    layout: ImageLayout
+    encoder: Any  # its attributes are those that focalaudio.encoders.base names
+    head: Any
+    share_decoder: Any
+    frozen = False
+
+    def freeze(self: Kind) -> Kind:
+        """Stop learning for good: no gradient, always in evaluation mode."""
+        self.frozen = True
+        return self.requires_grad_(False).eval()
+
+    def train(self: Kind, mode: bool = True) -> Kind:
+        """Set the mode, unless the classifier is frozen."""
+        return super().train(mode and not self.frozen)
+
+    def lacks(self, need: str) -> str | None:
+        """Say why methods that need it do not work; None if they do.
+
+        `need` is `MAPS` (of the encoder), `CELLS` (whose mean is the
+        embedding), `GRADIENT`, or nothing.
+        """
+        raise NotImplementedError
+
+    def compile_network(self) -> None:
+        """Compile what takes most of the time, with torch.compile."""
+        raise NotImplementedError
+
+    def look(self, spectrum: Spectrum, wavs: Tensor) -> ClassifierOutput:
+        """Classify whole clips, by their spectrum and by their sound.
+
+        `wavs` are `[batch, samples]`, zero after each clip's end.
+        """
+        raise NotImplementedError
+
+    def maskable(self, spectrum: Spectrum) -> Tensor:
+        """Return what masks multiply, `[batch, time, freq]`."""
+        raise NotImplementedError
+
+    def classify_part(
+        self, parts: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """Classify parts of clips.
+
+        `parts` are `[copies, time, freq]`, of what `maskable` returns; `rows`
+        `[copies]`, int64, say of which clips of the spectrum. Returns logits
+        `[copies, n_classes]`.
+        """
+        raise NotImplementedError
+
+    def classify_drawn(
+        self, log_magnitude: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """Classify clips whose log-magnitude was changed, their phase kept.
+
+        Arguments and result as in `classify_part`.
+        """
+        raise NotImplementedError
+
+
 @remember_arguments
-class SoundClassifier(nn.Module):
+class SoundClassifier(Classifier):
     """An image encoder and a head that read log-magnitudes.
 
     Arguments
@@ -186,8 +260,6 @@ class SoundClassifier(nn.Module):
     torch.Size([2, 10])
     """
 
-    encoder: Any  # its attributes are those that focalaudio.encoders.base names
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -213,29 +285,60 @@ class SoundClassifier(nn.Module):
                 "pooling='loudness' needs head='linear', whose cells add up to "
                 "the logit whatever they weigh."
             )
+        check_encoder(encoder)
         self.encoder = encoder
         self.n_classes = n_classes
-        self.frozen = False
         self.layout = ImageLayout(
             image_size or self.encoder.image_size, image_frames, axis
         )
         self.dropout = nn.Dropout(dropout)
         self.pooling = pooling
         self.share_decoder = share_decoder
+        own = getattr(encoder, "n_embedding", None)
+        width = self.encoder.n_features if own is None else own
         self.head = (
-            CosineHead(self.encoder.n_features, n_classes, scale)
+            CosineHead(width, n_classes, scale)
             if head == "cosine"
-            else LinearHead(self.encoder.n_features, n_classes)
+            else LinearHead(width, n_classes)
         )
+        if pooling == "loudness" and own is not None:
+            raise ValueError(f"pooling='loudness': {self.lacks(CELLS)}.")
 
-    def freeze(self) -> SoundClassifier:
-        """Stop learning for good: no gradient, always in evaluation mode."""
-        self.frozen = True
-        return self.requires_grad_(False).eval()
+    def lacks(self, need: str) -> str | None:
+        """See `Classifier.lacks`."""
+        own = getattr(self.encoder, "n_embedding", None)
+        if need == CELLS and own is not None:
+            return (
+                "the embedding of this classifier's encoder is no mean over "
+                "its features, so no cell has a share of the logit"
+            )
+        if need == MAPS and not self.encoder.map_names:
+            return "this classifier's encoder returns no maps"
+        return None
 
-    def train(self, mode: bool = True) -> SoundClassifier:
-        """Set the mode, unless the classifier is frozen."""
-        return super().train(mode and not self.frozen)
+    def compile_network(self) -> None:
+        """See `Classifier.compile_network`."""
+        self.encoder.compile()
+
+    def look(self, spectrum: Spectrum, wavs: Tensor) -> ClassifierOutput:
+        """See `Classifier.look`; this one sees, and hears nothing."""
+        return self(spectrum.log_magnitude, spectrum.n_frames)
+
+    def maskable(self, spectrum: Spectrum) -> Tensor:
+        """Return the log-magnitude."""
+        return spectrum.log_magnitude
+
+    def classify_part(
+        self, parts: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """See `Classifier.classify_part`."""
+        return self(parts, spectrum.n_frames[rows]).logits
+
+    def classify_drawn(
+        self, log_magnitude: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """See `Classifier.classify_drawn`."""
+        return self.classify_part(log_magnitude, spectrum, rows)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -271,7 +374,15 @@ class SoundClassifier(nn.Module):
         -------
         torch.Tensor
             `[batch, n_classes, rows, cols]`, any sign.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's embedding is no mean over its features.
         """
+        missing = self.lacks(CELLS)
+        if missing is not None:
+            raise ValueError(f"cell_logits: {missing}.")
         cells = output.features.flatten(2).transpose(1, 2)
         evidence = self.head.cell_logits(cells).transpose(1, 2)
         return evidence.unflatten(2, output.features.shape[2:])

@@ -33,6 +33,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.waveforms": 1,
     "focalaudio.encoders": 2,
     "focalaudio.classifier": 3,
+    "focalaudio.foreign": 3,
     "focalaudio.shares": 3,
     "focalaudio.interpreters": 4,
     "focalaudio.data": 5,
@@ -72,6 +73,7 @@ ALSO = {
     # what captum draws from that torch does not restore
     "focalaudio.interpreters.captum": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
+    "focalaudio.foreign.doors": {"torchaudio"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
     "focalaudio.augment": {

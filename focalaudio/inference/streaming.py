@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +238,8 @@ def _describe(
 
 
 def _device(interpreter: Interpreter) -> torch.device:
-    return next(interpreter.parameters()).device
+    found = chain(interpreter.parameters(), interpreter.buffers())
+    return next(found).device
 
 
 class _Windows:
