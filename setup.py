@@ -69,6 +69,7 @@ setup(
             "torchvision>=0.25,<0.27",
         ],
         "baselines": ["captum>=0.8"],
+        "timm": ["timm>=1.0.20"],
         "tensorboard": ["tensorboard>=2.18"],
     },
     classifiers=[

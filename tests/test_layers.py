@@ -74,6 +74,7 @@ ALSO = {
     "focalaudio.interpreters.captum": {"numpy"},
     "focalaudio.pictures": {"matplotlib"},
     "focalaudio.foreign.doors": {"torchaudio"},
+    "focalaudio.encoders.timm_models": {"timm"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
     "focalaudio.augment": {

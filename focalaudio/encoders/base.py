@@ -88,20 +88,30 @@ def check_encoder(encoder: Any) -> None:
             f"{name} has no {', '.join(missing)}; focalaudio.encoders.base "
             "says what they are."
         )
-    if type(encoder).__module__.startswith("focalaudio."):
-        return
+    if not type(encoder).__module__.startswith("focalaudio."):
+        probe_encoder(encoder, type(encoder).__name__)
+
+
+def probe_encoder(encoder: Any, name: str) -> None:
+    """Show an encoder two blank images, and check what it returns.
+
+    `name` is what errors call it; they are those of `check_encoder`. Weights
+    that take no memory (torch's device `meta`) are not asked.
+    """
     with _in_evaluation(encoder), torch.no_grad():
         weights = next(encoder.parameters(), torch.empty(0))
+        if weights.is_meta:
+            return
         height, width = encoder.image_size
         blank = torch.zeros(2, encoder.in_channels, height, width)
         output = encoder(blank.to(weights.device))
     if not isinstance(output, EncoderOutput):
         raise TypeError(
-            f"{name} returned a {type(output).__name__}; it must return a "
-            "focalaudio.encoders.EncoderOutput."
+            f"encoder {name} returned a {type(output).__name__}; it must "
+            "return a focalaudio.encoders.EncoderOutput."
         )
     for fault in _find_faults(encoder, output):
-        raise ValueError(f"{name}: {fault}")
+        raise ValueError(f"encoder {name}: {fault}")
 
 
 def _find_faults(encoder: Any, output: EncoderOutput) -> Iterator[str]:

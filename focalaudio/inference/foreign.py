@@ -16,6 +16,7 @@ from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import fit_length
 
 N_FFT = 1024  # points, or as many more as the window needs
+WINDOW_MS = 23.2199
 METHOD = "rise"  # needs no gradient, no inside, and no other package
 
 
@@ -54,9 +55,10 @@ def fit_spectrogram(sample_rate: int) -> Spectrogram:
     >>> fit_spectrogram(16000).n_fft, fit_spectrogram(96000).n_fft
     (1024, 4096)
     """
-    probe = Spectrogram(sample_rate, n_fft=1 << 20)
-    points = 2 ** math.ceil(math.log2(probe.window_samples))
-    return Spectrogram(sample_rate, n_fft=max(N_FFT, points))
+    window = round(sample_rate * WINDOW_MS / 1000)
+    points = 2 ** math.ceil(math.log2(window))
+    hop_ms = 1000 * (window // 2) / sample_rate
+    return Spectrogram(sample_rate, max(N_FFT, points), WINDOW_MS, hop_ms)
 
 
 def wrap_classifier(

@@ -30,7 +30,11 @@ from focalaudio.inference.clips import (
     restore_interpretation,
 )
 from focalaudio.inference.foreign import wrap_classifier
-from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
+from focalaudio.inference.run_opts import (
+    PRECISIONS,
+    check_run_opts,
+    refuse_keywords,
+)
 from focalaudio.inference.streaming import StreamResult, explain_stream
 from focalaudio.interpreters import Interpretation, Interpreter
 from focalaudio.models.load import load_model
@@ -50,7 +54,9 @@ class SoundInterpreter:
         See `focalaudio.models.load_model`; moved to the device, frozen.
     run_opts : mapping
         `device` ("cpu", "cuda:0", ...), `precision` ("fp32", "bf16" or
-        "fp16") and `compile` (with torch.compile), all of them optional.
+        "fp16") and `compile` (with torch.compile), all of them optional. Of
+        SpeechBrain's other keys, those that do not change how a loaded model
+        is run are taken too.
 
     Raises
     ------
@@ -102,6 +108,7 @@ class SoundInterpreter:
         revision: str | None = None,
         local_files_only: bool = False,
         trust_remote_yaml: bool = False,
+        **speechbrain: Any,
     ) -> SoundInterpreter:
         """Load a model; whoever made it, nothing in its files is run.
 
@@ -124,6 +131,9 @@ class SoundInterpreter:
             Load the bundle's `hyperparams.yaml` with HyperPyYAML. Such a file
             can run any command as you: say True only of a file that you have
             read, or whose author you would hand your keyboard.
+        **speechbrain
+            Its other keywords, `hparams_file`, `overrides` and so on: refused,
+            with what to do instead.
 
         Returns
         -------
@@ -137,8 +147,9 @@ class SoundInterpreter:
         ModelError
             If its files are damaged, unsafe, or do not fit each other.
         ValueError
-            If `run_opts` or `revision` make no sense.
+            If `run_opts`, `revision` or another keyword make no sense.
         """
+        refuse_keywords(speechbrain)
         check_run_opts(run_opts or {})
         model = load_model(
             source, savedir, revision, local_files_only, trust_remote_yaml
