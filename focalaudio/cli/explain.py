@@ -28,6 +28,12 @@ def add_explain(commands: Any) -> None:
         help="a bundle's or a run's folder, or owner/name[@revision]; the "
         "model that comes with the package if it is left out",
     )
+    parser.add_argument(
+        "--classifier_from",
+        metavar="MODULE:FUNCTION",
+        help="a function in a Python file of your own, which is run, that "
+        "makes the model; see docs/own-classifier.md",
+    )
     parser.add_argument("--out", type=Path, default=Path("results/explained"))
     parser.add_argument("--target", help="label to explain, not the predicted")
     parser.add_argument(
@@ -61,9 +67,16 @@ def _explain_files(arguments: argparse.Namespace) -> int:
             f"target={arguments.target!r} does not go with --stream, which "
             "explains what each window is classified as; leave one out."
         )
-    model = SoundInterpreter.from_hparams(
-        arguments.model, run_opts={"device": arguments.device}
-    )
+    run_opts = {"device": arguments.device}
+    if arguments.classifier_from is None:
+        model = SoundInterpreter.from_hparams(
+            arguments.model, run_opts=run_opts
+        )
+    else:
+        from focalaudio.inference.foreign import open_model
+
+        opened = open_model(arguments.model, arguments.classifier_from)
+        model = SoundInterpreter(opened, run_opts)
     explain = _stream_file if arguments.stream else _explain_clip
     failed = 0
     names = _name_clips(arguments.files)

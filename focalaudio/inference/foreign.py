@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +16,7 @@ from torch import Tensor, nn
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
 from focalaudio.foreign import ForeignClassifier
+from focalaudio.models.load import load_model
 from focalaudio.models.model import Explanation, SoundModel
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import fit_length
@@ -135,3 +141,84 @@ def wrap_classifier(
         explanation or Explanation(METHOD),
         decoders or {},
     )
+
+
+def open_model(
+    source: str | Path | None = None, classifier_from: str | None = None
+) -> SoundModel:
+    """Load one of our models, or have the user's own Python file make one.
+
+    Arguments
+    ---------
+    source : str or pathlib.Path
+        See `focalaudio.models.load_model`.
+    classifier_from : str
+        `module:function`, or `folder/file.py:function`: a function of the
+        user's own, without arguments, that returns a `SoundInterpreter` (such
+        as `SoundInterpreter.from_classifier` makes) or a `SoundModel`. It is
+        code, and it is run: nothing but this argument ever names it.
+
+    Returns
+    -------
+    SoundModel
+        Whoever made it.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of both is given, or the name has another form.
+    ModelError
+        If there is no such function, or it returns something else; see
+        `load_model` for the rest.
+    """
+    if (source is None) == (classifier_from is None):
+        raise ValueError(
+            f"classifier={source} and classifier_from={classifier_from}: give "
+            "exactly one, the folder of a run or bundle, or module:function."
+        )
+    if classifier_from is None:
+        return load_model(source)
+    name, _, function = classifier_from.rpartition(":")
+    if not name or not function.isidentifier():
+        raise ValueError(
+            f"classifier_from={classifier_from!r} must be module:function, "
+            "such as my_module:make, or folder/file.py:make."
+        )
+    module = _import(name)
+    if not callable(getattr(module, function, None)):
+        raise ModelError(
+            f"classifier_from={classifier_from!r}: {name} has no function "
+            f"{function}."
+        )
+    made = getattr(module, function)()
+    model = getattr(made, "model", made)
+    if not isinstance(model, SoundModel):
+        raise ModelError(
+            f"classifier_from={classifier_from!r} returned a "
+            f"{type(made).__name__}; it must return what "
+            "SoundInterpreter.from_classifier returns."
+        )
+    return model
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module by its name or its file; the current folder counts."""
+    path = Path(name)
+    if path.suffix != ".py":
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ModelError(
+                f"classifier_from: there is no module {error.name!r} here or "
+                "among the installed ones."
+            ) from error
+    if not path.is_file():
+        raise ModelError(f"classifier_from: {path.absolute()} is missing.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"classifier_from: {path} is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
