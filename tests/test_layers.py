@@ -33,6 +33,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.waveforms": 1,
     "focalaudio.encoders": 2,
     "focalaudio.classifier": 3,
+    "focalaudio.contract": 3,
     "focalaudio.foreign": 3,
     "focalaudio.shares": 3,
     "focalaudio.interpreters": 4,

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import ClassifierOutput
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.bands import band_edges, remove_bands
 from focalaudio.metrics.checks import (

@@ -16,7 +16,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.brains.training import TrainingBrain
-from focalaudio.classifier import ClassifierOutput
+from focalaudio.contract import ClassifierOutput
 from focalaudio.interpreters.lmac import LMACInterpreter
 from focalaudio.interpreters.piq import PIQInterpreter
 from focalaudio.masks import apply_mask, check_quantile, quantile_mask

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
-from focalaudio.classifier import Classifier
+from focalaudio.contract import Classifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,

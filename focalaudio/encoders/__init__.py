@@ -157,10 +157,10 @@ def build_encoder(
     'focalnet_base_srf'? Available: focalnet_test, ...
     """
     if name.startswith(PREFIX):
-        encoder = TimmEncoder(name.removeprefix(PREFIX), **overrides)
+        own = TimmEncoder(name.removeprefix(PREFIX), **overrides)
         if pretrained is not None:
-            load_weights(encoder, pretrained, encoder.layouts)
-        return encoder
+            load_weights(own, pretrained, own.layouts)
+        return own
     kind, arguments = ENCODERS[resolve_name(name)]
     encoder = kind(**arguments | overrides)
     if pretrained is not None:

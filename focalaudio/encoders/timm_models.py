@@ -123,14 +123,14 @@ class TimmEncoder(nn.Module):
         if features.dim() == 3:  # tokens, those of no place first
             prefix = getattr(self.network, "num_prefix_tokens", 0)
             patches = getattr(self.network, "patch_embed", None)
-            if not hasattr(patches, "grid_size"):
+            grid = getattr(patches, "grid_size", None)
+            if grid is None:
                 raise ValueError(
                     f"timm's {type(self.network).__name__} returns tokens of "
                     "no grid; take a model whose features have rows and "
                     "columns."
                 )
-            rows, cols = patches.grid_size
-            return features[:, prefix:].mT.unflatten(2, (rows, cols))
+            return features[:, prefix:].mT.unflatten(2, tuple(grid))
         if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
             return features.permute(0, 3, 1, 2)
         return features

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import GRADIENT, Classifier, ClassifierOutput
+from focalaudio.contract import GRADIENT, Classifier, ClassifierOutput
 from focalaudio.errors import ModelError
 from focalaudio.image import ImageLayout
 from focalaudio.spectrogram import Spectrogram, Spectrum, group_by_length

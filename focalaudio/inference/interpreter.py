@@ -8,7 +8,7 @@ comes back has the clip's own length and level.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,13 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
-from focalaudio.classifier import ClassifierOutput
-from focalaudio.foreign.doors import (
-    SpeechBrainLogits,
-    TransformersLogits,
-    read_speechbrain,
-    read_transformers,
-)
+from focalaudio.contract import ClassifierOutput
 from focalaudio.inference.clips import (
     PreparedClips,
     prepare_clips,
     restore_interpretation,
 )
-from focalaudio.inference.foreign import wrap_classifier
+from focalaudio.inference.doors import ForeignDoors
 from focalaudio.inference.run_opts import (
     PRECISIONS,
     check_run_opts,
@@ -45,7 +39,7 @@ Target = str | int | Sequence[str | int] | Tensor
 Maps = Sequence[str] | str | None
 
 
-class SoundInterpreter:
+class SoundInterpreter(ForeignDoors):
     """Classify sounds, and let hear what they were classified by.
 
     Arguments
@@ -155,140 +149,6 @@ class SoundInterpreter:
             source, savedir, revision, local_files_only, trust_remote_yaml
         )
         return cls(model, run_opts)
-
-    @classmethod
-    def from_classifier(
-        cls,
-        classify: Callable[[Tensor], Any],
-        labels: Sequence[str],
-        sample_rate: int,
-        run_opts: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> SoundInterpreter:
-        """Explain a classifier of any make.
-
-        The mask acts on an STFT; what it keeps is made sound again, and that
-        is what the classifier is asked about.
-
-        Arguments
-        ---------
-        classify : callable
-            A torch module or a function: waveforms `[batch, samples]` to
-            logits `[batch, n_classes]`, with gradients or without.
-        labels : sequence of str
-            In the order of the logits.
-        sample_rate : int
-            Hz, of the waveforms that it reads.
-        run_opts : mapping
-            See the class.
-        **options
-            Of `focalaudio.inference.foreign.wrap_classifier`: `clip_seconds`,
-            `scale_peak`, `takes`, `differentiable`, `spectrogram`,
-            `explanation`, `decoders`.
-
-        Returns
-        -------
-        SoundInterpreter
-            Ready to use; explains by `rise` unless asked otherwise.
-
-        Raises
-        ------
-        ModelError, ValueError
-            If the classifier does not do what it should, or an argument will
-            not do.
-
-        Example
-        -------
-        >>> def classify(wavs):  # is there more below or above a few kHz?
-        ...     low = (wavs[:, 1:] + wavs[:, :-1]).square().mean(1)
-        ...     high = (wavs[:, 1:] - wavs[:, :-1]).square().mean(1)
-        ...     return torch.stack((low, high), 1)
-        >>> interpreter = SoundInterpreter.from_classifier(
-        ...     classify, ["low", "high"], 16000
-        ... )
-        >>> hum = torch.linspace(0, 600, 8000).sin()
-        >>> interpreter.explain_batch(hum).class_ids
-        tensor([0])
-        """
-        model = wrap_classifier(classify, labels, sample_rate, **options)
-        return cls(model, run_opts)
-
-    @classmethod
-    def from_speechbrain(
-        cls,
-        model: Any,
-        scale: float = 1.0,
-        run_opts: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> SoundInterpreter:
-        """Explain a classifier that SpeechBrain has loaded.
-
-        Arguments
-        ---------
-        model : speechbrain.inference.classifiers.EncoderClassifier
-            Or another whose `classify_batch` returns scores first. Labels and
-            sample rate are its own.
-        scale : float
-            Factor on its scores; 30 for ECAPA's cosines, 1 for
-            log-probabilities.
-        run_opts, **options
-            See `from_classifier`.
-
-        Returns
-        -------
-        SoundInterpreter
-            Ready to use.
-
-        Raises
-        ------
-        ModelError, ValueError
-            If it classifies nothing, or an argument will not do.
-        """
-        labels, sample_rate = read_speechbrain(model)
-        classify = SpeechBrainLogits(model, scale)
-        return cls.from_classifier(
-            classify, labels, sample_rate, run_opts, **options
-        )
-
-    @classmethod
-    def from_transformers(
-        cls,
-        model: Any,
-        feature_extractor: Any,
-        run_opts: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> SoundInterpreter:
-        """Explain an audio classifier that transformers has loaded.
-
-        Gradient methods work for AST, wav2vec2, and whatever shares the
-        latter's feature extractor; for others they are refused.
-
-        Arguments
-        ---------
-        model : transformers.PreTrainedModel
-            `AutoModelForAudioClassification`. Labels are its own.
-        feature_extractor : transformers.FeatureExtractionMixin
-            `AutoFeatureExtractor` of the same; the sample rate is its own.
-        run_opts, **options
-            See `from_classifier`.
-
-        Returns
-        -------
-        SoundInterpreter
-            Ready to use.
-
-        Raises
-        ------
-        ModelError, ValueError
-            If it classifies nothing, or an argument will not do.
-        """
-        labels, sample_rate = read_transformers(model, feature_extractor)
-        classify = TransformersLogits(model, feature_extractor)
-        if not classify.differentiable:
-            options.setdefault("differentiable", False)
-        return cls.from_classifier(
-            classify, labels, sample_rate, run_opts, **options
-        )
 
     def classify_batch(
         self, wavs: Tensor, wav_lens: Tensor | None = None

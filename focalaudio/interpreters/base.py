@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import Classifier, ClassifierOutput
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.masks import apply_mask, check_quantile, keep_and_remove
 from focalaudio.spectrogram import Spectrogram, Spectrum, zero_tails
 
@@ -109,7 +109,7 @@ class Interpreter(nn.Module):
 
     Arguments
     ---------
-    classifier : focalaudio.classifier.Classifier
+    classifier : focalaudio.contract.Classifier
         Ours or a foreign one; frozen in place.
     spectrogram : Spectrogram
         The analysis that the classifier was trained with; of a foreign one,

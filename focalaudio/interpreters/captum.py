@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import Classifier, ClassifierOutput
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.spectrogram import Spectrum
 
 BATCH = 8  # copies of a clip in one pass: bounds the memory

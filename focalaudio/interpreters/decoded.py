@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from focalaudio.classifier import Classifier, ClassifierOutput
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.image import ImageLayout
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.decoders import Drawn

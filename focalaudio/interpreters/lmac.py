@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from focalaudio.classifier import Classifier
+from focalaudio.contract import Classifier
 from focalaudio.interpreters.decoded import DecodedInterpreter
 from focalaudio.interpreters.decoders import (
     Drawn,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import CELLS, Classifier, ClassifierOutput
+from focalaudio.contract import CELLS, Classifier, ClassifierOutput
 from focalaudio.saliency import combine_maps
 from focalaudio.spectrogram import Spectrum
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from focalaudio.classifier import (
+from focalaudio.contract import (
     CELLS,
     GRADIENT,
     MAPS,

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from focalaudio.classifier import Classifier
+from focalaudio.contract import Classifier
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle

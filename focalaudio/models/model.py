@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from focalaudio.classifier import Classifier, ClassifierOutput
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import (
@@ -83,7 +83,7 @@ class SoundModel:
 
     Arguments
     ---------
-    classifier : focalaudio.classifier.Classifier
+    classifier : focalaudio.contract.Classifier
         Ours or a foreign one, in evaluation mode.
     spectrogram : Spectrogram
         The analysis it was trained with.

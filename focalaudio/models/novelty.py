@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import Classifier, ClassifierOutput
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import by_design
@@ -84,6 +84,7 @@ def score_clips(
 
     Example
     -------
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2).eval()

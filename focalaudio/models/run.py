@@ -20,7 +20,7 @@ from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
-from focalaudio.classifier import Classifier
+from focalaudio.contract import Classifier
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import Layout
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.errors import ModelError
@@ -123,3 +124,12 @@ def test_arguments_that_do_not_fit_are_refused():
 def test_no_bundle_holds_a_foreign_classifier(interpreter):
     with pytest.raises(ModelError, match="ForeignClassifier.*publish.md"):
         describe(interpreter.model)
+
+
+def test_a_module_is_run_where_it_is(device):
+    network = nn.Sequential(nn.Linear(8000, 2)).to(device)
+    made = SoundInterpreter.from_classifier(
+        network, ["a", "b"], 16000, clip_seconds=0.5
+    )
+    assert made.device.type == device.type
+    assert made.classify_batch(torch.randn(1, 3000))[0].shape == (1, 2)
