@@ -63,6 +63,10 @@ class _Restored(Interpretation):
     found: Interpretation = field(repr=False)
     clips: PreparedClips = field(repr=False)
 
+    @property
+    def as_classified(self) -> Interpretation:
+        return self.found
+
     @cached_property
     def wavs(self) -> Tensor:
         return self.clips.restore(self.found.wavs)

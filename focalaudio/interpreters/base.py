@@ -75,6 +75,11 @@ class Interpretation:
         return keep_and_remove(self.mask, self.log_magnitude)
 
     @property
+    def as_classified(self) -> Interpretation:
+        """The same of the clips as the classifier got them, cropped or not."""
+        return self
+
+    @property
     def log_magnitude(self) -> Tensor:
         """Natural log1p magnitude of the whole clips, `[batch, time, freq]`."""
         return self.spectrum.log_magnitude
@@ -299,9 +304,8 @@ class Interpreter(nn.Module):
         By the `judge`, another classifier of the same spectrogram and classes,
         if one is given. Returns the logits of both, each `[batch, n_classes]`.
         """
-        return self.classify_split(
-            interpretation.mask, interpretation.spectrum, judge
-        )
+        found = interpretation.as_classified
+        return self.classify_split(found.mask, found.spectrum, judge)
 
     def classify_kept(self, interpretation: Interpretation) -> Tensor:
         """Classify the kept parts only, for half the price of `classify_parts`.
@@ -310,7 +314,8 @@ class Interpreter(nn.Module):
 
         Returns their logits, `[batch, n_classes]`.
         """
-        mask, spectrum = interpretation.mask, interpretation.spectrum
+        found = interpretation.as_classified
+        mask, spectrum = found.mask, found.spectrum
         kept = apply_mask(mask, self.classifier.maskable(spectrum))
         rows = torch.arange(len(mask), device=mask.device)
         return self.classifier.classify_part(kept, spectrum, rows)

@@ -133,3 +133,17 @@ def test_a_module_is_run_where_it_is(device):
     )
     assert made.device.type == device.type
     assert made.classify_batch(torch.randn(1, 3000))[0].shape == (1, 2)
+
+
+def test_parts_of_a_cropped_clip_are_heard_as_it_was_classified():
+    made = SoundInterpreter.from_classifier(
+        brightness, ["low", "high"], 16000, clip_seconds=0.5
+    )
+    interpreter = made.model.interpreter("loudest", quantile=0.0)
+    for length in (20000, 3000):  # cropped, and padded
+        wav = 0.1 * torch.randn(length)
+        found = made.explain_batch(wav, method="loudest", quantile=0.0)
+        kept, removed = interpreter.classify_parts(found)
+        torch.testing.assert_close(kept, found.logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(interpreter.classify_kept(found), kept)
+        assert removed.abs().max() < 1e-4
