@@ -79,6 +79,7 @@ setup(
         ],
         "docs": ["sphinx>=8.2", "myst-parser>=4", "furo>=2024.8"],
         "baselines": ["captum>=0.8"],
+        "timm": ["timm>=1.0.20"],
         "tensorboard": ["tensorboard>=2.18"],
     },
     classifiers=[

@@ -16,6 +16,8 @@ image         log-magnitude <-> image, the grid that an encoder sees
 encoders      image -> features + maps
 evidence      known parts of a mixture -> what each cell should say
 classifier    log-magnitude -> image -> encoder -> logits
+contract      what is asked of a classifier, whoever made it
+foreign       somebody else's classifier, asked as ours are
 shares        cells + finer features -> what fine cells say of each class
 saliency      several maps -> one
 masks         saliency -> mask -> kept / removed

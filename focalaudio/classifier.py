@@ -8,8 +8,6 @@ of arXiv 2402.02754.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,55 +15,14 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier as CosineClassifier
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
+from focalaudio.contract import CELLS, MAPS, Classifier, ClassifierOutput
+from focalaudio.encoders.base import check_encoder
 from focalaudio.image import ImageLayout, MelAxis
+from focalaudio.spectrogram import Spectrum
 
 QUIETEST = 0.1  # of a clip's mean loudness: the floor of a cell's weight
 EPS_LOUDNESS = 1e-6  # protects the division by the loudness of silence
 EPS_NORM = 1e-12  # protects the division by the norm of a zero embedding
-
-
-@dataclass(frozen=True)
-class ClassifierOutput:
-    """What the classifier says of a batch of clips, and what it is based on.
-
-    Arguments
-    ---------
-    logits : torch.Tensor
-        `[batch, n_classes]`, scores before the softmax.
-    embeddings : torch.Tensor
-        `[batch, channels]`, the head's input.
-    features : torch.Tensor
-        `[batch, channels, rows, cols]`, the encoder's last feature map.
-    maps : tuple of torch.Tensor
-        The encoder's maps, each `[batch, rows, cols]`, non-negative.
-    cell_weights : torch.Tensor
-        `[batch, rows, cols]`, the share of each cell of the features in the
-        embedding, sums to 1; None if all weigh alike.
-    image, fine : torch.Tensor
-        What `SoundClassifier.share_logits` reads beside the cells: the
-        encoder's input and its early features; None without a share decoder.
-    spans : torch.Tensor
-        `[batch]`, int64, of `ImageLayout.find_spans`; None for its default.
-    """
-
-    logits: Tensor
-    embeddings: Tensor
-    features: Tensor
-    maps: tuple[Tensor, ...]
-    cell_weights: Tensor | None = None
-    image: Tensor | None = None
-    fine: Tensor | None = None
-    spans: Tensor | None = None
-
-    @property
-    def probs(self) -> Tensor:
-        """Probabilities, `[batch, n_classes]`; rows sum to 1."""
-        return self.logits.float().softmax(dim=-1)
-
-    @property
-    def class_ids(self) -> Tensor:
-        """Predicted classes, `[batch]`, int64."""
-        return self.logits.argmax(dim=-1)
 
 
 class LinearHead(nn.Linear):
@@ -144,7 +101,7 @@ class CosineHead(nn.Module):
 
 
 @remember_arguments
-class SoundClassifier(nn.Module):
+class SoundClassifier(Classifier):
     """An image encoder and a head that read log-magnitudes.
 
     Arguments
@@ -186,8 +143,6 @@ class SoundClassifier(nn.Module):
     torch.Size([2, 10])
     """
 
-    encoder: Any  # its attributes are those that focalaudio.encoders.base names
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -213,9 +168,9 @@ class SoundClassifier(nn.Module):
                 "pooling='loudness' needs head='linear', whose cells add up to "
                 "the logit whatever they weigh."
             )
+        check_encoder(encoder)
         self.encoder = encoder
         self.n_classes = n_classes
-        self.frozen = False
         self.encoder_frozen = False
         self.layout = ImageLayout(
             image_size or self.encoder.image_size, image_frames, axis
@@ -223,16 +178,27 @@ class SoundClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.pooling = pooling
         self.share_decoder = share_decoder
+        own = getattr(encoder, "n_embedding", None)
+        width = self.encoder.n_features if own is None else own
         self.head = (
-            CosineHead(self.encoder.n_features, n_classes, scale)
+            CosineHead(width, n_classes, scale)
             if head == "cosine"
-            else LinearHead(self.encoder.n_features, n_classes)
+            else LinearHead(width, n_classes)
         )
+        if pooling == "loudness" and own is not None:
+            raise ValueError(f"pooling='loudness': {self.lacks(CELLS)}.")
 
-    def freeze(self) -> SoundClassifier:
-        """Stop learning for good: no gradient, always in evaluation mode."""
-        self.frozen = True
-        return self.requires_grad_(False).eval()
+    def lacks(self, need: str) -> str | None:
+        """See `Classifier.lacks`."""
+        own = getattr(self.encoder, "n_embedding", None)
+        if need == CELLS and own is not None:
+            return (
+                "the embedding of this classifier's encoder is no mean over "
+                "its features, so no cell has a share of the logit"
+            )
+        if need == MAPS and not self.encoder.map_names:
+            return "this classifier's encoder returns no maps"
+        return None
 
     def freeze_encoder(self) -> SoundClassifier:
         """Let the head alone learn; the encoder stays in evaluation mode."""
@@ -242,10 +208,34 @@ class SoundClassifier(nn.Module):
 
     def train(self, mode: bool = True) -> SoundClassifier:
         """Set the mode of what is not frozen."""
-        super().train(mode and not self.frozen)
+        super().train(mode)
         if self.encoder_frozen:
             self.encoder.eval()
         return self
+
+    def compile_network(self) -> None:
+        """See `Classifier.compile_network`."""
+        self.encoder.compile()
+
+    def look(self, spectrum: Spectrum, wavs: Tensor) -> ClassifierOutput:
+        """See `Classifier.look`; this one sees, and hears nothing."""
+        return self(spectrum.log_magnitude, spectrum.n_frames)
+
+    def maskable(self, spectrum: Spectrum) -> Tensor:
+        """Return the log-magnitude."""
+        return spectrum.log_magnitude
+
+    def classify_part(
+        self, parts: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """See `Classifier.classify_part`."""
+        return self(parts, spectrum.n_frames[rows]).logits
+
+    def classify_drawn(
+        self, log_magnitude: Tensor, spectrum: Spectrum, rows: Tensor
+    ) -> Tensor:
+        """See `Classifier.classify_drawn`."""
+        return self.classify_part(log_magnitude, spectrum, rows)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -281,7 +271,15 @@ class SoundClassifier(nn.Module):
         -------
         torch.Tensor
             `[batch, n_classes, rows, cols]`, any sign.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's embedding is no mean over its features.
         """
+        missing = self.lacks(CELLS)
+        if missing is not None:
+            raise ValueError(f"cell_logits: {missing}.")
         cells = output.features.flatten(2).transpose(1, 2)
         evidence = self.head.cell_logits(cells).transpose(1, 2)
         return evidence.unflatten(2, output.features.shape[2:])

@@ -35,6 +35,8 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.waveforms": 1,
     "focalaudio.encoders": 2,
     "focalaudio.classifier": 3,
+    "focalaudio.contract": 3,
+    "focalaudio.foreign": 3,
     "focalaudio.shares": 3,
     "focalaudio.interpreters": 4,
     "focalaudio.data": 5,
@@ -75,6 +77,8 @@ ALSO = {
     "focalaudio.encoders.weight_files": {"safetensors"},
     "focalaudio.classifier": {"speechbrain"},
     "focalaudio.pictures": {"matplotlib", "PIL"},
+    "focalaudio.foreign.doors": {"torchaudio"},
+    "focalaudio.encoders.timm_models": {"timm"},
 }
 SPEECHBRAIN = {  # which parts of it, where not everything is allowed
     "focalaudio.augment.masking": {"speechbrain.augment.freq_domain"},

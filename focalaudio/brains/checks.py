@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import ClassifierOutput
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.bands import band_edges, remove_bands
 from focalaudio.metrics.checks import (
@@ -131,7 +132,8 @@ class Checker:
     Raises
     ------
     ValueError
-        If there is no such check.
+        If there is no such check, or the classifier is foreign and cannot be
+        made once more.
 
     Example
     -------
@@ -158,6 +160,13 @@ class Checker:
         if unknown:
             raise ValueError(
                 f"checks={list(self.checks)} must be of {', '.join(CHECKS)}."
+            )
+        made = getattr(interpreter.classifier, "arguments", None)
+        if "randomization" in self.checks and made is None:
+            raise ValueError(
+                "checks: randomization makes the classifier once more, without "
+                "training, which cannot be done with a foreign one; leave it "
+                "out."
             )
 
     @cached_property
@@ -224,7 +233,7 @@ class Checker:
         patches = silence_patches(
             look.spectrum.log_magnitude,
             look.spectrum.n_frames,
-            lambda *parts: self.interpreter.classifier(*parts).logits,
+            self.interpreter.ask(look.spectrum),
             look.output.logits,
             look.seeds,
         )
@@ -239,11 +248,9 @@ class Checker:
 
     def _bands(self, look: Look) -> Measure:
         """Silence octaves, and see whether maps foretell what that costs."""
-        classifier, spectrum = self.interpreter.classifier, look.spectrum
         removal = remove_bands(
-            lambda *parts: classifier(*parts).logits,
-            spectrum.log_magnitude,
-            spectrum.n_frames,
+            self.interpreter.ask(look.spectrum),
+            look.spectrum.log_magnitude,
             band_edges(self.interpreter.spectrogram.sample_rate, N_BANDS),
             logits=look.output.logits,
         )

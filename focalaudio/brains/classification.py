@@ -15,11 +15,8 @@ from torch import Tensor
 from focalaudio.augment import MixedClips
 from focalaudio.brains.averaging import swap_weights
 from focalaudio.brains.training import TrainingBrain
-from focalaudio.classifier import (
-    ClassifierOutput,
-    LinearHead,
-    SoundClassifier,
-)
+from focalaudio.classifier import LinearHead, SoundClassifier
+from focalaudio.contract import ClassifierOutput
 from focalaudio.evidence import (
     evidence_loss,
     share_loss,

@@ -16,7 +16,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
 from focalaudio.brains.training import TrainingBrain
-from focalaudio.classifier import ClassifierOutput
+from focalaudio.contract import ClassifierOutput
 from focalaudio.interpreters.lmac import LMACInterpreter
 from focalaudio.interpreters.piq import PIQInterpreter
 from focalaudio.masks import apply_mask, check_quantile, quantile_mask
@@ -165,10 +165,7 @@ class DecoderBrain(TrainingBrain):
         self, wavs: Tensor, lens: Tensor | None = None
     ) -> tuple[Spectrum, ClassifierOutput]:
         """Analyze and classify, on the device."""
-        spectrum = self.modules.spectrogram(wavs, lens)
-        return spectrum, self.modules.classifier(
-            spectrum.log_magnitude, spectrum.n_frames
-        )
+        return self.hparams.interpreter.look(wavs, lens)
 
     def compute_objectives(
         self, predictions: _Step, batch: PaddedBatch, stage: sb.Stage
@@ -188,15 +185,16 @@ class DecoderBrain(TrainingBrain):
     def _measure(self, step: _Step) -> dict[str, Tensor]:
         """Classify what the mask keeps as it is, and cut to a fixed size."""
         spectrum = step.spectrum
-        mask = self.hparams.interpreter.draw_mask(step.drawn, spectrum)
+        interpreter = self.hparams.interpreter
+        mask = interpreter.draw_mask(step.drawn, spectrum)
         cut = quantile_mask(
             mask, self.hparams.select_quantile, spectrum.n_frames
         )
-        kept = [
-            apply_mask(each, spectrum.log_magnitude) for each in (mask, cut)
-        ]
-        n_frames = spectrum.n_frames.repeat(2)
-        said = self.modules.classifier(torch.cat(kept), n_frames).logits
+        classifier = interpreter.classifier
+        whole = classifier.maskable(spectrum)
+        kept = torch.cat([apply_mask(each, whole) for each in (mask, cut)])
+        rows = torch.arange(len(mask), device=mask.device).repeat(2)
+        said = classifier.classify_part(kept, spectrum, rows)
         own, at_quantile = said.chunk(2)
         measured = (
             fidelity(step.output.logits, own),

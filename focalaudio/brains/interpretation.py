@@ -15,7 +15,7 @@ from torch import Tensor
 
 from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
-from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import Classifier
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
@@ -119,7 +119,7 @@ class InterpreterBrain(sb.Brain):
         return named
 
     @property
-    def judge(self) -> SoundClassifier:
+    def judge(self) -> Classifier:
         """Another classifier, or the one that is explained."""
         return self.hparams.judge_classifier or self.interpreter.classifier
 
@@ -207,7 +207,7 @@ class InterpreterBrain(sb.Brain):
         if self.hparams.curve_steps:
             columns |= curve_columns(
                 interpretation,
-                lambda *parts: self.interpreter.classifier(*parts).logits,
+                self.interpreter.ask(interpretation.spectrum),
                 self.hparams.curve_steps,
             )
         return columns
@@ -216,8 +216,9 @@ class InterpreterBrain(sb.Brain):
         """Return the judge's logits of the whole clips."""
         if self.judge is self.interpreter.classifier:
             return interpretation.logits
-        n_frames = interpretation.spectrum.n_frames
-        return self.judge(interpretation.log_magnitude, n_frames).logits
+        ask = self.interpreter.ask(interpretation.spectrum, self.judge)
+        rows = torch.arange(len(interpretation.logits), device=self.device)
+        return ask(interpretation.log_magnitude, rows)
 
     def _judge_columns(
         self,
@@ -233,7 +234,7 @@ class InterpreterBrain(sb.Brain):
         if self.hparams.f_fidelity_samples:
             columns |= removal_columns(
                 interpretation,
-                lambda *parts: self.judge(*parts).logits,
+                self.interpreter.ask(interpretation.spectrum, self.judge),
                 whole,
                 clip_ids,
                 self.hparams.f_fidelity_samples,

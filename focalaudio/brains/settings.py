@@ -138,6 +138,9 @@ class RunSettings:
         Nothing in `text` is executed; the command line's `options` count more.
         """
         values = _read_values(text)
+        if values.get("classifier_from") is None:
+            # runs from before there were foreign classifiers have no such key
+            values.pop("classifier_from", None)
         for name in sorted(_COUNTING):
             if name in options.overridden_args or name not in values:
                 values[name] = options[name]

@@ -13,6 +13,7 @@ from focalaudio.errors import escape_text
 
 if TYPE_CHECKING:
     from focalaudio.inference.folder import FolderExplainer
+    from focalaudio.inference.interpreter import SoundInterpreter
 
 MOST_TOLD = 20  # bad files at the end; all of them are in failed.csv
 EXAMPLES = """examples:
@@ -48,6 +49,12 @@ def add_explain(commands: Any) -> None:
         metavar="SOURCE",
         help="a bundle's or a run's folder, or owner/name[@revision]; the "
         "model that comes with the package if it is left out",
+    )
+    parser.add_argument(
+        "--classifier_from",
+        metavar="MODULE:FUNCTION",
+        help="a function in a Python file of your own, which is run, that "
+        "makes the model; see docs/own-classifier.md",
     )
     parser.add_argument(
         "--out",
@@ -114,7 +121,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _explain(arguments: argparse.Namespace) -> int:
     """Run the command; a bad file does not stop the others."""
     from focalaudio.inference.folder import FolderExplainer
-    from focalaudio.inference.interpreter import SoundInterpreter
     from focalaudio.inference.requests import Request
     from focalaudio.inference.sources import find_sounds
 
@@ -126,9 +132,7 @@ def _explain(arguments: argparse.Namespace) -> int:
             f"FILE={' '.join(map(str, arguments.files))} holds no sound; give "
             "sound files, a folder of them, or a pattern."
         )
-    model = SoundInterpreter.from_hparams(
-        arguments.model, run_opts={"device": arguments.device}
-    )
+    model = _load(arguments)
     names = ("quantile", "method", "maps", "mask", "target", "against")
     request = Request(
         **{name: getattr(arguments, name) for name in names},
@@ -142,6 +146,19 @@ def _explain(arguments: argparse.Namespace) -> int:
         _run(explainer, sources.files)
         _conclude(explainer)
         return int(bool(explainer.failed))
+
+
+def _load(arguments: argparse.Namespace) -> SoundInterpreter:
+    """Load a model, or let a file of the user's own make it."""
+    from focalaudio.inference.interpreter import SoundInterpreter
+
+    run_opts = {"device": arguments.device}
+    if arguments.classifier_from is None:
+        return SoundInterpreter.from_hparams(arguments.model, run_opts=run_opts)
+    from focalaudio.inference.foreign import open_model
+
+    opened = open_model(arguments.model, arguments.classifier_from)
+    return SoundInterpreter(opened, run_opts)
 
 
 def _run(explainer: FolderExplainer, files: list[Path]) -> None:

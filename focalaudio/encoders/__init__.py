@@ -3,6 +3,7 @@
 base          what every encoder returns
 focalnet      focal modulation networks, interpretable by design
 vit           vision transformers, the baseline
+timm_models   any image model of timm, by the name timm:NAME
 conv2d        strided convolutions, the encoder of PIQ's published weights
 checkpoints   published weights -> an encoder
 layouts       a published key -> our key
@@ -24,6 +25,7 @@ from focalaudio.encoders.base import EncoderOutput
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
+from focalaudio.encoders.timm_models import PREFIX, TimmEncoder
 from focalaudio.encoders.vit import ViT
 
 __all__ = ["ENCODERS", "EncoderOutput", "build_encoder", "list_encoders"]
@@ -90,7 +92,7 @@ def list_encoders() -> list[str]:
 
 
 def resolve_name(name: str) -> str:
-    """Return the full name of a variant.
+    """Return the full name of a variant; one of timm's is as it is.
 
     What follows the size may be left out: `focalnet_nano` is
     `focalnet_nano_srf`, `vit_nano` is `vit_nano_patch16`. A `ValueError` if
@@ -101,6 +103,8 @@ def resolve_name(name: str) -> str:
     >>> resolve_name("vit_nano")
     'vit_nano_patch16'
     """
+    if name.startswith(PREFIX):
+        return name
     endings = ("", "_srf", "_patch16")
     key = next((name + e for e in endings if name + e in ENCODERS), None)
     if key is None:
@@ -108,7 +112,8 @@ def resolve_name(name: str) -> str:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"name={name!r} is not an encoder.{hint} "
-            f"Available: {', '.join(ENCODERS)}."
+            f"Available: {', '.join(ENCODERS)}; and {PREFIX}NAME, any image "
+            "model of timm."
         )
     return key
 
@@ -121,7 +126,8 @@ def build_encoder(
     Arguments
     ---------
     name : str
-        A variant, see `resolve_name`.
+        A variant, see `resolve_name`; or `timm:NAME`, see
+        `focalaudio.encoders.timm_models`.
     pretrained : str
         File of weights from transformers, timm, microsoft/FocalNet or this
         package, see `checkpoints.load_weights`; None leaves them random.
@@ -136,7 +142,8 @@ def build_encoder(
     Raises
     ------
     ValueError
-        If there is no such variant, or the weights are for more channels.
+        If there is no such variant, an argument does not suit it, or the
+        weights are for more channels.
     FileNotFoundError, ModelError
         If the file is not there, damaged, or of another encoder.
 
@@ -149,6 +156,11 @@ def build_encoder(
     ValueError: name='focalnet_bass_srf' is not an encoder. Did you mean
     'focalnet_base_srf'? Available: focalnet_test, ...
     """
+    if name.startswith(PREFIX):
+        own = TimmEncoder(name.removeprefix(PREFIX), **overrides)
+        if pretrained is not None:
+            load_weights(own, pretrained, own.layouts)
+        return own
     kind, arguments = ENCODERS[resolve_name(name)]
     encoder = kind(**arguments | overrides)
     if pretrained is not None:

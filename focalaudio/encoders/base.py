@@ -1,19 +1,32 @@
 """What every encoder returns: an image in, features, embeddings and maps out.
 
 The contract of `image -> encoder -> features + maps` (no sound words here). An
-encoder is a `torch.nn.Module` with the attributes `n_features` (channels of
-its features), `map_names` (what each map shows, the most telling one last),
-`n_maps` (how many maps it returns), `in_channels` and `image_size` (the
-height and width it was designed for).
+encoder is a `torch.nn.Module` that maps `[batch, in_channels, height, width]`
+to an `EncoderOutput`, with the attributes
+
+n_features   channels of its features
+map_names    what each map shows, the most telling one last; may be empty
+in_channels  of its images
+image_size   height and width that it was designed for; others must work too
+n_embedding  only if the embedding is no mean over the features: its size. What
+             each cell says of a class, and Grad-CAM, are not offered then
+n_fine       only if it returns early features: their channels
+
+`check_encoder` says in one line what an encoder of one's own gets wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+ATTRIBUTES = ("n_features", "map_names", "in_channels", "image_size")
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,104 @@ class EncoderOutput:
     embeddings: Tensor
     maps: tuple[Tensor, ...]
     fine: Tensor | None = None
+
+
+def check_encoder(encoder: Any) -> None:
+    """Refuse an encoder that does not keep the contract of this module.
+
+    Its attributes are looked at; one that is not of this package is shown two
+    blank images, too.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        Stays as it is.
+
+    Raises
+    ------
+    TypeError
+        If it is no module, lacks an attribute, or returns another thing.
+    ValueError
+        If an attribute or what it returns has another size.
+
+    Example
+    -------
+    >>> check_encoder(nn.Linear(1, 8))
+    Traceback (most recent call last):
+    TypeError: encoder Linear has no n_features, map_names, in_channels,
+    image_size; focalaudio.encoders.base says what they are.
+    """
+    name = f"encoder {type(encoder).__name__}"
+    if not callable(getattr(encoder, "parameters", None)):
+        raise TypeError(f"{name} must be a torch.nn.Module.")
+    missing = [each for each in ATTRIBUTES if not hasattr(encoder, each)]
+    if missing:
+        raise TypeError(
+            f"{name} has no {', '.join(missing)}; focalaudio.encoders.base "
+            "says what they are."
+        )
+    if not type(encoder).__module__.startswith("focalaudio."):
+        probe_encoder(encoder, type(encoder).__name__)
+
+
+def probe_encoder(encoder: Any, name: str) -> None:
+    """Show an encoder two blank images, and check what it returns.
+
+    `name` is what errors call it; they are those of `check_encoder`. Weights
+    that take no memory (torch's device `meta`) are not asked.
+    """
+    with _in_evaluation(encoder), torch.no_grad():
+        weights = next(encoder.parameters(), torch.empty(0))
+        if weights.is_meta:
+            return
+        height, width = encoder.image_size
+        blank = torch.zeros(2, encoder.in_channels, height, width)
+        output = encoder(blank.to(weights.device))
+    if not isinstance(output, EncoderOutput):
+        raise TypeError(
+            f"encoder {name} returned a {type(output).__name__}; it must "
+            "return a focalaudio.encoders.EncoderOutput."
+        )
+    for fault in _find_faults(encoder, output):
+        raise ValueError(f"encoder {name}: {fault}")
+
+
+def _find_faults(encoder: Any, output: EncoderOutput) -> Iterator[str]:
+    """Yield what is wrong with the output for two images."""
+    features, embeddings = output.features, output.embeddings
+    own = getattr(encoder, "n_embedding", None)
+    n_embedding = encoder.n_features if own is None else own
+    if features.shape[:2] != (2, encoder.n_features) or features.dim() != 4:
+        yield (
+            f"features have shape {tuple(features.shape)} for two images, not "
+            f"(2, n_features={encoder.n_features}, rows, cols)."
+        )
+    if embeddings.shape != (2, n_embedding):
+        yield (
+            f"embeddings have shape {tuple(embeddings.shape)} for two images, "
+            f"not (2, {n_embedding}); if they are no mean over the features, "
+            "give the encoder n_embedding, their size."
+        )
+    if len(output.maps) != len(encoder.map_names):
+        yield (
+            f"it returned {len(output.maps)} maps, but map_names has "
+            f"{len(encoder.map_names)}."
+        )
+    if any(each.dim() != 3 or len(each) != 2 for each in output.maps):
+        shapes = [tuple(each.shape) for each in output.maps]
+        yield f"maps have shapes {shapes}, not (2, rows, cols)."
+
+
+@contextmanager
+def _in_evaluation(module: nn.Module) -> Iterator[None]:
+    """Set a module, and all within, to evaluation mode for a while."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
 
 
 class DropPath(nn.Module):

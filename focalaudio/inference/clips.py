@@ -35,7 +35,8 @@ class PreparedClips:
     Arguments
     ---------
     wavs : torch.Tensor
-        `[batch, samples]`, each cropped or padded, with a peak of 1.
+        `[batch, samples]`, each cropped or padded, and scaled if the reader
+        does so.
     lens : torch.Tensor
         `[batch]`, relative lengths of these.
     originals : torch.Tensor
@@ -43,7 +44,7 @@ class PreparedClips:
     n_samples : torch.Tensor
         `[batch]`, int64, own lengths of the originals.
     levels : torch.Tensor
-        `[batch, 1]`, peaks that were scaled to 1.
+        `[batch, 1]`, what they were divided by: their peaks, mostly.
     silent : torch.Tensor
         `[batch]`, bool, whether nothing is to be heard in what is classified.
     """
@@ -80,6 +81,11 @@ class SoundInterpretation(Interpretation):
 
     found: Interpretation
     clips: PreparedClips
+
+    @property
+    def as_classified(self) -> Interpretation:
+        """The interpretation of the clips as the classifier got them."""
+        return self.found
 
     @cached_property
     def wavs(self) -> Tensor:
@@ -232,9 +238,15 @@ def prepare_clips(
         lengths / lengths.max(),
         wavs,
         n_samples,
-        torch.stack([wav.abs().max() for wav in heard])[:, None],
+        torch.stack([_level(*pair) for pair in zip(heard, clips, strict=True)]),
         torch.tensor([is_silent(wav) for wav in heard], device=wavs.device),
     )
+
+
+def _level(heard: Tensor, clip: Tensor) -> Tensor:
+    """Return the factor that the reader divided a waveform by, `[1]`."""
+    loudest, scaled = heard.abs().max(), clip.abs().max()
+    return (loudest / scaled.masked_fill(scaled == 0, 1))[None]
 
 
 def _warn_of_the_rest(n_samples: int, reader: ClipReader) -> None:

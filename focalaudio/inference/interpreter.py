@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
-from focalaudio.classifier import ClassifierOutput
+from focalaudio.contract import ClassifierOutput
 from focalaudio.errors import escape_text
 from focalaudio.inference.clips import (
     PreparedClips,
@@ -28,7 +28,12 @@ from focalaudio.inference.clips import (
     read_wavs,
     restore_interpretation,
 )
-from focalaudio.inference.run_opts import PRECISIONS, check_run_opts
+from focalaudio.inference.doors import ForeignDoors
+from focalaudio.inference.run_opts import (
+    PRECISIONS,
+    check_run_opts,
+    refuse_keywords,
+)
 from focalaudio.inference.streaming import StreamResult, explain_stream
 from focalaudio.inference.targets import Target, find_class, find_targets
 from focalaudio.interpreters import Interpreter
@@ -41,7 +46,7 @@ Maps = Sequence[str] | str | None
 MOST_LABELS = 5  # in one line
 
 
-class SoundInterpreter:
+class SoundInterpreter(ForeignDoors):
     """Classify sounds, and let hear what they were classified by.
 
     Arguments
@@ -50,7 +55,9 @@ class SoundInterpreter:
         See `focalaudio.models.load_model`; moved to the device, frozen.
     run_opts : mapping
         `device` ("cpu", "cuda:0", ...), `precision` ("fp32", "bf16" or
-        "fp16") and `compile` (with torch.compile), all of them optional.
+        "fp16") and `compile` (with torch.compile), all of them optional. Of
+        SpeechBrain's other keys, those that do not change how a loaded model
+        is run are taken too.
 
     Raises
     ------
@@ -91,7 +98,7 @@ class SoundInterpreter:
         for decoder in model.decoders.values():
             decoder.to(self.device)
         if options["compile"]:
-            self.classifier.encoder.compile()
+            self.classifier.compile_network()
 
     @classmethod
     def from_hparams(
@@ -102,6 +109,7 @@ class SoundInterpreter:
         revision: str | None = None,
         local_files_only: bool = False,
         trust_remote_yaml: bool = False,
+        **speechbrain: Any,
     ) -> SoundInterpreter:
         """Load a model; whoever made it, nothing in its files is run.
 
@@ -124,6 +132,9 @@ class SoundInterpreter:
             Load the bundle's `hyperparams.yaml` with HyperPyYAML. Such a file
             can run any command as you: say True only of a file that you have
             read, or whose author you would hand your keyboard.
+        **speechbrain
+            Its other keywords, `hparams_file`, `overrides` and so on: refused,
+            with what to do instead.
 
         Returns
         -------
@@ -137,8 +148,9 @@ class SoundInterpreter:
         ModelError
             If its files are damaged, unsafe, or do not fit each other.
         ValueError
-            If `run_opts` or `revision` make no sense.
+            If `run_opts`, `revision` or another keyword make no sense.
         """
+        refuse_keywords(speechbrain)
         check_run_opts(run_opts or {})
         model = load_model(
             source, savedir, revision, local_files_only, trust_remote_yaml
@@ -431,8 +443,8 @@ class SoundInterpreter:
 
     def _classify(self, clips: PreparedClips) -> ClassifierOutput:
         with torch.no_grad(), self._autocast():
-            spectrum = self.spectrogram(clips.wavs, clips.lens)
-            return self.classifier(spectrum.log_magnitude, spectrum.n_frames)
+            looking = Interpreter(self.classifier, self.spectrogram)
+            return looking.look(clips.wavs, clips.lens)[1]
 
     def _answer(self, probs: Tensor) -> Answer:
         score, index = probs.max(dim=-1)

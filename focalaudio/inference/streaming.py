@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +265,8 @@ def _describe(
 
 
 def _device(interpreter: Interpreter) -> torch.device:
-    return next(interpreter.parameters()).device
+    found = chain(interpreter.parameters(), interpreter.buffers())
+    return next(found).device
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ mask; prediction and explanation travel together in one record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,10 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from focalaudio.boxes import RULES, BoxRules, HeardBox, find_boxes
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.errors import escape_text
-from focalaudio.masks import check_quantile, keep_and_remove
-from focalaudio.spectrogram import Spectrogram, Spectrum, power_spectrum
+from focalaudio.masks import apply_mask, check_quantile, keep_and_remove
+from focalaudio.spectrogram import (
+    Spectrogram,
+    Spectrum,
+    power_spectrum,
+    zero_tails,
+)
 
 MOST_TOLD = 3  # clips in one line
 EPS_ENERGY = 1e-12  # protects the division by the energy of silence
@@ -86,6 +91,11 @@ class Interpretation:
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:
         return keep_and_remove(self.mask, self.log_magnitude)
+
+    @property
+    def as_classified(self) -> Interpretation:
+        """The same of the clips as the classifier got them, cropped or not."""
+        return self
 
     @property
     def log_magnitude(self) -> Tensor:
@@ -211,17 +221,18 @@ class Interpreter(nn.Module):
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Frozen in place.
+    classifier : focalaudio.contract.Classifier
+        Ours or a foreign one; frozen in place.
     spectrogram : Spectrogram
-        The analysis that the classifier was trained with.
+        The analysis that the classifier was trained with; of a foreign one,
+        the one that masks are made for.
     """
 
     # fraction of a clip's cells to drop; None if masks are not thresholded
     quantile: float | None = None
 
     def __init__(
-        self, classifier: SoundClassifier, spectrogram: Spectrogram
+        self, classifier: Classifier, spectrogram: Spectrogram
     ) -> None:
         super().__init__()
         self.classifier = classifier.freeze()
@@ -254,7 +265,7 @@ class Interpreter(nn.Module):
         other.quantile = quantile
         return other
 
-    def with_classifier(self, classifier: SoundClassifier) -> Interpreter:
+    def with_classifier(self, classifier: Classifier) -> Interpreter:
         """Return the same interpreter, decoder included, of another classifier.
 
         `classifier` is built as this one's is, and is frozen in place; this
@@ -324,9 +335,8 @@ class Interpreter(nn.Module):
         says of it.
         """
         spectrum = self.spectrogram(wavs, lens)
-        return spectrum, self.classifier(
-            spectrum.log_magnitude, spectrum.n_frames
-        )
+        heard = zero_tails(wavs, spectrum.n_samples)
+        return spectrum, self.classifier.look(spectrum, heard)
 
     def interpret(
         self,
@@ -346,21 +356,63 @@ class Interpreter(nn.Module):
             output.logits, class_ids, saliency, mask, spectrum, self.spectrogram
         )
 
+    def ask(
+        self, spectrum: Spectrum, judge: Classifier | None = None
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return a function that classifies clips whose cells were changed.
+
+        Arguments
+        ---------
+        spectrum : Spectrum
+            Of the whole clips.
+        judge : Classifier
+            Is asked instead of the interpreter's own, if given.
+
+        Returns
+        -------
+        callable
+            Maps log-magnitudes `[copies, time, freq]`, and the rows `[copies]`
+            of the clips that they were made of, to logits.
+        """
+        asked = self.classifier if judge is None else judge
+        return lambda drawn, rows: asked.classify_drawn(drawn, spectrum, rows)
+
+    def classify_split(
+        self, mask: Tensor, spectrum: Spectrum, judge: Classifier | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Classify what a mask keeps and what it removes, in one batch.
+
+        A classifier of ours is shown `mask * log_magnitude`; a foreign one
+        hears the sound of `mask * STFT`, which is `Interpretation.wavs`.
+
+        Arguments
+        ---------
+        mask : torch.Tensor
+            `[batch, time, freq]`, bool or 0 to 1.
+        spectrum, judge
+            As in `ask`.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Logits of both parts, each `[batch, n_classes]`.
+        """
+        asked = self.classifier if judge is None else judge
+        parts = torch.cat(keep_and_remove(mask, asked.maskable(spectrum)))
+        rows = torch.arange(len(mask), device=mask.device).repeat(2)
+        kept, removed = asked.classify_part(parts, spectrum, rows).chunk(2)
+        return kept, removed
+
     def classify_parts(
-        self,
-        interpretation: Interpretation,
-        judge: SoundClassifier | None = None,
+        self, interpretation: Interpretation, judge: Classifier | None = None
     ) -> tuple[Tensor, Tensor]:
         """Classify the kept and the removed parts, in one batch.
 
         By the `judge`, another classifier of the same spectrogram and classes,
         if one is given. Returns the logits of both, each `[batch, n_classes]`.
         """
-        classifier = self.classifier if judge is None else judge
-        parts = torch.cat((interpretation.kept, interpretation.removed))
-        n_frames = interpretation.spectrum.n_frames.repeat(2)
-        kept, removed = classifier(parts, n_frames).logits.chunk(2)
-        return kept, removed
+        found = interpretation.as_classified
+        return self.classify_split(found.mask, found.spectrum, judge)
 
     def classify_kept(self, interpretation: Interpretation) -> Tensor:
         """Classify the kept parts only, for half the price of `classify_parts`.
@@ -369,8 +421,11 @@ class Interpreter(nn.Module):
 
         Returns their logits, `[batch, n_classes]`.
         """
-        n_frames = interpretation.spectrum.n_frames
-        return self.classifier(interpretation.kept, n_frames).logits
+        found = interpretation.as_classified
+        mask, spectrum = found.mask, found.spectrum
+        kept = apply_mask(mask, self.classifier.maskable(spectrum))
+        rows = torch.arange(len(mask), device=mask.device)
+        return self.classifier.classify_part(kept, spectrum, rows)
 
 
 def name_settings(settings: Mapping[str, Any]) -> str:

@@ -19,13 +19,14 @@ included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.spectrogram import Spectrum
 
 BATCH = 8  # copies of a clip in one pass: bounds the memory
@@ -220,24 +221,30 @@ def _noisy_copies(
         yield clip + deviation * noise, places
 
 
-def _per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def per_clip(attribute: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Make of a method for one clip a method for a batch, as `gradcam` is."""
 
     def attribute_batch(
-        classifier: SoundClassifier,
+        classifier: Classifier,
         output: ClassifierOutput,
         spectrum: Spectrum,
         class_ids: Tensor,
         **options: Any,
     ) -> Tensor:
-        def classify(log_magnitude: Tensor) -> Tensor:
-            return classifier(log_magnitude).logits
+        def classify(row: int, log_magnitude: Tensor) -> Tensor:
+            rows = torch.full(
+                (len(log_magnitude),), row, device=log_magnitude.device
+            )
+            return classifier.classify_drawn(log_magnitude, spectrum, rows)
 
         attributions = torch.zeros_like(spectrum.log_magnitude)
         for row, frames in enumerate(spectrum.n_frames.tolist()):
             clip = spectrum.log_magnitude[row : row + 1, :frames].clone()
             own = attribute(
-                classify, clip.requires_grad_(), int(class_ids[row]), **options
+                partial(classify, row),
+                clip.requires_grad_(),
+                int(class_ids[row]),
+                **options,
             )
             attributions[row, :frames] = own[0].detach()
         return attributions
@@ -260,7 +267,7 @@ class _PooledCells(nn.Module):
 
 
 def gradcam(
-    classifier: SoundClassifier,
+    classifier: Classifier,
     output: ClassifierOutput,
     spectrum: Spectrum,
     class_ids: Tensor,
@@ -304,12 +311,12 @@ NOISE = {"n_samples": 32, "noise_level": 0.1, "seed": 0}
 
 # A method, and its options.
 METHODS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
-    "saliency": (_per_clip(saliency), {}),
-    "smoothgrad": (_per_clip(smoothgrad), NOISE),
-    "integrated_gradients": (_per_clip(integrated_gradients), {"n_steps": 32}),
-    "gradient_shap": (_per_clip(gradient_shap), NOISE),
+    "saliency": (per_clip(saliency), {}),
+    "smoothgrad": (per_clip(smoothgrad), NOISE),
+    "integrated_gradients": (per_clip(integrated_gradients), {"n_steps": 32}),
+    "gradient_shap": (per_clip(gradient_shap), NOISE),
     "occlusion": (
-        _per_clip(occlusion),
+        per_clip(occlusion),
         {"frames": 43, "bins": 57, "overlap": 1},  # .5 s, 0.9 kHz, 99 passes
     ),
     "gradcam": (gradcam, {}),
@@ -318,7 +325,7 @@ METHODS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
 
 def attribute(
     method: str,
-    classifier: SoundClassifier,
+    classifier: Classifier,
     output: ClassifierOutput,
     spectrum: Spectrum,
     class_ids: Tensor,

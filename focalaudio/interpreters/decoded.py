@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.image import ImageLayout
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.decoders import Drawn
@@ -48,6 +48,7 @@ class DecodedInterpreter(Interpreter):
     Example
     -------
     >>> import torch
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> from focalaudio.interpreters import LMACInterpreter
     >>> from focalaudio.interpreters.decoders import LMACDecoder
@@ -64,7 +65,7 @@ class DecodedInterpreter(Interpreter):
 
     def __init__(
         self,
-        classifier: SoundClassifier,
+        classifier: Classifier,
         spectrogram: Spectrogram,
         decoder: nn.Module,
         mask: str | None = None,

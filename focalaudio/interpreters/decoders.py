@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -297,6 +298,58 @@ class LMACDecoder(nn.Module):
         gains = self.gains(class_ids)[:, :, None, None]
         return Drawn(
             self.to_mask(self.up(self.adapter(features) * gains))[:, 0]
+        )
+
+
+@remember_arguments
+class SpectrogramDecoder(nn.Module):
+    """L-MAC's decoder for a classifier whose features nobody knows.
+
+    It reads the spectrogram as an image, halves it with strided convolutions,
+    and draws the mask from that as `LMACDecoder` does from features.
+
+    Arguments
+    ---------
+    n_classes : int
+        Classes that may be explained.
+    width : int
+        Channels of the coarsest level.
+    n_doublings : int
+        How often the image is halved, and doubled again.
+
+    Example
+    -------
+    >>> import torch
+    >>> decoder = SpectrogramDecoder(n_classes=3, width=16, n_doublings=2)
+    >>> image, class_ids = torch.rand(2, 1, 24, 16), torch.tensor([0, 2])
+    >>> decoder(image, class_ids).mask_logits.shape
+    torch.Size([2, 24, 16])
+    """
+
+    def __init__(
+        self, n_classes: int, width: int = 64, n_doublings: int = 3
+    ) -> None:
+        super().__init__()
+        widths = [_narrowed(width, n) for n in range(n_doublings, -1, -1)]
+        self.halve = nn.Sequential(
+            nn.Conv2d(1, widths[0], 3, padding=1),
+            *(_Halve(*pair) for pair in pairwise(widths)),
+        )
+        self.draw = LMACDecoder(width, n_classes, width, n_doublings)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Drawn:
+        """Draw images `[batch, 1, height, width]` for classes `[batch]`."""
+        return self.draw(self.halve(features), class_ids)
+
+
+class _Halve(nn.Sequential):
+    """Halve a map and refine it."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
         )
 
 

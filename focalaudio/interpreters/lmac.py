@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import Classifier
 from focalaudio.interpreters.decoded import DecodedInterpreter
-from focalaudio.interpreters.decoders import Drawn, LMACDecoder
-from focalaudio.masks import keep_and_remove
+from focalaudio.interpreters.decoders import (
+    Drawn,
+    LMACDecoder,
+    SpectrogramDecoder,
+)
 from focalaudio.spectrogram import Spectrum
 
 
@@ -36,6 +38,7 @@ class LMACLoss:
 
     Example
     -------
+    >>> import torch
     >>> loss = LMACLoss(*torch.tensor([1.0, 2.0, 0.5]))
     >>> loss.total()
     tensor(3.8000)
@@ -68,7 +71,7 @@ class LMACInterpreter(DecodedInterpreter):
         Frozen in place.
     spectrogram : Spectrogram
         The analysis that the classifier was trained with.
-    decoder : LMACDecoder
+    decoder : LMACDecoder or SpectrogramDecoder
         Of `focalaudio.interpreters.decoders`.
     mask, quantile
         See `DecodedInterpreter`.
@@ -80,6 +83,8 @@ class LMACInterpreter(DecodedInterpreter):
 
     Example
     -------
+    >>> import torch
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
@@ -114,21 +119,22 @@ class LMACInterpreter(DecodedInterpreter):
             With gradients.
         """
         mask = self.draw_mask(drawn, spectrum)
-        parts = torch.cat(keep_and_remove(mask, spectrum.log_magnitude))
-        said = self.classifier(parts, spectrum.n_frames.repeat(2)).logits
-        errors = F.cross_entropy(
-            said.float(), class_ids.repeat(2), reduction="none"
+        kept, removed = (
+            F.cross_entropy(said.float(), class_ids, reduction="none")
+            for said in self.classify_split(mask, spectrum)
         )
-        kept, removed = errors.chunk(2)
         n_cells = spectrum.n_frames * mask.shape[2]
         sizes = mask.sum((1, 2)) / n_cells
         return LMACLoss(kept.mean(), removed.mean(), sizes.mean())
 
 
 def build_decoder(
-    classifier: SoundClassifier, width: int = 64, n_doublings: int = 3
-) -> LMACDecoder:
+    classifier: Classifier, width: int = 64, n_doublings: int = 3
+) -> LMACDecoder | SpectrogramDecoder:
     """Build a decoder that fits a classifier.
+
+    Of a foreign classifier nothing but the spectrogram is known: its decoder
+    reads that.
 
     Arguments
     ---------
@@ -139,9 +145,12 @@ def build_decoder(
 
     Returns
     -------
-    LMACDecoder
+    LMACDecoder or SpectrogramDecoder
         With random weights.
     """
+    n_classes = classifier.n_classes
+    if not hasattr(classifier, "encoder"):
+        return SpectrogramDecoder(n_classes, width, n_doublings)
     return LMACDecoder(
-        classifier.encoder.n_features, classifier.n_classes, width, n_doublings
+        classifier.encoder.n_features, n_classes, width, n_doublings
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import CELLS, Classifier, ClassifierOutput
 from focalaudio.saliency import combine_maps
 from focalaudio.spectrogram import Spectrum
 
@@ -93,15 +93,17 @@ CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
 SHARES = ("class_probability", "class_share")
 
 
-def map_names(classifier: SoundClassifier) -> tuple[str, ...]:
+def map_names(classifier: Classifier) -> tuple[str, ...]:
     """List the maps by which a classifier can be explained.
 
     The encoder's own, from the input on, then those of a class, `class_share`
-    if there is a share decoder; and `loudness`, the log-magnitude to the power
+    if there is a share decoder (none of them, if the encoder's embedding is no
+    mean over its features); and `loudness`, the log-magnitude to the power
     of `LOUDNESS_POWER`, a factor for the others.
 
     Example
     -------
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> map_names(SoundClassifier(build_encoder("focalnet_test"), 3))
     ('stage_1', 'stage_2', 'class_evidence', 'class_probability', 'loudness')
@@ -110,12 +112,13 @@ def map_names(classifier: SoundClassifier) -> tuple[str, ...]:
         name
         for name in CLASS_MAPS
         if name != "class_share" or classifier.share_decoder is not None
+        if classifier.lacks(CELLS) is None
     ]
     return (*classifier.encoder.map_names, *of_class, "loudness")
 
 
 def choose_maps(
-    classifier: SoundClassifier, maps: Sequence[str] | str | None
+    classifier: Classifier, maps: Sequence[str] | str | None
 ) -> tuple[str, ...]:
     """Check the names of maps; one is a list of one.
 
@@ -127,16 +130,18 @@ def choose_maps(
     chosen = (maps,) if isinstance(maps, str) else tuple(maps)
     known = map_names(classifier)
     if not set(chosen) <= set(known) or not set(chosen) - {"loudness"}:
+        missing = classifier.lacks(CELLS) if {*chosen} & {*CLASS_MAPS} else None
         raise ValueError(
             f"maps={list(chosen)} must name at least one of "
             f"{', '.join(known)}; several are multiplied, and loudness is a "
             "factor for others only."
+            f"{f' What is missing: {missing}.' if missing else ''}"
         )
     return chosen
 
 
 def by_design(
-    classifier: SoundClassifier,
+    classifier: Classifier,
     output: ClassifierOutput,
     spectrum: Spectrum,
     class_ids: Tensor,
@@ -185,7 +190,7 @@ def by_design(
 
 
 def random(
-    classifier: SoundClassifier,
+    classifier: Classifier,
     output: ClassifierOutput,
     spectrum: Spectrum,
     class_ids: Tensor,
@@ -202,7 +207,7 @@ def random(
 
 
 def loudest(
-    classifier: SoundClassifier,
+    classifier: Classifier,
     output: ClassifierOutput,
     spectrum: Spectrum,
     class_ids: Tensor,

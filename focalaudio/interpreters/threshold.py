@@ -14,8 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
-from focalaudio.interpreters import captum
+from focalaudio.contract import (
+    CELLS,
+    GRADIENT,
+    MAPS,
+    Classifier,
+    ClassifierOutput,
+)
+from focalaudio.interpreters import captum, rise
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.interpreters.maps import (
     CLASS_MAPS,
@@ -36,6 +42,7 @@ from focalaudio.spectrogram import Spectrogram, Spectrum
 
 RATIOS = [[name] for name in SHARES]  # what a ratio mask can be of
 LOWEST = {  # of the options
+    "n_masks": 1,
     "n_samples": 1,
     "n_steps": 1,
     "noise_level": 0,
@@ -56,10 +63,13 @@ class Method:
         `[batch, time, freq]`, non-negative.
     options : mapping
         Its options and their values unless others are given.
+    need : str
+        What it needs of a classifier, see `Classifier.lacks`.
     """
 
     saliency: Callable[..., Tensor]
     options: Mapping[str, Any] = field(default_factory=dict)
+    need: str = ""
 
 
 def _size_of_attribution(method: str, *parts: Any, **options: Any) -> Tensor:
@@ -70,11 +80,16 @@ def _size_of_attribution(method: str, *parts: Any, **options: Any) -> Tensor:
 
 
 METHODS: dict[str, Method] = {
-    "by_design": Method(by_design, {"maps": None}),
+    "by_design": Method(by_design, {"maps": None}, MAPS),
     **{
-        name: Method(partial(_size_of_attribution, name), options)
+        name: Method(
+            partial(_size_of_attribution, name),
+            options,
+            {"occlusion": "", "gradcam": CELLS}.get(name, GRADIENT),
+        )
         for name, (_, options) in captum.METHODS.items()
     },
+    "rise": Method(rise.rise, rise.OPTIONS),
     "random": Method(random),
     "loudest": Method(loudest),
 }
@@ -88,7 +103,7 @@ class ThresholdInterpreter(Interpreter):
     classifier, spectrogram
         As in `Interpreter`.
     method : str
-        One of `METHODS`: `by_design`, captum's methods, or a floor.
+        One of `METHODS`: `by_design`, captum's methods, `rise`, or a floor.
     maps : sequence of str
         Of `by_design` only: names of maps, multiplied; the encoder's last if
         None.
@@ -100,7 +115,7 @@ class ThresholdInterpreter(Interpreter):
         Fraction of a clip's cells to drop (of its energy, if the mask is
         `energy`), 0 to 1; .9 if None. A ratio mask has none.
     options : mapping
-        Of captum's methods, such as `{"n_samples": 16}`.
+        Of captum's methods and `rise`, such as `{"n_samples": 16}`.
     against : int
         A class id: the saliency is what speaks for the explained class rather
         than for this one, `max(0, s_explained - s_against)` in each cell.
@@ -108,8 +123,8 @@ class ThresholdInterpreter(Interpreter):
     Raises
     ------
     ValueError
-        If a value is out of range, a name is unknown, or the method has no
-        use for an argument.
+        If a value is out of range, a name is unknown, the method has no use
+        for an argument, or the classifier lacks what the method needs.
     ImportError
         If the method is captum's and captum is not installed.
 
@@ -117,6 +132,7 @@ class ThresholdInterpreter(Interpreter):
     -------
     >>> import torch
     >>> from focalaudio.encoders import build_encoder
+    >>> from focalaudio.classifier import SoundClassifier
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 3)
     >>> interpreter = ThresholdInterpreter(classifier, Spectrogram())
     >>> interpreter(torch.rand(1, 16000)).mask.float().mean().round(decimals=1)
@@ -125,7 +141,7 @@ class ThresholdInterpreter(Interpreter):
 
     def __init__(
         self,
-        classifier: SoundClassifier,
+        classifier: Classifier,
         spectrogram: Spectrogram,
         method: str = "by_design",
         maps: Sequence[str] | str | None = None,
@@ -144,6 +160,7 @@ class ThresholdInterpreter(Interpreter):
         self.quantile = _find_quantile(mask, quantile)
         given = {} if maps is None else {"maps": maps}
         self.options = _fill_options(method, given | dict(options or {}))
+        _check_need(method, classifier)
         if method in captum.METHODS:
             captum.import_captum()
         if method == "by_design":
@@ -167,7 +184,7 @@ class ThresholdInterpreter(Interpreter):
         """Whether the saliency depends on the class that is explained."""
         if self.method == "by_design":
             return bool(set(self.options["maps"]) & set(CLASS_MAPS))
-        return self.method in captum.METHODS
+        return self.method in (*captum.METHODS, "rise")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -202,6 +219,33 @@ class ThresholdInterpreter(Interpreter):
         """Return the method's saliency for classes, `[batch, time, freq]`."""
         return METHODS[self.method].saliency(
             self.classifier, output, spectrum, class_ids, **self.options
+        )
+
+
+def working_methods(classifier: Classifier) -> list[str]:
+    """List the methods that a classifier lacks nothing for.
+
+    Example
+    -------
+    >>> from focalaudio.classifier import SoundClassifier
+    >>> from focalaudio.encoders import build_encoder
+    >>> working_methods(SoundClassifier(build_encoder("focalnet_test"), 3))[-4:]
+    ['gradcam', 'rise', 'random', 'loudest']
+    """
+    return [
+        name
+        for name, method in METHODS.items()
+        if classifier.lacks(method.need) is None
+    ]
+
+
+def _check_need(method: str, classifier: Classifier) -> None:
+    """Refuse a method that the classifier lacks something for."""
+    missing = classifier.lacks(METHODS[method].need)
+    if missing is not None:
+        raise ValueError(
+            f"method={method!r} does not work here: {missing}. What works: "
+            f"{', '.join(working_methods(classifier))}."
         )
 
 

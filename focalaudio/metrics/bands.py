@@ -135,7 +135,6 @@ def _find_bands(edges: Tensor, n_bins: int) -> Tensor:
 def remove_bands(
     classify: Classify,
     log_magnitude: Tensor,
-    n_frames: Tensor,
     edges: Tensor,
     class_ids: Tensor | None = None,
     logits: Tensor | None = None,
@@ -145,12 +144,10 @@ def remove_bands(
     Arguments
     ---------
     classify : callable
-        Log-magnitude `[batch, time, freq]` and frames `[batch]` to logits.
+        As in `focalaudio.metrics.curves.insertion_and_deletion`.
     log_magnitude : torch.Tensor
         `[batch, time, freq]`, of the whole clips; its bins are equally wide,
         from 0 to the last of the edges.
-    n_frames : torch.Tensor
-        `[batch]`, int64, each clip's own frames.
     edges : torch.Tensor
         Of `band_edges`; a bin belongs to the band that holds its frequency.
     class_ids : torch.Tensor
@@ -165,22 +162,22 @@ def remove_bands(
 
     Example
     -------
-    >>> def classify(clips, n_frames):  # class 1 is what is above 4 kHz
+    >>> def classify(clips, rows):  # class 1 is what is above 4 kHz
     ...     return torch.stack((clips[:, 0, 0], 3 * clips[:, 0, 2]), 1)
     >>> clip, edges = torch.ones(1, 1, 3), band_edges(16000, 2)
-    >>> remove_bands(classify, clip, torch.tensor([1]), edges).changes
+    >>> remove_bands(classify, clip, edges).changes
     tensor([[False,  True]])
     """
+    rows = torch.arange(len(log_magnitude), device=log_magnitude.device)
     if logits is None:
-        logits = classify(log_magnitude, n_frames)
+        logits = classify(log_magnitude, rows)
     logits = logits.float()
     if class_ids is None:
         class_ids = logits.argmax(-1)
-    rows = torch.arange(len(class_ids), device=class_ids.device)
     band = _find_bands(edges, log_magnitude.shape[2]).to(log_magnitude.device)
     without, answers = [], []
     for index in range(len(edges) - 1):
-        left = classify(log_magnitude * (band != index), n_frames).float()
+        left = classify(log_magnitude * (band != index), rows).float()
         without.append(left.softmax(-1)[rows, class_ids])
         answers.append(left.argmax(-1))
     return BandRemoval(

@@ -198,7 +198,7 @@ def silence_patches(
 
     Example
     -------
-    >>> def classify(clips, n_frames):  # class 0 is what is loud
+    >>> def classify(clips, rows):  # class 0 is what is loud
     ...     loud = clips.mean((1, 2))
     ...     return torch.stack((loud, 1 - loud), 1).log()
     >>> clip, n_frames = torch.ones(1, 8, 8), torch.tensor([8])
@@ -220,7 +220,7 @@ def silence_patches(
         probabilities = []
         for some in boxes.split(BATCH):
             copies = torch.stack([_without(clip, box) for box in some.tolist()])
-            said = classify(copies, n_frames.new_full((len(some),), frames))
+            said = classify(copies, n_frames.new_full((len(some),), row))
             probabilities.append(said.float().softmax(-1)[:, class_ids[row]])
         corners.append(boxes)
         drops.append(whole[row] - torch.cat(probabilities))

@@ -8,6 +8,7 @@ frames count, and what is not there is silence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -58,8 +59,8 @@ def insertion_and_deletion(
     n_frames : torch.Tensor
         `[batch]`, int64, each clip's own frames.
     classify : callable
-        Maps log-magnitudes `[copies, frames, freq]` and their `n_frames`
-        `[copies]` to logits `[copies, n_classes]`.
+        Maps log-magnitudes `[copies, frames, freq]`, and the row of the clip
+        that each is a part of, `[copies]`, to logits `[copies, n_classes]`.
     class_ids : torch.Tensor
         `[batch]`, int64, the class to follow in each clip.
     n_steps : int
@@ -80,7 +81,7 @@ def insertion_and_deletion(
 
     Example
     -------
-    >>> def classify(clips, n_frames):  # probability = sum of cells
+    >>> def classify(clips, rows):  # probability = sum of cells
     ...     share = clips.sum((1, 2))
     ...     return torch.stack((share, 1 - share), 1).log()
     >>> clip = torch.tensor([[[0.125, 0.625, 0.25]]])
@@ -102,8 +103,9 @@ def insertion_and_deletion(
         parts = [(0, size) for size in sizes]
         parts += [(size, clip.numel()) for size in sizes[1:-1]]
         values = _classify_parts(
-            clip, ranks, parts, classify, class_ids[row], batch_size
-        )
+            clip, ranks, parts, partial(_ask_row, classify, row),
+            class_ids[row], batch_size,
+        )  # fmt: skip
         curves[0, row] = values[: n_steps + 1]
         curves[1, row, 0] = values[n_steps]
         curves[1, row, 1:-1] = values[n_steps + 1 :]
@@ -111,12 +113,18 @@ def insertion_and_deletion(
     return curves[0], curves[1]
 
 
+def _ask_row(classify: Classify, row: int, parts: Tensor) -> Tensor:
+    """Classify parts that are all of one clip."""
+    rows = torch.full((len(parts),), row, device=parts.device)
+    return classify(parts, rows)
+
+
 @torch.no_grad()
 def _classify_parts(
     clip: Tensor,
     ranks: Tensor,
     parts: Sequence[tuple[int, int]],
-    classify: Classify,
+    classify: Callable[[Tensor], Tensor],
     class_id: Tensor,
     batch_size: int,
 ) -> Tensor:
@@ -125,8 +133,7 @@ def _classify_parts(
     probabilities = []
     for some in torch.arange(len(parts), device=ranks.device).split(batch_size):
         there = (ranks >= low[some]) & (ranks < high[some])
-        n_frames = ranks.new_full((len(some),), len(clip))
-        logits = classify(there * clip, n_frames)
+        logits = classify(there * clip)
         probabilities.append(logits.float().softmax(-1)[:, class_id])
     return torch.cat(probabilities)
 

@@ -93,10 +93,10 @@ def removal_columns(
     >>> record = Interpretation(
     ...     logits, torch.tensor([0]), whole, whole, spectrum, spectrogram
     ... )
-    >>> def classify(clips, n_frames):  # the class is what sounds at all
+    >>> def classify(clips, rows):  # the class is what sounds at all
     ...     sounds = clips.sum((1, 2))
     ...     return torch.stack((sounds, 0 * sounds), 1)
-    >>> logits = classify(spectrum.log_magnitude, spectrum.n_frames)
+    >>> logits = classify(spectrum.log_magnitude, [0])
     >>> columns = removal_columns(record, classify, logits, ["dog"], 2)
     >>> columns["f_fidelity_minus"]
     tensor([0.])

@@ -84,13 +84,13 @@ def random_drops(
 
     Example
     -------
-    >>> def classify(clips, n_frames):  # probability = sum of cells
+    >>> def classify(clips, rows):  # probability = sum of cells
     ...     share = clips.sum((1, 2))
     ...     return torch.stack((share, 1 - share), 1).log()
     >>> clip, mask = torch.full((1, 160, 160), 160.0**-2), torch.zeros(160, 160)
     >>> mask[:, :128] = 1  # 80 % of what counts, and half of that goes
     >>> frames, class_ids = torch.tensor([160]), torch.tensor([0])
-    >>> asked = frames, classify, class_ids, classify(clip, frames)
+    >>> asked = frames, classify, class_ids, classify(clip, [0])
     >>> plus, minus = random_drops(mask[None], clip, *asked, ["dog"])
     >>> plus.round(decimals=1), minus.round(decimals=1)
     (tensor([0.4000]), tensor([0.1000]))
@@ -107,8 +107,8 @@ def random_drops(
         )
         said = []
         while some := list(islice(parts, batch_size)):
-            sizes = n_frames[row].expand(len(some))
-            said.append(classify(torch.stack(some), sizes).float())
+            rows = torch.full((len(some),), row, device=whole.device)
+            said.append(classify(torch.stack(some), rows).float())
         asked = class_ids[row].expand(2 * n_samples)
         probs = class_probability(torch.cat(said), asked)
         left[:, row] = probs.view(n_samples, 2).mean(0)

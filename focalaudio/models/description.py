@@ -58,7 +58,12 @@ def describe(model: SoundModel) -> str:
     A `ModelError` if a part is of a class that a bundle may not hold.
     """
     classifier = model.classifier
-    parts = {
+    if not isinstance(classifier, SoundClassifier):
+        raise ModelError(
+            f"classifier is a {name_of(type(classifier))}, which no bundle may "
+            "hold; a foreign classifier is code: see docs/publish.md."
+        )
+    parts: dict[str, Any] = {
         "spectrogram": model.spectrogram,
         "reader": model.reader,
         **{k: v for k, v in _owned(classifier).items() if v is not None},

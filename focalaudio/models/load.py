@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import Classifier
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle
@@ -127,7 +127,7 @@ def load_interpreter(
 
 def load_judge(
     model: SoundModel, source: str | Path | None = None
-) -> SoundClassifier:
+) -> Classifier:
     """Load another classifier, which judges what a model's explanations keep.
 
     Arguments
@@ -139,7 +139,7 @@ def load_judge(
 
     Returns
     -------
-    SoundClassifier
+    Classifier
         Frozen, on the CPU.
 
     Raises

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
 from focalaudio.interpreters import (
@@ -83,8 +83,8 @@ class SoundModel:
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        In evaluation mode.
+    classifier : focalaudio.contract.Classifier
+        Ours or a foreign one, in evaluation mode.
     spectrogram : Spectrogram
         The analysis it was trained with.
     reader : ClipReader
@@ -113,6 +113,7 @@ class SoundModel:
 
     Example
     -------
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 1)
     >>> model = SoundModel(classifier, Spectrogram(), ClipReader(), ["dog"])
@@ -120,7 +121,7 @@ class SoundModel:
     'stage_2, quantile 0.9'
     """
 
-    classifier: SoundClassifier
+    classifier: Classifier
     spectrogram: Spectrogram
     reader: ClipReader
     labels: Sequence[str]
@@ -188,7 +189,7 @@ class SoundModel:
         method : str
             `by_design`, `piq`, `lmac`, one of captum's (`saliency`,
             `smoothgrad`, `integrated_gradients`, `gradient_shap`, `gradcam`,
-            `occlusion`), or a floor (`random`, `loudest`).
+            `occlusion`), `rise`, or a floor (`random`, `loudest`).
         maps, mask, quantile, options, against
             See `focalaudio.interpreters.ThresholdInterpreter`. The decoders of
             PIQ and L-MAC draw the mask, if `mask` is None; it is cut to the

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import ClassifierOutput, SoundClassifier
+from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import by_design
@@ -22,12 +22,12 @@ from focalaudio.metrics import novelty
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.spectrogram import Spectrum
 
-_Scorer = Callable[[SoundClassifier, Spectrum, ClassifierOutput], Tensor]
+_Scorer = Callable[[Classifier, Spectrum, ClassifierOutput], Tensor]
 
 
 def _of_logits(
     score: Callable[[Tensor], Tensor],
-    classifier: SoundClassifier,
+    classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
 ) -> Tensor:
@@ -36,7 +36,7 @@ def _of_logits(
 
 
 def _evidence(
-    classifier: SoundClassifier, spectrum: Spectrum, output: ClassifierOutput
+    classifier: Classifier, spectrum: Spectrum, output: ClassifierOutput
 ) -> Tensor:
     """Score clips by what their finest cells give to the predicted class."""
     fine = classifier.share_decoder is not None
@@ -60,7 +60,7 @@ SCORERS: dict[str, _Scorer] = {
 
 def score_clips(
     score: str,
-    classifier: SoundClassifier,
+    classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
 ) -> Tensor:
@@ -84,6 +84,7 @@ def score_clips(
 
     Example
     -------
+    >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> from focalaudio.spectrogram import Spectrogram
     >>> classifier = SoundClassifier(build_encoder("focalnet_test"), 2).eval()
@@ -97,7 +98,7 @@ def score_clips(
 
 def judge_clips(
     rule: NoveltyRule | None,
-    classifier: SoundClassifier,
+    classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
 ) -> Tensor:
@@ -120,7 +121,7 @@ def judge_clips(
     return rule.is_known(score_clips(rule.score, classifier, spectrum, output))
 
 
-def read_rule(run: str | Path, classifier: SoundClassifier) -> NoveltyRule:
+def read_rule(run: str | Path, classifier: Classifier) -> NoveltyRule:
     """Read the rule that a run of `novelty.py` chose for a classifier.
 
     Arguments

@@ -20,7 +20,7 @@ from speechbrain.utils.checkpoints import Checkpoint
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
-from focalaudio.classifier import SoundClassifier
+from focalaudio.contract import Classifier
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import Layout
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict
@@ -91,7 +91,7 @@ def load_run(source: str | Path) -> SoundModel:
 
 
 def load_decoder(
-    method: str, source: str | Path, classifier: SoundClassifier
+    method: str, source: str | Path, classifier: Classifier
 ) -> nn.Module:
     """Load the best decoder of a run of `train_<method>.py`, frozen.
 
@@ -133,7 +133,7 @@ def _check_method(path: Path, method: str) -> None:
         )
 
 
-def _check_classifier(path: Path, classifier: SoundClassifier) -> None:
+def _check_classifier(path: Path, classifier: Classifier) -> None:
     """Compare the digest in a decoder's checkpoint with its classifier."""
     try:
         digest = json.loads(read_text(path))["classifier_digest"]

@@ -15,6 +15,7 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
+from focalaudio.encoders.timm_models import PLAIN, TimmEncoder
 from focalaudio.encoders.vit import ViT
 from focalaudio.image import MelAxis
 from focalaudio.interpreters.decoders import (
@@ -22,6 +23,7 @@ from focalaudio.interpreters.decoders import (
     LightDecoder,
     LMACDecoder,
     PaperDecoder,
+    SpectrogramDecoder,
 )
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS, RATIO
@@ -126,8 +128,13 @@ CODES = {
     "n_codes": _whole(1, 1 << 20),
     "n_shared": _whole(0, 1 << 20),
 }
-ENCODER = _made_by(FocalNet, ViT, Conv2dEncoder)
+ENCODER = _made_by(FocalNet, ViT, Conv2dEncoder, TimmEncoder)
 DECODER = _made_by(LightDecoder, PaperDecoder)
+# a name of timm's own list; never an address that it would fetch from
+TIMM_NAME = Rule(
+    "the name of a model of timm",
+    lambda value: isinstance(value, str) and bool(PLAIN.fullmatch(value)),
+)
 HEAD: dict[str, Rule] = {
     "n_classes": CLASSES,
     "head": _one_of("cosine", "linear"),
@@ -158,6 +165,11 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         **IMAGE,
     },
     Conv2dEncoder: {"dim": WIDTH, **IMAGE},
+    TimmEncoder: {
+        **IMAGE,
+        "name": TIMM_NAME,
+        "image_size": _either(NOTHING, SIZE),
+    },
     SoundClassifier: {
         "encoder": ENCODER,
         "scale": SCALE,
@@ -186,6 +198,11 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
     },
     LMACDecoder: {
         "n_features": CODES["n_features"],
+        "n_classes": CLASSES,
+        "width": WIDTH,
+        "n_doublings": _whole(0, 8),
+    },
+    SpectrogramDecoder: {
         "n_classes": CLASSES,
         "width": WIDTH,
         "n_doublings": _whole(0, 8),
@@ -221,7 +238,7 @@ KEYS: dict[str, Rule] = {
     "axis": _made_by(MelAxis),
     "classifier": _made_by(SoundClassifier),
     "decoder": DECODER,
-    "lmac": _made_by(LMACDecoder),
+    "lmac": _made_by(LMACDecoder, SpectrogramDecoder),
     "explanation": _mapping_of(EXPLANATION),
     "temperature": _real(0.01, 100),
     "novelty": _mapping_of(NOVELTY),

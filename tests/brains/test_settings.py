@@ -80,6 +80,7 @@ def test_the_same_settings_are_welcome(data, refusal):
         ("num_workers: 0", "num_workers: 4"),
         ("lr: 0.1", "lr: 1.0e-1"),
         ("seed: 1\n", "experiment_name: x\nseed: 1\n"),
+        ("seed: 1\n", "classifier_from: null\nseed: 1\n"),
     ],
 )
 def test_what_changes_no_number_is_welcome(data, refusal, old, new):
@@ -95,6 +96,11 @@ def test_what_changes_no_number_is_welcome(data, refusal, old, new):
         ("null", "[32, 32]", "image_size was null, is [32, 32]"),
         ("[1, 2, 3]", "[1, 2]", "train_folds was [1, 2, 3], is [1, 2]"),
         ("lr: 0.1", "lr: 0.1\nnew: a", 'new was not set, is "a"'),
+        (
+            "lr: 0.1",
+            "lr: 0.1\nclassifier_from: a:b",
+            'classifier_from was not set, is "a:b"',
+        ),
         (
             "    batch_size: 4",
             "    batch_size: 8",

@@ -11,6 +11,7 @@ from focalaudio.encoders.base import (
     DropPath,
     EncoderOutput,
     Mlp,
+    check_encoder,
     drop_path_rates,
     init_linear,
     pad_to_patches,
@@ -87,3 +88,49 @@ def test_only_linear_layers_are_initialized():
     nn.Sequential(norm, linear).apply(init_linear)
     assert norm.weight.eq(3).all()
     assert linear.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+class Own(nn.Module):
+    """An encoder of one's own, with one fault."""
+
+    def __init__(self, **changes):
+        super().__init__()
+        self.n_features, self.map_names = 4, ("map",)
+        self.in_channels, self.image_size = 1, (8, 12)
+        self.channels, self.width, self.n_given = 4, 4, 1
+        self.returns = EncoderOutput
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    def forward(self, image):
+        features = image.expand(-1, self.channels, -1, -1)
+        maps = (image[:, 0],) * self.n_given
+        embeddings = image.new_zeros(len(image), self.width)
+        return self.returns(features, embeddings, maps)
+
+
+def test_an_encoder_that_keeps_the_contract_stays_as_it_is():
+    encoder = Own().train()
+    check_encoder(encoder)
+    assert encoder.training
+    check_encoder(Own(width=7, n_embedding=7))
+    check_encoder(Own(map_names=(), n_given=0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": 5}, r"features have shape \(2, 5, 8, 12\)"),
+        ({"width": 7}, r"embeddings have shape \(2, 7\).*give.*n_embedding"),
+        ({"n_given": 2}, "returned 2 maps, but map_names has 1"),
+    ],
+)
+def test_what_an_encoder_gets_wrong_is_said_in_one_line(changes, message):
+    with pytest.raises(ValueError, match=message) as error:
+        check_encoder(Own(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_an_encoder_returns_the_record():
+    with pytest.raises(TypeError, match="Own returned a tuple; it must return"):
+        check_encoder(Own(returns=lambda *parts: parts))

@@ -11,7 +11,7 @@ EDGES = torch.tensor([0.0, 1000.0, 4000.0])  # of bins at 0, 1, 2, 3, 4 kHz
 CLIP = torch.tensor([[[1.0, 2.0, 0.0, 0.0, 1.0]]])
 
 
-def classify(clips, n_frames):
+def classify(clips, rows):
     """Two classes: what is at 0 Hz, and half of what is at 1 kHz and above."""
     own = clips[:, 0]
     return torch.stack((own[:, 0], own[:, 1:].sum(1) / 2), 1)
@@ -19,7 +19,7 @@ def classify(clips, n_frames):
 
 def test_each_band_is_silenced_alone():
     """Logits: whole 1, 1.5; the lower band gone 0, 1.5; the upper 1, 0."""
-    found = remove_bands(classify, CLIP, torch.tensor([1]), EDGES)
+    found = remove_bands(classify, CLIP, EDGES)
     assert found.class_ids.tolist() == [1]
     shares = [1 / (1 + math.exp(-lead)) for lead in (0.5, 1.5, -1.0)]
     assert found.whole.item() == pytest.approx(shares[0])
@@ -30,9 +30,7 @@ def test_each_band_is_silenced_alone():
 
 
 def test_another_class_may_be_asked_about():
-    found = remove_bands(
-        classify, CLIP, torch.tensor([1]), EDGES, torch.tensor([0])
-    )
+    found = remove_bands(classify, CLIP, EDGES, torch.tensor([0]))
     assert found.whole.item() == pytest.approx(1 / (1 + math.exp(0.5)))
     assert found.answers.tolist() == [[1, 0]]
     assert found.changes.tolist() == [[True, False]]
@@ -43,12 +41,12 @@ def test_another_class_may_be_asked_about():
 def test_bands_take_each_bin_once(scale, n_bands):
     clips, seen = torch.rand(2, 3, 513) + 0.1, []
 
-    def watch(clips, n_frames):
+    def watch(clips, rows):
         seen.append(clips)
         return clips[:, 0, :2]
 
     edges = band_edges(16000, n_bands, scale)
-    remove_bands(watch, clips, torch.tensor([3, 3]), edges)
+    remove_bands(watch, clips, edges)
     whole, *left = seen
     assert torch.equal(whole, clips)
     assert len(left) == n_bands
@@ -60,12 +58,12 @@ def test_a_tone_is_heard_in_its_own_octave(classifier, spectrogram, tone):
     """1 kHz lies in the band from 1 to 2 kHz: bins 64 to 127 of 513."""
     spectrum, seen = spectrogram(tone), []
 
-    def watch(clips, n_frames):
+    def watch(clips, rows):
         seen.append(clips[0])
-        return classifier(clips, n_frames).logits
+        return classifier(clips, spectrum.n_frames[rows]).logits
 
     edges = band_edges(16000, 5)
-    remove_bands(watch, spectrum.log_magnitude, spectrum.n_frames, edges)
+    remove_bands(watch, spectrum.log_magnitude, edges)
     assert edges.tolist() == [0, 500, 1000, 2000, 4000, 8000]
     assert not seen[3][:, 64:128].any()
     assert seen[3][:, :64].any()
@@ -87,7 +85,7 @@ def test_bands_that_do_not_exist_are_an_error():
 
 
 def test_the_band_that_costs_most_and_what_bands_hold():
-    found = remove_bands(classify, CLIP, torch.tensor([1]), EDGES)
+    found = remove_bands(classify, CLIP, EDGES)
     most = found.most_needed()  # 1 kHz is the upper band's
     assert most["band_drop"].item() == found.drop[0, 1].item() > 0
     assert (most["band_low"].item(), most["band_high"].item()) == (1000, 4000)
@@ -97,13 +95,12 @@ def test_the_band_that_costs_most_and_what_bands_hold():
 def test_what_is_known_of_whole_clips_is_not_asked_again():
     asked = []
 
-    def count(clips, n_frames):
+    def count(clips, rows):
         asked.append(len(clips))
-        return classify(clips, n_frames)
+        return classify(clips, rows)
 
-    frames = torch.tensor([1])
-    logits = classify(CLIP, frames)
-    found = remove_bands(count, CLIP, frames, EDGES, logits=logits)
-    whole = remove_bands(classify, CLIP, frames, EDGES)
+    logits = classify(CLIP, [0])
+    found = remove_bands(count, CLIP, EDGES, logits=logits)
+    whole = remove_bands(classify, CLIP, EDGES)
     assert asked == [1, 1]
     assert torch.equal(found.drop, whole.drop)

@@ -99,7 +99,7 @@ def test_the_rise_is_relative_to_the_trained_map():
     assert complexity(four).item() == pytest.approx(math.log(4))
 
 
-def classify(clips, n_frames):
+def classify(clips, rows):
     """The probability of class 0 is the sum of the low half, but for scale."""
     low = clips[:, :, : clips.shape[2] // 2].sum((1, 2)) / 500
     return torch.stack((low, 1 - low), 1).log()

@@ -44,7 +44,7 @@ def test_a_judge_that_agrees_says_what_the_classifier_says():
 def test_random_parts_are_those_of_the_record_under_their_names():
     record = interpret(torch.rand(2, 4000), [0, 3])
 
-    def classify(clips, n_frames):
+    def classify(clips, rows):
         return clips.mean(1)[:, :4]
 
     logits = classify(record.log_magnitude, None)

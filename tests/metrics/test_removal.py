@@ -6,7 +6,7 @@ import torch
 from focalaudio.metrics.removal import BLOCK, REMOVED, random_drops
 
 
-def share_of_sum(clips, n_frames):
+def share_of_sum(clips, rows):
     """Of class 0: the sum of a clip's cells, which is its probability."""
     share = clips.sum((1, 2))
     return torch.stack((share, (1 - share).clamp(min=0)), 1).log()
@@ -81,9 +81,9 @@ def test_draws_are_the_clips_own_in_any_batch_and_order():
 def test_what_goes_are_whole_blocks():
     seen = []
 
-    def keep(clips, n_frames):
+    def keep(clips, rows):
         seen.append(clips)
-        return share_of_sum(clips, n_frames)
+        return share_of_sum(clips, rows)
 
     clips = torch.ones(1, 40, 55)
     drop(torch.ones(1, 40, 55), clips, classify=keep, n_samples=4)
@@ -106,10 +106,10 @@ def test_padding_is_not_part_of_a_clip():
 def test_each_sample_costs_two_passes():
     seen = []
 
-    def count(clips, n_frames):
+    def count(clips, rows):
         seen.append(len(clips))
-        assert len(n_frames) == len(clips)
-        return share_of_sum(clips, n_frames)
+        assert len(rows) == len(clips)
+        return share_of_sum(clips, rows)
 
     clips = make_clips(2, 40, 55)
     drop(clips > 2e-4, clips, classify=count, n_samples=5, batch_size=4)

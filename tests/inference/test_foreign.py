@@ -1,0 +1,149 @@
+"""What there is for classifiers of ours, there is for foreign ones."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from focalaudio.audio import load_wav, write_wav
+from focalaudio.errors import ModelError
+from focalaudio.inference.foreign import fit_spectrogram, wrap_classifier
+from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.models import load_model
+from focalaudio.models.description import describe
+
+QUICK = {"n_masks": 8}
+
+
+def brightness(wavs):
+    """Two classes: low and high."""
+    low = (wavs[:, 1:] + wavs[:, :-1]).square().mean(1)
+    high = (wavs[:, 1:] - wavs[:, :-1]).square().mean(1)
+    return 100 * torch.stack((low, high), 1)
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    return SoundInterpreter.from_classifier(brightness, ["low", "high"], 16000)
+
+
+def test_a_foreign_copy_answers_as_the_model_itself(finished):
+    model = load_model(finished)
+    own = SoundInterpreter(model)
+
+    def classify(wavs):
+        spectrum = model.spectrogram(wavs)
+        return model.classifier(spectrum.log_magnitude).logits
+
+    foreign = SoundInterpreter.from_classifier(
+        classify,
+        model.labels,
+        16000,
+        clip_seconds=model.reader.clip_seconds,
+        scale_peak=True,
+    )
+    wavs, lens = 0.2 * torch.randn(2, 20000), torch.tensor([1.0, 0.3])
+    ours, theirs = (
+        each.explain_batch(wavs, lens, method="loudest")
+        for each in (own, foreign)
+    )
+    torch.testing.assert_close(theirs.logits, ours.logits, atol=1e-4, rtol=1e-4)
+    assert torch.equal(theirs.mask, ours.mask)
+    assert torch.equal(theirs.wavs, ours.wavs)
+
+
+def test_levels_are_left_alone_unless_asked(interpreter):
+    seen = []
+
+    def watch(wavs):
+        seen.append(wavs)
+        return brightness(wavs)
+
+    wav = 0.01 * torch.randn(8000)
+    for scale_peak, peak in ((False, wav.abs().max()), (True, 1.0)):
+        other = SoundInterpreter.from_classifier(
+            watch, ["low", "high"], 16000, scale_peak=scale_peak
+        )
+        found = other.explain_batch(wav, options=QUICK, quantile=0.0)
+        heard = seen[-1].abs().max()
+        assert math.isclose(seen.pop().abs().max(), heard)
+        whole = other.prepare(wav).wavs
+        assert whole.abs().max().item() == pytest.approx(float(peak))
+        torch.testing.assert_close(found.wavs[0], wav, atol=1e-6, rtol=0)
+
+
+def test_a_file_and_a_stream_are_explained(interpreter, tmp_path):
+    wav = torch.randn(96000).clamp(-1, 1)
+    path = write_wav(tmp_path / "a.wav", wav, 16000)
+    found = interpreter.explain_file(path, options=QUICK)
+    assert found.wavs.shape == (1, 96000)
+    whole = load_wav(path, 16000)
+    torch.testing.assert_close(
+        (found.wavs + found.removed_wavs)[0], whole, atol=1e-6, rtol=0
+    )
+    result = interpreter.explain_stream(
+        path, tmp_path / "out", method="loudest", progress=False
+    )
+    assert result.n_samples == 96000
+    assert {each.label for each in result.segments} <= {"low", "high"}
+
+
+def test_it_says_what_it_hears(interpreter):
+    hum = torch.linspace(0, 600, 8000).sin()
+    hiss = hum * (-1) ** torch.arange(8000)
+    assert interpreter.classify_batch(hum)[3] == ["low"]
+    assert interpreter.classify_batch(hiss)[3] == ["high"]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 192000])
+def test_every_rate_has_a_spectrogram(rate):
+    spectrogram = fit_spectrogram(rate)
+    wavs = torch.randn(1, rate // 10)
+    spectrum = spectrogram(wavs)
+    back = spectrogram.invert(spectrum.stft, spectrum.n_samples)
+    torch.testing.assert_close(back, wavs, atol=1e-5, rtol=0)
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    with pytest.raises(ModelError, match="labels has 2 names, 1 of them"):
+        wrap_classifier(brightness, ["low", "low"], 16000)
+    with pytest.raises(ModelError, match="with 3 labels"):
+        wrap_classifier(brightness, ["low", "high", "none"], 16000)
+    with pytest.raises(ValueError, match="sample_rate=8000 Hz is not"):
+        wrap_classifier(
+            brightness, ["low", "high"], 8000,
+            spectrogram=fit_spectrogram(16000),
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="compile=True: classify is a plain"):
+        SoundInterpreter.from_classifier(
+            brightness, ["low", "high"], 16000, {"compile": True}
+        )
+
+
+def test_no_bundle_holds_a_foreign_classifier(interpreter):
+    with pytest.raises(ModelError, match="ForeignClassifier.*publish.md"):
+        describe(interpreter.model)
+
+
+def test_a_module_is_run_where_it_is(device):
+    network = nn.Sequential(nn.Linear(8000, 2)).to(device)
+    made = SoundInterpreter.from_classifier(
+        network, ["a", "b"], 16000, clip_seconds=0.5
+    )
+    assert made.device.type == device.type
+    assert made.classify_batch(torch.randn(1, 3000))[0].shape == (1, 2)
+
+
+def test_parts_of_a_cropped_clip_are_heard_as_it_was_classified():
+    made = SoundInterpreter.from_classifier(
+        brightness, ["low", "high"], 16000, clip_seconds=0.5
+    )
+    interpreter = made.model.interpreter("loudest", quantile=0.0)
+    for length in (20000, 3000):  # cropped, and padded
+        wav = 0.1 * torch.randn(length)
+        found = made.explain_batch(wav, method="loudest", quantile=0.0)
+        kept, removed = interpreter.classify_parts(found)
+        torch.testing.assert_close(kept, found.logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(interpreter.classify_kept(found), kept)
+        assert removed.abs().max() < 1e-4
