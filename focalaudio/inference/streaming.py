@@ -60,6 +60,7 @@ ENDINGS = (  # of the files of a recording
     "_timeline.png",
     ".Table.1.selections.txt",
 )
+SEAM = 0.02  # s, about a cell: boxes that end and begin so close are one
 SUBTYPE = "PCM_24"  # a quiet recording keeps its 16 bits at its own level
 
 
@@ -367,7 +368,7 @@ def _place_boxes(
             if begin < stop:
                 found.append(replace(box, begin=begin, end=stop))
     found.sort(key=lambda box: box.begin)
-    yield from join_boxes(found, 1 / rate)
+    yield from join_boxes(found, SEAM)
 
 
 def _box_at(
