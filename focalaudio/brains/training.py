@@ -11,6 +11,7 @@ import speechbrain as sb
 import torch
 from speechbrain.nnet.schedulers import update_learning_rate
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
 from focalaudio.errors import FocalAudioError, ModelError
@@ -122,6 +123,20 @@ class TrainingBrain(sb.Brain):
                 f"{len(dataset)} clips to {stage.name.lower()} on; lower it."
             )
         return loader
+
+    def _wrap_distributed(self) -> None:
+        """See SpeechBrain; on the CPU each process normalizes its own share.
+
+        torch synchronizes batch normalization on GPUs only.
+        """
+        if not self.distributed_launch or "cuda" in str(self.device):
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(each.requires_grad for each in module.parameters()):
+                self.modules[name] = DistributedDataParallel(
+                    module, find_unused_parameters=self.find_unused_parameters
+                )
 
     def on_fit_start(self) -> None:
         """Resume; forget what was logged after the resumed checkpoint."""

@@ -441,7 +441,7 @@ def test_two_ranks_reproduce_the_tables_once(command, dataset, tmp_path):
         "interpret": {"maps": ["class_evidence"]},
         "piq": {},
     }
-    overlap = {"condition": "overlap", "quantiles": [0.9], "max_clips": 2}
+    overlap = {"condition": "overlap", "quantiles": [0.5, 0.9], "max_clips": 2}
     options = {
         "data_folder": dataset,
         "systems": json.dumps({"tiny": system}),
