@@ -27,6 +27,7 @@ from speechbrain.utils.distributed import (
 from focalaudio.brains.settings import RunSettings
 from focalaudio.errors import FocalAudioError
 from focalaudio.models.checkpoints import CheckedCheckpointer, seal
+from focalaudio.report.tables import write_csv
 
 
 class WholeCheckpointer(CheckedCheckpointer):
@@ -170,6 +171,11 @@ class History:
     def add(self, row: dict[str, Any]) -> None:
         """Append a row."""
         self.rows.append(row)
+
+    @main_process_only
+    def write_table(self, path: str | Path) -> None:
+        """Write the rows as CSV, for people; one process does."""
+        write_csv(self.rows, path)
 
     @mark_as_saver
     @main_process_only

@@ -8,13 +8,10 @@ python recipes/ESC50/train_lmac.py hparams/train_lmac.yaml \
 
 import sys
 
-from speechbrain.utils.distributed import run_on_main
-
 from focalaudio.brains import InterpreterBrain, LMACBrain
 from focalaudio.experiment import start_experiment
 from focalaudio.models.run import save_decoder
 from focalaudio.report.evaluation import write_evaluation
-from focalaudio.report.tables import write_csv
 
 
 def main(argv: list[str]) -> None:
@@ -32,8 +29,7 @@ def main(argv: list[str]) -> None:
         valid_loader_kwargs=hparams["eval_loader"],
     )
     brain.on_evaluate_start(**brain.selection)
-    rows = hparams["history"].rows
-    run_on_main(write_csv, args=[rows, experiment.folder / "history.csv"])
+    hparams["history"].write_table(experiment.folder / "history.csv")
     tester = InterpreterBrain(
         {"interpreter": hparams["interpreter"]},
         hparams=hparams,

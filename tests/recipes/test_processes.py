@@ -70,8 +70,7 @@ KILL = """
 KILL_INTERPRETATION = """
     import os, pathlib, runpy, signal, sys
     import torch
-    from focalaudio.brains.checkpoints import WholeCheckpointer
-from focalaudio.brains.progress import Progress
+    from focalaudio.brains.progress import Progress
 
     torch.set_num_threads(1)
     add = Progress.add
