@@ -474,6 +474,8 @@ def snapshot(folder):
 
 def forget_settings(run):
     """Make a run as those were that saved no settings."""
+    for path in run.glob("save/CKPT+*/files.json"):  # newer still
+        path.unlink()
     for path in run.glob("save/CKPT+*/settings.ckpt"):
         path.unlink()
 
