@@ -4,13 +4,13 @@ The contract of `image -> encoder -> features + maps` (no sound words here). An
 encoder is a `torch.nn.Module` that maps `[batch, in_channels, height, width]`
 to an `EncoderOutput`, with the attributes
 
-n_features   channels of its features
-map_names    what each map shows, the most telling one last; may be empty
-in_channels  of its images
-image_size   height and width that it was designed for; others must work too
-n_embedding  only if the embedding is no mean over the features: its size. What
-             each cell says of a class, and Grad-CAM, are not offered then
-n_fine       only if it returns early features: their channels
+- `n_features`: channels of its features
+- `map_names`: what each map shows, the most telling one last; may be empty
+- `in_channels`: of its images
+- `image_size`: height and width it was designed for; others must work too
+- `n_embedding`, only if the embedding is no mean over the features: its size.
+  What each cell says of a class, and Grad-CAM, are not offered then
+- `n_fine`, only if it returns early features: their channels
 
 `check_encoder` says in one line what an encoder of one's own gets wrong.
 """
