@@ -22,9 +22,9 @@ TINY = (
 TRAINING = "--experiment_name my_sounds"
 
 
-def section():
+def section(title=SECTION):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return text.split(SECTION)[1].split("\n## ")[0]
+    return text.split(title)[1].split("\n## ")[0]
 
 
 def script():
@@ -95,3 +95,20 @@ def test_the_section_names_what_it_says_it_does():
     for part in ("train_classifier.py", "export", "from_hparams", "explain"):
         assert commands.count(part) >= 1
     assert TINY in commands
+
+
+def test_the_lines_to_try_first_explain_a_sound(tmp_path, monkeypatch, capsys):
+    (lines,) = re.findall(
+        r"```python\n(.*?)```", section("## Try it"), re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+    sound = synthesize_clip(CLASSES[0], 99, 0, seconds=5.0)
+    write_wav(tmp_path / "clip.wav", sound.wav, 16000)
+    exec(compile(lines, "README.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("<Interpretation of 1 clip: ")
+    assert {p.name for p in (tmp_path / "explained").iterdir()} >= {
+        "clips.csv",
+        "boxes.csv",
+        "clip_1_kept.wav",
+    }
