@@ -8,8 +8,10 @@ know which it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from focalaudio.image import ImageLayout
@@ -85,6 +87,11 @@ class Classifier(nn.Module):
     def train(self: Kind, mode: bool = True) -> Kind:
         """Set the mode, unless the classifier is frozen."""
         return super().train(mode and not self.frozen)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, or what else it holds."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     def lacks(self, need: str) -> str | None:
         """Say why methods that need it do not work; None if they do.

@@ -173,7 +173,7 @@ class Checker:
     def untrained(self) -> SoundClassifier:
         """The classifier as it was before it was trained, frozen."""
         trained = self.interpreter.classifier
-        device = next(trained.parameters()).device
+        device = trained.device
         return make_untrained(trained).to(device).freeze()
 
     @torch.no_grad()

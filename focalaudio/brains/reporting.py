@@ -301,7 +301,7 @@ def index_clips(
     EmbeddingIndex
         In the order of the data set.
     """
-    device = next(interpreter.classifier.parameters()).device
+    device = interpreter.classifier.device
     rows = [dataset.data[key] for key in dataset.data_ids]
     paths = [Path(row["path"]) for row in rows]
     embeddings = []

@@ -132,7 +132,8 @@ class TrainingBrain(sb.Brain):
         if not self.distributed_launch or "cuda" in str(self.device):
             super()._wrap_distributed()
             return
-        for name, module in self.modules.items():
+        for name in list(self.modules):
+            module = self.modules[name]
             if any(each.requires_grad for each in module.parameters()):
                 self.modules[name] = DistributedDataParallel(
                     module, find_unused_parameters=self.find_unused_parameters

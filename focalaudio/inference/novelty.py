@@ -231,7 +231,7 @@ def score_sounds(
     >>> scored.silent
     tensor([ True, False])
     """
-    device = next(model.classifier.parameters()).device
+    device = model.classifier.device
     found: list[dict[str, Tensor]] = []
     for batch in _batches(wavs):
         sizes = torch.tensor([len(wav) for wav in batch])
