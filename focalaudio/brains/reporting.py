@@ -23,9 +23,9 @@ from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.neighbors import EmbeddingIndex
 from focalaudio.report.overview import split_name
 from focalaudio.report.page import (
-    Clip,
     Neighbor,
     Page,
+    PageClip,
     Rows,
     View,
     choose_classes,
@@ -170,7 +170,7 @@ class Reporter:
         found: Found,
         further: Sequence[tuple[str, Interpretation]],
         label: str,
-    ) -> Clip:
+    ) -> PageClip:
         """Fill the record of one clip."""
         views = [
             self._make_view(each, row, name, _row_of(found.get(name, {}), row))

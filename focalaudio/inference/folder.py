@@ -40,7 +40,7 @@ from focalaudio.version import __version__
 
 if TYPE_CHECKING:
     from focalaudio.report.clips import InterpretationExporter
-    from focalaudio.report.page import Clip, View
+    from focalaudio.report.page import PageClip, View
     from focalaudio.report.writer import PageWriter
 
 MARGIN = 1.5  # a recording that is so many clips long is streamed
@@ -319,7 +319,7 @@ class FolderExplainer:
 
     def _tell_windows(
         self, path: Path, clip_id: str, result: StreamResult
-    ) -> Iterator[Clip]:
+    ) -> Iterator[PageClip]:
         """Yield the windows that a report shows of a recording."""
         rate = self.model.sample_rate
         for window in choose_windows(result.windows, MOST_WINDOWS):

@@ -1,4 +1,4 @@
-"""`sound -> Clip of a page`: everything that a listening report shows of it.
+"""`sound -> clip of a page`: everything that a listening report shows of it.
 
 The classifier is asked once for the whole clip; quantiles and classes are cut
 from what it said, and kept and removed parts are classified for the words.
@@ -19,7 +19,7 @@ from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.report.overview import split_name
 from focalaudio.report.page import (
-    Clip,
+    PageClip,
     choose_classes,
     make_clip,
     make_view,
@@ -69,7 +69,7 @@ def explain_for_page(
     clip_id: str,
     label: str | None = None,
     **choice: Any,
-) -> Clip:
+) -> PageClip:
     """Explain a sound in all the ways that a page can be switched to.
 
     Arguments
@@ -87,7 +87,7 @@ def explain_for_page(
 
     Returns
     -------
-    Clip
+    PageClip
         For `focalaudio.report.writer.PageWriter.add`.
 
     Raises

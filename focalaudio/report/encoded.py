@@ -1,4 +1,4 @@
-"""`Clip -> JSON`: sounds as FLAC, pictures as PNG, all of it as text.
+"""`PageClip -> JSON`: sounds as FLAC, pictures as PNG, all of it as text.
 
 Binary parts become `data:` URIs, which a page holds as they are, or which
 `link_files` turns into files beside it.
@@ -22,7 +22,7 @@ from focalaudio.boxes import HeardBox
 from focalaudio.errors import escape_text
 from focalaudio.files import replace_file
 from focalaudio.pictures import encode_heat, encode_levels, encode_mask
-from focalaudio.report.page import Clip, Neighbor, View
+from focalaudio.report.page import Neighbor, PageClip, View
 from focalaudio.report.profiles import profile_clip
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import common_gain, loudness_gain
@@ -34,14 +34,14 @@ DIGITS = 6  # of numbers in a page
 Encoded = dict[str, Any]
 
 
-def encode_clip(clip: Clip, spectrogram: Spectrogram) -> Encoded:
+def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
     r"""Encode all that a page shows of a clip.
 
     All sounds share one gain, so that they add up and compare.
 
     Arguments
     ---------
-    clip : Clip
+    clip : PageClip
         Any.
     spectrogram : Spectrogram
         The analysis of its views; gives seconds and Hz.
@@ -55,7 +55,7 @@ def encode_clip(clip: Clip, spectrogram: Spectrogram) -> Encoded:
     -------
     >>> import torch
     >>> wav, cells = torch.rand(1000), torch.rand(6, 513)
-    >>> clip = Clip("a\n", "dog", [("dog", 1.0)], wav, cells, ())
+    >>> clip = PageClip("a\n", "dog", [("dog", 1.0)], wav, cells, ())
     >>> encoded = encode_clip(clip, Spectrogram())
     >>> encoded["id"], encoded["sound"][:15]
     ('a\\n', 'data:audio/flac')

@@ -16,7 +16,7 @@ from focalaudio.files import replace_file
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.report.boxes import write_boxes
 from focalaudio.report.clips import InterpretationExporter
-from focalaudio.report.page import TOP, Clip, View, make_clip, make_view
+from focalaudio.report.page import TOP, PageClip, View, make_clip, make_view
 
 KNOWN, UNKNOWN = "known", "no evidence"
 COLUMNS = (  # of clips.csv, in this order; of them a row has what is known
@@ -43,7 +43,7 @@ SILENCE_DB = -200.0  # of what has no level
 
 
 def describe_clip(
-    interpretation: Interpretation, row: int, clip: Clip, view: View
+    interpretation: Interpretation, row: int, clip: PageClip, view: View
 ) -> dict[str, Any]:
     """Say in one row what a clip is classified as, and by what.
 
@@ -53,7 +53,7 @@ def describe_clip(
         Of a batch.
     row : int
         Which clip of the batch, from 0.
-    clip, view : Clip, View
+    clip, view : PageClip, View
         What a report shows of it.
 
     Returns
@@ -124,7 +124,7 @@ def show_clip(
     method: str,
     quantile: float | None = None,
     scores: Mapping[str, float] | None = None,
-) -> tuple[Clip, View]:
+) -> tuple[PageClip, View]:
     """Take a row of an interpretation as what a report shows of it.
 
     `clip_id`, `method`, `quantile` and `scores` as in

@@ -1,6 +1,6 @@
 """What a listening report is made of: records of clips, and how to fill them.
 
-A `Page` holds what is known of a whole run. Each of its clips is a `Clip`,
+A `Page` holds what is known of a whole run. Each of its clips is a `PageClip`,
 with one `View` per explained class, quantile and method, and its nearest
 training clips, each a `Neighbor`. `make_view` and `make_clip` fill them from
 an `Interpretation`, row by row; `focalaudio.report.writer.PageWriter` takes
@@ -118,7 +118,7 @@ class Neighbor:
 
 
 @dataclass(frozen=True)
-class Clip:
+class PageClip:
     """All that a page shows of a clip.
 
     Arguments
@@ -309,7 +309,7 @@ def make_clip(
     label: str | None = None,
     neighbors: Sequence[Neighbor] = (),
     start: float = 0.0,
-) -> Clip:
+) -> PageClip:
     """Take a row of an interpretation as a clip.
 
     Arguments
@@ -321,11 +321,11 @@ def make_clip(
     labels : sequence of str
         In the order of the class ids.
     clip_id, views, label, neighbors, start
-        See `Clip`.
+        See `PageClip`.
 
     Returns
     -------
-    Clip
+    PageClip
         With the five most probable classes, and what not to trust.
 
     Example
@@ -355,7 +355,7 @@ def make_clip(
     seen = (frames - 1) * spectrogram.hop_samples / spectrogram.sample_rate
     seconds = len(wav) / spectrogram.sample_rate
     level = math.sqrt(float(wav.square().mean()))
-    return Clip(
+    return PageClip(
         clip_id,
         label,
         probabilities,

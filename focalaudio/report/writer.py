@@ -32,7 +32,7 @@ from focalaudio.report.encoded import (
     without_removed,
 )
 from focalaudio.report.overview import describe_run, list_clips
-from focalaudio.report.page import Clip, Page
+from focalaudio.report.page import Page, PageClip
 from focalaudio.report.profiles import average_profiles, find_bands
 from focalaudio.spectrogram import Spectrogram
 
@@ -71,7 +71,7 @@ class PageWriter:
     -------
     >>> import torch
     >>> wav, cells = torch.rand(1000), torch.rand(6, 513)
-    >>> clip = Clip("a", "dog", [("dog", 1.0)], wav, cells, ())
+    >>> clip = PageClip("a", "dog", [("dog", 1.0)], wav, cells, ())
     >>> path = getfixture("tmp_path") / "report.html"
     >>> writer = PageWriter(path, Spectrogram())
     >>> writer.add(clip)
@@ -117,12 +117,12 @@ class PageWriter:
         """Return how many clips were added."""
         return len(self._clip_ids)
 
-    def add(self, clip: Clip) -> None:
+    def add(self, clip: PageClip) -> None:
         """Encode a clip and keep it on disk; one that is there stays.
 
         Arguments
         ---------
-        clip : Clip
+        clip : PageClip
             Its neighbors' files are read here, each once for all clips.
 
         Raises

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from focalaudio.report.page import Clip, Page, View
+from focalaudio.report.page import Page, PageClip, View
 from focalaudio.spectrogram import Spectrogram
 
 HOSTILE = (
@@ -62,7 +62,7 @@ def make_clip(
         for quantile in (0.9, 0.5)
     ]
     other = "high" if predicted == "low" else "low"
-    return Clip(
+    return PageClip(
         clip_id or f"clip{number}",
         label,
         [(predicted, 0.93), (other, 0.07)],
