@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from focalaudio.audio import load_wav
 from focalaudio.boxes import find_boxes
 from focalaudio.brains.checks import Look
+from focalaudio.contract import ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
@@ -33,6 +34,8 @@ from focalaudio.report.page import (
     make_view,
 )
 from focalaudio.report.writer import PageWriter
+from focalaudio.spectrogram import Spectrum
+from focalaudio.waveforms import is_silent
 
 BATCH = 16  # clips of the index in one pass
 Found = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -65,6 +68,9 @@ class Reporter:
         How many of the predicted class, and of the true one if it is another.
     listening_test : bool
         Whether the page asks which method is better, instead of saying it.
+    is_known : callable
+        From spectrum and classifier output to `[batch]`, bool: which clips are
+        like any class, as `SoundModel.is_known` says; None for all.
 
     Example
     -------
@@ -91,6 +97,7 @@ class Reporter:
         reader: ClipReader | None = None,
         n_neighbors: int = 0,
         listening_test: bool = False,
+        is_known: Callable[[Spectrum, ClassifierOutput], Tensor] | None = None,
     ) -> None:
         self.writer = PageWriter(path, interpreter.spectrogram)
         self.interpreter = interpreter
@@ -101,6 +108,7 @@ class Reporter:
         self.reader = reader or ClipReader()
         self.n_neighbors = n_neighbors
         self.listening_test = listening_test
+        self.is_known = is_known
 
     def __call__(
         self,
@@ -129,6 +137,7 @@ class Reporter:
         ]
         if not rows:
             return
+        interpretations = self._judge(look, interpretations)
         further = self._look_further(look, interpretations, clip_labels)
         for row in rows:
             self.writer.add(
@@ -140,6 +149,18 @@ class Reporter:
     def _has_room(self, row: int) -> bool:
         """Whether one more clip, after `row` of the batch, is wanted."""
         return self.max_clips is None or len(self.writer) + row < self.max_clips
+
+    def _judge(
+        self, look: Look, interpretations: Mapping[str, Interpretation]
+    ) -> dict[str, Interpretation]:
+        """Say which clips there is evidence for any class in."""
+        known = torch.tensor([not is_silent(wav) for wav in look.wavs.cpu()])
+        if self.is_known is not None:
+            known &= self.is_known(look.spectrum, look.output).cpu()
+        return {
+            name: replace(each, is_known=known)
+            for name, each in interpretations.items()
+        }
 
     def _look_further(
         self,
@@ -178,7 +199,7 @@ class Reporter:
         ]
         for name, each in further:
             view = self._make_view(each, row, name, {})
-            if not _is_known(view, views):
+            if not _is_shown(view, views):
                 views.append(view)
         first = next(iter(interpretations.values()))
         predicted = self.labels[int(first.logits[row].argmax())]
@@ -273,7 +294,7 @@ def _row_of(columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, float]:
     }
 
 
-def _is_known(view: View, views: Sequence[View]) -> bool:
+def _is_shown(view: View, views: Sequence[View]) -> bool:
     """Whether a view shows what another one does, for whichever class."""
     return any(
         each.mask.shape == view.mask.shape and torch.equal(each.mask, view.mask)

@@ -194,3 +194,15 @@ def test_a_listening_test_has_the_methods_and_no_more(
     reporter.finish(rows, {})
     assert head_of(path)["listening_test"]
     assert all(len(clip["views"]) == 1 for clip in clips_of(path))
+
+
+def test_what_is_like_no_class_is_said(interpreter, dataset, tmp_path):
+    def only_the_first(spectrum, output):
+        return torch.arange(len(output.logits)) == 0
+
+    path = tmp_path / "report.html"
+    evaluate(interpreter, dataset, path, is_known=only_the_first)[0].finish(
+        {}, {}
+    )
+    said = ["evidence" in " ".join(c["warnings"]) for c in clips_of(path)]
+    assert said == [False, True, True, True, False, True]  # batches of 4
