@@ -8,6 +8,7 @@ is known too, from the same forward pass: see `CLASS_MAPS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,11 +16,12 @@ from torch import Tensor
 
 from focalaudio.contract import CELLS, Classifier, ClassifierOutput
 from focalaudio.saliency import combine_maps
-from focalaudio.spectrogram import Spectrum
+from focalaudio.spectrogram import EPS_POWER, Spectrum
 
 # What is left of loudness in a product with a map of a class: enough that loud
 # cells of the class come first, too little to prefer another source.
 LOUDNESS_POWER = 0.25
+SILENCE = 2 * math.log1p(math.sqrt(EPS_POWER))  # log-magnitude, with a margin
 
 
 def class_evidence(
@@ -185,7 +187,7 @@ def by_design(
         output.spans,
     )
     if "loudness" in maps:
-        saliency = saliency * spectrum.log_magnitude**LOUDNESS_POWER
+        saliency = saliency * hear(spectrum) ** LOUDNESS_POWER
     return saliency
 
 
@@ -216,7 +218,16 @@ def loudest(
 
     Arguments as in `by_design`; returns `[batch, time, freq]`, non-negative.
     """
-    return spectrum.log_magnitude * own_cells(spectrum)
+    return hear(spectrum) * own_cells(spectrum)
+
+
+def hear(spectrum: Spectrum) -> Tensor:
+    """Return the log-magnitude, `[batch, time, freq]`, 0 of digital silence.
+
+    The spectrogram gives silence a little, the same in every cell, so that its
+    root has a gradient; a mask would keep all of these cells or none.
+    """
+    return spectrum.log_magnitude * (spectrum.log_magnitude > SILENCE)
 
 
 def own_cells(spectrum: Spectrum) -> Tensor:
