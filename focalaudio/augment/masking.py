@@ -108,7 +108,7 @@ class MaskedViews(nn.Module):
 
     Example
     -------
-    >>> views = MaskedViews(probability=1.0, kinds=["loudest"]).train()
+    >>> views = MaskedViews(1.0, kinds=["loudest"], highest=0.9).train()
     >>> loud = torch.arange(100.0).view(1, 10, 10)
     >>> mask = views(loud, torch.tensor([10])).mask
     >>> bool(mask[0, 9].all()), bool(mask[0, 0].any())
