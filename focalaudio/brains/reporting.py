@@ -177,10 +177,13 @@ class Reporter:
             for each in clip_labels
         ]
         _, other = choose_classes(first, targets)
-        seen = (look.spectrum, look.output)
+
+        def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
+            return way.interpret(look.spectrum, look.output, ids)
+
         return [
             (one.name, found)
-            for one, found in look_further(self.interpreter, seen, other)
+            for one, found in look_further(self.interpreter, explain, other)
         ]
 
     def _make_clip(

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from focalaudio.contract import ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.interpreters import Interpretation
-from focalaudio.spectrogram import absolute_lengths, zero_tails
+from focalaudio.spectrogram import Spectrum, absolute_lengths, zero_tails
 from focalaudio.waveforms import check_finite, is_silent
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,28 @@ class PreparedClips:
         length = min(wavs.shape[1], restored.shape[1])
         restored[:, :length] = wavs[:, :length] * self.levels
         return zero_tails(restored, self.n_samples)
+
+
+@dataclass(frozen=True)
+class SeenClips:
+    """Clips, and what a classifier says of them.
+
+    Arguments
+    ---------
+    clips : PreparedClips
+        As the classifier got them.
+    spectrum : Spectrum
+        Of these.
+    output : ClassifierOutput
+        Of these.
+    scale : float
+        See `Interpretation`.
+    """
+
+    clips: PreparedClips
+    spectrum: Spectrum
+    output: ClassifierOutput
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

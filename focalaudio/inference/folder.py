@@ -24,9 +24,9 @@ from focalaudio.audio import audio_info, load_wav
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError, escape_text
 from focalaudio.files import remove_leftovers
+from focalaudio.inference.clips import SeenClips, SoundInterpretation
 from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.inference.reporting import QUANTILES
 from focalaudio.inference.requests import Outcome, Request
 from focalaudio.inference.results import COMPARED, pack_box, write_results
 from focalaudio.inference.sources import name_clips
@@ -181,15 +181,10 @@ class FolderExplainer:
         from focalaudio.report.explained import describe_clip
 
         try:
-            found = self.model.explain_with(
-                self.ways, wav[None], target=self.request.target
-            )
+            seen = self.model.look(wav[None])
         except AudioError as error:
             return self._fail(path, error)
-        shown = [
-            _show(each, way, clip_id)
-            for each, way in zip(found, self.ways, strict=True)
-        ]
+        found, shown = self._show(seen, clip_id)
         clip = replace(
             shown[0][0],
             views=[view for _, view in shown],
@@ -201,7 +196,7 @@ class FolderExplainer:
         ]
         files = self._write(found, clip_id)
         if self._has_room:
-            more = self._look_further(wav, found[0])
+            more = self._look_further(seen, found[0])
             self.page.add(replace(clip, views=[*clip.views, *more]))
         answer = found[0].describe(0)
         self.store.add(
@@ -215,6 +210,17 @@ class FolderExplainer:
             },
         )
         return Outcome(path, answer, files=files)
+
+    def _show(
+        self, seen: SeenClips, name: str
+    ) -> tuple[list[SoundInterpretation], list[tuple[PageClip, View]]]:
+        """Explain a clip in all ways; return what a report shows, too."""
+        from focalaudio.inference.reporting import show_scored
+
+        target = self.request.target
+        found = self.model.explain_with(self.ways, seen, target)
+        pairs = zip(found, self.ways, strict=True)
+        return found, [show_scored(each, way, name) for each, way in pairs]
 
     def _compare_rows(self, rows: Sequence[Record]) -> list[Record]:
         """Return the rows of comparison.csv, none without a comparison."""
@@ -259,29 +265,23 @@ class FolderExplainer:
         wanted = self.request.media and self.request.report
         return wanted and len(self.page) < MOST_REPORTED
 
-    def _look_further(self, wav: Tensor, found: Interpretation) -> list[View]:
+    def _look_further(
+        self, seen: SeenClips, found: Interpretation
+    ) -> list[View]:
         """Return views at other quantiles, and of another class."""
+        from focalaudio.inference.reporting import look_further, show_scored
         from focalaudio.report.page import choose_classes
 
-        way = self.ways[0]
-        if way.settings["method"] != "by_design":
-            return []
+        def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
+            target = self.request.target if ids is None else ids
+            return self.model.explain_with([way], seen, target)[0]
+
         predicted, other = choose_classes(found)
         is_asked = not torch.equal(found.class_ids, predicted)
-        ways = [
-            way.at_quantile(quantile)
-            for quantile in QUANTILES
-            if way.quantile not in (None, quantile)
-        ]
-        asked = self.request.target
-        seen = self.model.explain_with([way, *ways], wav[None], target=asked)
-        seen[:1] = self.model.explain_with(
-            [way], wav[None], target=predicted if is_asked else other
+        further = look_further(
+            self.ways[0], explain, predicted if is_asked else other
         )
-        return [
-            _show(each, one, "")[1]
-            for one, each in zip([way, *ways], seen, strict=True)
-        ]
+        return [show_scored(each, way, "")[1] for way, each in further]
 
     def _try_recording(self, path: Path, clip_id: str) -> Outcome:
         """Explain a recording window by window."""
@@ -326,14 +326,8 @@ class FolderExplainer:
             start = round(window["start_s"] * rate)
             length = round(window["end_s"] * rate) - start
             wav = next(iter_windows(path, rate, length, 1, first=start))
-            found = self.model.explain_with(
-                self.ways, wav[None], target=self.request.target
-            )
             name = f"{clip_id} at {window['start_s']:.1f} s"
-            shown = [
-                _show(each, way, name)
-                for each, way in zip(found, self.ways, strict=True)
-            ]
+            _, shown = self._show(self.model.look(wav[None]), name)
             views = [view for _, view in shown]
             yield replace(shown[0][0], views=views, start=window["start_s"])
 
@@ -393,18 +387,6 @@ def _compare(
         return model.interpreter(request.quantile, method)
     except ValueError as error:
         raise ValueError(f"compare={method!r}: {error}") from error
-
-
-def _show(found: Interpretation, way: Interpreter, clip_id: str) -> Any:
-    """Return what a report shows of a clip, with the scores of its parts."""
-    from focalaudio.report.explained import show_clip
-    from focalaudio.report.overview import split_name
-    from focalaudio.report.page import score_parts
-
-    with torch.no_grad():
-        parts = way.classify_parts(found)
-    scores = score_parts(found, parts, 0)
-    return show_clip(found, 0, clip_id, *split_name(way.name), scores)
 
 
 def _to_name(way: Interpreter) -> str:

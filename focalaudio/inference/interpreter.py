@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import load_wav
-from focalaudio.contract import ClassifierOutput
 from focalaudio.errors import escape_text
 from focalaudio.inference.clips import (
     PreparedClips,
+    SeenClips,
     SoundInterpretation,
     prepare_clips,
     read_lens,
@@ -213,8 +213,7 @@ class SoundInterpreter(ForeignDoors):
         ValueError
             If `wavs` or `wav_lens` have another shape.
         """
-        clips = self.prepare(wavs, wav_lens)
-        logits = self._classify(clips).logits.float()
+        logits = self.look(wavs, wav_lens).output.logits.float()
         return self._answer((logits / self.model.temperature).softmax(dim=-1))
 
     def classify_file(self, path: str | Path) -> Answer:
@@ -282,7 +281,8 @@ class SoundInterpreter(ForeignDoors):
         interpreter = self.interpreter(
             quantile, method, maps, mask, options, against
         )
-        (found,) = self.explain_with([interpreter], wavs, wav_lens, target)
+        seen = self.look(wavs, wav_lens)
+        (found,) = self.explain_with([interpreter], seen, target)
         return found
 
     def interpreter(
@@ -302,20 +302,34 @@ class SoundInterpreter(ForeignDoors):
             method, maps, mask, quantile, options, other
         )
 
+    def look(self, wavs: Wavs, wav_lens: Wavs | None = None) -> SeenClips:
+        """Analyze and classify clips, once for all that is asked of them.
+
+        Arguments and errors as in `classify_batch`.
+        """
+        sound, scale = read_wavs(wavs)
+        clips = self.prepare(sound, wav_lens)
+        with torch.no_grad(), self._autocast():
+            looking = Interpreter(self.classifier, self.spectrogram)
+            return SeenClips(
+                clips, *looking.look(clips.wavs, clips.lens), scale
+            )
+
     def explain_with(
         self,
         interpreters: Sequence[Interpreter],
-        wavs: Wavs,
-        wav_lens: Wavs | None = None,
+        seen: SeenClips,
         target: Target | None = None,
     ) -> list[SoundInterpretation]:
-        """Explain clips in several ways; they are classified once.
+        """Explain clips in several ways; they are not classified again.
 
         Arguments
         ---------
         interpreters : sequence of Interpreter
-            At least one, made by `interpreter`.
-        wavs, wav_lens, target
+            Made by `interpreter`.
+        seen : SeenClips
+            Of `look`.
+        target
             See `explain_batch`.
 
         Returns
@@ -325,28 +339,27 @@ class SoundInterpreter(ForeignDoors):
 
         Raises
         ------
-        AudioError, TypeError, ValueError
-            If the sound or the target will not do.
+        ValueError
+            If there is no such class.
         """
-        sound, scale = read_wavs(wavs)
-        clips = self.prepare(sound, wav_lens)
-        targets = find_targets(target, self.labels, len(clips.wavs))
-        class_ids = None if targets is None else self._to_ids(targets)
+        targets = find_targets(target, self.labels, len(seen.clips.wavs))
+        class_ids = None
+        if targets is not None:
+            class_ids = torch.tensor(targets, device=self.device)
+        record = (seen.spectrum, seen.output)
         with torch.no_grad(), self._autocast():
-            seen = interpreters[0].look(clips.wavs, clips.lens)
-            found = [each.interpret(*seen, class_ids) for each in interpreters]
-            is_known = self.model.is_known(*seen) & ~clips.silent
+            found = [
+                each.interpret(*record, class_ids) for each in interpreters
+            ]
+            is_known = self.model.is_known(*record) & ~seen.clips.silent
+        known: dict[str, Any] = {
+            "temperature": self.model.temperature,
+            "is_known": is_known,
+            "labels": tuple(self.labels),
+            "scale": seen.scale,
+        }
         return [
-            restore_interpretation(
-                replace(
-                    each,
-                    temperature=self.model.temperature,
-                    is_known=is_known,
-                    labels=tuple(self.labels),
-                    scale=scale,
-                ),
-                clips,
-            )
+            restore_interpretation(replace(each, **known), seen.clips)
             for each in found
         ]
 
@@ -437,14 +450,6 @@ class SoundInterpreter(ForeignDoors):
         sound, _ = read_wavs(wavs)
         lens = read_lens(wav_lens)
         return prepare_clips(sound.to(self.device), lens, self.reader)
-
-    def _to_ids(self, targets: list[int]) -> Tensor:
-        return torch.tensor(targets, device=self.device)
-
-    def _classify(self, clips: PreparedClips) -> ClassifierOutput:
-        with torch.no_grad(), self._autocast():
-            looking = Interpreter(self.classifier, self.spectrogram)
-            return looking.look(clips.wavs, clips.lens)[1]
 
     def _answer(self, probs: Tensor) -> Answer:
         score, index = probs.max(dim=-1)

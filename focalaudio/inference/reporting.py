@@ -6,34 +6,25 @@ from what it said, and kept and removed parts are classified for the words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from focalaudio.classifier import ClassifierOutput
-from focalaudio.inference.clips import restore_interpretation
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.report.explained import show_clip
 from focalaudio.report.overview import split_name
-from focalaudio.report.page import (
-    PageClip,
-    choose_classes,
-    make_clip,
-    make_view,
-    score_parts,
-)
-from focalaudio.spectrogram import Spectrum
+from focalaudio.report.page import PageClip, View, choose_classes, score_parts
 
+Explain = Callable[[Interpreter, Tensor | None], Interpretation]
 QUANTILES = (0.5, 0.7, 0.9)  # that a page can be switched to
-
-Seen = tuple[Spectrum, ClassifierOutput]
 
 
 def look_further(
-    interpreter: Interpreter, seen: Seen, other_ids: Tensor
+    interpreter: Interpreter, explain: Explain, other_ids: Tensor
 ) -> Iterator[tuple[Interpreter, Interpretation]]:
     """Interpret clips at other quantiles, and another class of theirs.
 
@@ -43,8 +34,9 @@ def look_further(
     ---------
     interpreter : Interpreter
         The one whose interpretation is known.
-    seen : tuple
-        What `Interpreter.look` returned of the clips.
+    explain : callable
+        From an interpreter and class ids, None for those that are explained
+        already, to its interpretation of clips that were looked at.
     other_ids : torch.Tensor
         `[batch]`, int64, of `focalaudio.report.page.choose_classes`.
 
@@ -58,11 +50,22 @@ def look_further(
     for quantile in QUANTILES:
         if interpreter.quantile not in (None, quantile):
             other = interpreter.at_quantile(quantile)
-            yield other, other.interpret(*seen)
-    yield interpreter, interpreter.interpret(*seen, other_ids)
+            yield other, explain(other, None)
+    yield interpreter, explain(interpreter, other_ids)
 
 
-@torch.no_grad()
+def show_scored(
+    found: Interpretation, way: Interpreter, clip_id: str
+) -> tuple[PageClip, View]:
+    """Return what a report shows of one clip, with the scores of its parts.
+
+    `found` is by `way`, of a batch of one; both parts are classified.
+    """
+    with torch.no_grad():
+        scores = score_parts(found, way.classify_parts(found), 0)
+    return show_clip(found, 0, clip_id, *split_name(way.name), scores)
+
+
 def explain_for_page(
     model: SoundInterpreter,
     wav: Tensor,
@@ -105,28 +108,18 @@ def explain_for_page(
     >>> clip.predicted, [view.quantile for view in clip.views]
     ('crying_baby', [0.9, 0.5, 0.7, 0.9])
     """
-    clips = model.prepare(wav)
+    seen = model.look(wav)
     interpreter = model.model.interpreter(**choice)
-    seen = interpreter.look(clips.wavs, clips.lens)
-    first = interpreter.interpret(*seen)
-    known: dict[str, Any] = {
-        "temperature": model.model.temperature,
-        "labels": tuple(model.labels),
-        "is_known": model.model.is_known(*seen) & ~clips.silent,
-    }
+
+    def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
+        return model.explain_with([way], seen, ids)[0]
+
+    first = explain(interpreter, None)
     target = model.labels.index(label) if label in model.labels else None
     _, other_ids = choose_classes(first, [target])
-    found = [
-        (interpreter, first),
-        *look_further(interpreter, seen, other_ids),
+    clip, view = show_scored(first, interpreter, clip_id)
+    further = [
+        show_scored(each, way, clip_id)[1]
+        for way, each in look_further(interpreter, explain, other_ids)
     ]
-    views, restored = [], []
-    for one, each in found:
-        whole = restore_interpretation(replace(each, **known), clips)
-        parts = one.classify_parts(whole)
-        scores = score_parts(whole, parts, 0)
-        name = split_name(one.name)
-        boxes = whole.boxes()
-        views.append(make_view(whole, 0, model.labels, *name, scores, boxes))
-        restored.append(whole)
-    return make_clip(restored[0], 0, model.labels, clip_id, views, label)
+    return replace(clip, label=label, views=[view, *further])

@@ -6,7 +6,6 @@ reads them: Raven's column of labels is `Annotation`, its score `Score`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from focalaudio.boxes import HeardBox
 from focalaudio.data.annotations import BEGIN, END, HIGH, LOW
 from focalaudio.errors import escape_text
-from focalaudio.files import replace_file
+from focalaudio.report.tables import write_tabbed, write_table
 from focalaudio.report.timeline import Segment
 
 RAVEN_COLUMNS = (
@@ -51,7 +50,7 @@ def write_raven(boxes: Iterable[HeardBox], path: str | Path) -> Path:
     rows = (
         (number, VIEW, 1, *_cells(box)) for number, box in enumerate(boxes, 1)
     )
-    return _write_lines((RAVEN_COLUMNS, *rows), path)
+    return write_tabbed((RAVEN_COLUMNS, *rows), path)
 
 
 def write_audacity_boxes(boxes: Iterable[HeardBox], path: str | Path) -> Path:
@@ -76,7 +75,7 @@ def write_audacity_boxes(boxes: Iterable[HeardBox], path: str | Path) -> Path:
     >>> path.read_text()
     '0.500000\t1.000000\tdog\n\\\t200.000\t4000.000\n'
     """
-    return _write_lines(_audacity_lines(boxes), path)
+    return write_tabbed(_audacity_lines(boxes), path)
 
 
 def _audacity_lines(boxes: Iterable[HeardBox]) -> Iterator[Sequence[Any]]:
@@ -89,22 +88,14 @@ def _audacity_lines(boxes: Iterable[HeardBox]) -> Iterator[Sequence[Any]]:
 def _cells(box: HeardBox) -> tuple[str, ...]:
     """Return limits, label and score as text that has no tab or line break."""
     label = escape_text(" ".join(box.label.split())).replace('"', "'")
+    return (*_limits(box), label, f"{box.score:.4f}")
+
+
+def _limits(box: HeardBox) -> tuple[str, ...]:
     return (
         *(f"{seconds:.6f}" for seconds in (box.begin, box.end)),
         *(f"{hertz:.3f}" for hertz in (box.low, box.high)),
-        label,
-        f"{box.score:.4f}",
     )
-
-
-def _write_lines(lines: Iterable[Sequence[Any]], path: str | Path) -> Path:
-    """Write cells between tabs."""
-    with (
-        replace_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.writelines("\t".join(map(str, line)) + "\n" for line in lines)
-    return Path(path)
 
 
 def write_boxes(
@@ -131,18 +122,11 @@ def write_boxes(
     >>> path.read_text().splitlines()[1]
     'a,0.500000,1.000000,200.000,4000.000,dog,0.8000'
     """
-    with (
-        replace_file(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("clip_id", *BOX_COLUMNS))
-        for clip_id, box in boxes:
-            *limits, _, score = _cells(box)
-            writer.writerow((clip_id, *limits, box.label, score))
-    return Path(path)
+    rows = (
+        (clip_id, *_limits(box), box.label, f"{box.score:.4f}")
+        for clip_id, box in boxes
+    )
+    return write_table(("clip_id", *BOX_COLUMNS), rows, path)
 
 
 def segments_to_boxes(

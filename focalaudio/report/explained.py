@@ -6,17 +6,16 @@ report alike.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from focalaudio.files import replace_file
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.report.boxes import write_boxes
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.page import TOP, PageClip, View, make_clip, make_view
+from focalaudio.report.tables import write_table
 
 KNOWN, UNKNOWN = "known", "no evidence"
 COLUMNS = (  # of clips.csv, in this order; of them a row has what is known
@@ -166,16 +165,8 @@ def write_rows(
     >>> write_rows(rows, path).read_text().splitlines()[1][:8]
     'a,,5.0,,'
     """
-    with (
-        replace_file(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        writer = csv.DictWriter(file, columns, "", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return Path(path)
+    cells = ([row.get(name, "") for name in columns] for row in rows)
+    return write_table(columns, cells, path)
 
 
 def save_interpretation(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,60 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     """
     with replace_file(path) as temporary:
         pd.DataFrame(list(rows)).to_csv(temporary, index=False)
+    return Path(path)
+
+
+def write_table(
+    header: Sequence[str], rows: Iterable[Sequence[Any]], path: str | Path
+) -> Path:
+    """Write rows as CSV, one in memory at a time.
+
+    Arguments
+    ---------
+    header : sequence of str
+        Names of the columns.
+    rows : iterable of sequence
+        As many cells as there are columns; gone through once.
+    path : str or pathlib.Path
+        Replaced if it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The file. Bytes of file names that are no text are as they were.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> write_table(("a", "b"), [(1, "x,y")], path).read_text().splitlines()
+    ['a,b', '1,"x,y"']
+    """
+    with (
+        replace_file(path) as temporary,
+        temporary.open(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return Path(path)
+
+
+def write_tabbed(lines: Iterable[Sequence[Any]], path: str | Path) -> Path:
+    r"""Write cells between tabs, as Raven and Audacity read them.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> write_tabbed([(0.5, "rain")], path).read_text()
+    '0.5\train\n'
+    """
+    with (
+        replace_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.writelines("\t".join(map(str, line)) + "\n" for line in lines)
     return Path(path)
 
 

@@ -6,12 +6,11 @@ of their overlap, and neighbors with the same label are one segment.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from focalaudio.files import replace_file
+from focalaudio.report.tables import write_tabbed, write_table
 
 
 @dataclass(frozen=True)
@@ -106,17 +105,13 @@ def write_windows(windows: Iterable[Segment], path: Path) -> Path:
     >>> write_windows(windows, path).read_text().splitlines()[1]
     '0.000000,5.000000,"wind, strong",0.900000'
     """
-    with (
-        replace_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("start_s", "end_s", "label", "probability"))
-        for each in windows:
-            numbers = (each.start, each.end, each.probability)
-            start, end, probability = (f"{number:.6f}" for number in numbers)
-            writer.writerow((start, end, each.label, probability))
-    return path
+    rows = (
+        (f"{each.start:.6f}", f"{each.end:.6f}", each.label)
+        + (f"{each.probability:.6f}",)
+        for each in windows
+    )
+    header = ("start_s", "end_s", "label", "probability")
+    return write_table(header, rows, path)
 
 
 def write_audacity_labels(segments: Iterable[Segment], path: Path) -> Path:
@@ -141,14 +136,13 @@ def write_audacity_labels(segments: Iterable[Segment], path: Path) -> Path:
     >>> write_audacity_labels(segments, path).read_text()
     '0.000000\t5.000000\train (0.90)\n'
     """
-    with (
-        replace_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        for each in segments:
-            label = " ".join(each.label.split())  # a tab would be a column
-            file.write(
-                f"{each.start:.6f}\t{each.end:.6f}\t"
-                f"{label} ({each.probability:.2f})\n"
-            )
-    return path
+    lines = (
+        (f"{each.start:.6f}", f"{each.end:.6f}", _name(each))
+        for each in segments
+    )
+    return write_tabbed(lines, path)
+
+
+def _name(segment: Segment) -> str:
+    label = " ".join(segment.label.split())  # a tab would be a column
+    return f"{label} ({segment.probability:.2f})"

@@ -172,12 +172,22 @@ def test_stopped_and_started_again_is_never_stopped(
 
 
 def test_nothing_is_explained_twice(model, sounds, done, monkeypatch):
-    monkeypatch.setattr(SoundInterpreter, "explain_with", None)
+    monkeypatch.setattr(SoundInterpreter, "look", None)
     monkeypatch.setattr(SoundInterpreter, "explain_stream", None)
     before = (done[1] / "clips.csv").read_bytes()
     outcomes = run(model, done[1], sounds)
     assert not any(o.is_new for o in outcomes if not o.error)
     assert (done[1] / "clips.csv").read_bytes() == before
+
+
+def test_whole_clips_are_classified_once(model, sounds, tmp_path, monkeypatch):
+    seen = []
+    look = SoundInterpreter.look
+    monkeypatch.setattr(
+        SoundInterpreter, "look", lambda *given: seen.append(1) or look(*given)
+    )
+    run(model, tmp_path, sounds[:2], Request(compare=("random",)))
+    assert len(seen) == 2  # other methods, quantiles and classes need no more
 
 
 def test_other_settings_are_refused_and_nothing_is_touched(model, sounds, done):
