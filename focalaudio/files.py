@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -157,7 +158,25 @@ def digest_file(path: str | Path) -> str:
     >>> digest_file(path)[:8]
     'e3b0c442'
     """
-    digest = hashlib.sha256()
+    return _digest(hashlib.sha256(), path)
+
+
+def digest_as_git(path: str | Path) -> str:
+    """Return git's own digest of a file's content, 40 hexadecimal digits.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_text("")
+    >>> digest_as_git(path)[:8]
+    'e69de29b'
+    """
+    size = Path(path).stat().st_size
+    return _digest(hashlib.sha1(b"blob %d\0" % size), path)
+
+
+def _digest(digest: Any, path: str | Path) -> str:
+    """Digest a file in flat memory."""
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

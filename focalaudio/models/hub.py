@@ -8,7 +8,6 @@ last, for work without network.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
@@ -31,7 +30,11 @@ from tqdm import tqdm
 
 from focalaudio.data.transfer import TransferError, alone, check_url, receive
 from focalaudio.errors import HubError, UnsafeModelError
-from focalaudio.files import replace_file, temporary_folder
+from focalaudio.files import (
+    digest_as_git,
+    replace_file,
+    temporary_folder,
+)
 from focalaudio.models.bundle_files import (
     check_sums,
     choose_files,
@@ -297,7 +300,7 @@ class _Repository:
             n_bytes = out.tell()
         promised, found = file.sha256, sha256
         if promised is None:
-            promised, found = file.blob_id, _digest_as_git(path)
+            promised, found = file.blob_id, digest_as_git(path)
         if n_bytes != file.n_bytes or found != promised:
             raise HubError(
                 f"{self.name} sent {n_bytes} of {file.n_bytes} bytes of "
@@ -327,15 +330,6 @@ class _Repository:
             f"{self.endpoint} gives no listing of {self.name} that makes "
             f"sense ({what}); does HF_ENDPOINT name a hub?"
         )
-
-
-def _digest_as_git(path: Path) -> str:
-    """Return git's own digest of a file's content, in flat memory."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _explain(error: TransferError, source: _HubSource) -> str:

@@ -28,6 +28,7 @@ from focalaudio.report.words import (
     tell_scores,
 )
 
+AUDIBLE = 2.0**-16  # half a step of 16 bits: less is silence
 TOP = 5  # probabilities that are shown of a clip
 Rows = Sequence[Mapping[str, Any]]
 
@@ -351,9 +352,9 @@ def make_clip(
         )
     ]
     known = interpretation.is_known
-    spectrogram = interpretation.synthesis
-    seen = (frames - 1) * spectrogram.hop_samples / spectrogram.sample_rate
-    seconds = len(wav) / spectrogram.sample_rate
+    rate = interpretation.synthesis.sample_rate
+    seen = (frames - 1) * interpretation.synthesis.hop_samples / rate
+    seconds = len(wav) / rate
     level = math.sqrt(float(wav.square().mean()))
     return PageClip(
         clip_id,
@@ -364,11 +365,17 @@ def make_clip(
         views,
         [
             *doubt_answer(probabilities, known is None or bool(known[row])),
-            *doubt_sound(level, seconds, seen),
+            *doubt_sound(level, seconds, seen, _find_end(wav, rate)),
         ],
         neighbors,
         start,
     )
+
+
+def _find_end(wav: Tensor, sample_rate: int) -> float | None:
+    """Return when a waveform's last sound ends, in s; None without any."""
+    heard = (wav.abs() > AUDIBLE).nonzero()
+    return float(heard[-1] + 1) / sample_rate if len(heard) else None
 
 
 def _own_sound(

@@ -97,7 +97,9 @@ def doubt_answer(
     return doubts
 
 
-def doubt_sound(level: float, seconds: float, seen: float) -> list[str]:
+def doubt_sound(
+    level: float, seconds: float, seen: float, sounds: float | None = None
+) -> list[str]:
     """Say why what a classifier was given is not what it was trained on.
 
     Arguments
@@ -106,6 +108,8 @@ def doubt_sound(level: float, seconds: float, seen: float) -> list[str]:
         RMS of the clip, full scale 1.
     seconds, seen : float
         Length of the clip, and of what the classifier was shown of it.
+    sounds : float
+        When its last sound ends, in s; None if nothing is known, or to hear.
 
     Returns
     -------
@@ -124,6 +128,11 @@ def doubt_sound(level: float, seconds: float, seen: float) -> list[str]:
         doubts.append(
             f"Padded: the clip has {seconds:.1f} s, silence was added up to "
             f"{seen:.1f} s."
+        )
+    if sounds is not None and sounds < 0.9 * seconds - 0.05:
+        doubts.append(
+            f"Nothing sounds after {sounds:.1f} s of {seconds:.1f} s: the clip "
+            "was padded, or ends in silence."
         )
     if seconds > 1.05 * seen + 0.05:
         doubts.append(

@@ -206,3 +206,16 @@ def test_what_is_like_no_class_is_said(interpreter, dataset, tmp_path):
     )
     said = ["evidence" in " ".join(c["warnings"]) for c in clips_of(path)]
     assert said == [False, True, True, True, False, True]  # batches of 4
+
+
+def test_what_was_padded_before_it_came_is_said(
+    interpreter, dataset, tmp_path, monkeypatch
+):
+    fitted = ClipReader(16000, 0.3)  # of at most 0.26 s
+    monkeypatch.setattr(READER, "_decoded", {})
+    monkeypatch.setattr(READER, "prepare", fitted.prepare)
+    path = tmp_path / "report.html"
+    evaluate(interpreter, dataset, path)[0].finish({}, {})
+    said = ["Nothing sounds" in " ".join(c["warnings"]) for c in clips_of(path)]
+    assert said[0]  # 0.19 of 0.3 s
+    monkeypatch.setattr(READER, "_decoded", {})

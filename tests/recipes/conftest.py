@@ -73,6 +73,53 @@ def command():
     return build_command
 
 
+def read_checkpoints(run):
+    """Every file of every checkpoint of a run, oldest first, but the time."""
+    folders = sorted(
+        run.glob("save/CKPT+*"), key=lambda path: path.stat().st_mtime_ns
+    )
+    return [
+        {path.name: read_part(path) for path in folder.glob("*.ckpt")}
+        for folder in folders
+    ]
+
+
+def read_part(path):
+    """What torch saved, which is a zip archive, or text."""
+    if path.read_bytes().startswith(b"PK"):
+        return torch.load(path, weights_only=True)
+    return path.read_text()
+
+
+def assert_equal(one, other, where=""):
+    """Nested values are equal to the last bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{where}/{number}")
+    else:
+        assert one == other, where
+
+
+@pytest.fixture(scope="session")
+def checkpoints():
+    """`checkpoints(run)`: see `read_checkpoints`."""
+    return read_checkpoints
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """`assert_same(one, other)`: see `assert_equal`."""
+    return assert_equal
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
     """Three classes, five folds, one clip of a second in each."""

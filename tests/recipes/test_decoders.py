@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-import torch
 
 from focalaudio.brains.decoders import DecoderBrain
 from focalaudio.errors import FocalAudioError
@@ -77,7 +76,14 @@ class StoppedError(Exception):
 
 
 def test_stopped_in_an_epoch_and_resumed_is_never_stopped(
-    recipe, options, method, run, tmp_path, monkeypatch
+    recipe,
+    options,
+    method,
+    run,
+    tmp_path,
+    monkeypatch,
+    checkpoints,
+    assert_same,
 ):
     """With checkpoints asked for within the epoch, and features cached."""
 
@@ -95,30 +101,9 @@ def test_stopped_in_an_epoch_and_resumed_is_never_stopped(
         assert (tmp_path / name).read_text() == (run / name).read_text(), name
     for kind in ("decoder", "optimizer", "random_state"):
         one, other = (
-            torch.load(last_checkpoint(at) / f"{kind}.ckpt", weights_only=True)
-            for at in (tmp_path, run)
+            checkpoints(at)[-1][f"{kind}.ckpt"] for at in (tmp_path, run)
         )
         assert_same(one, other)
-
-
-def last_checkpoint(run):
-    return max(run.glob("save/CKPT+*"), key=lambda path: path.stat().st_mtime)
-
-
-def assert_same(one, other):
-    """Nested values that are equal to the last bit."""
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for pair in zip(one, other, strict=True):
-            assert_same(*pair)
-    else:
-        assert one == other
 
 
 def test_a_folder_is_not_taken_for_that_of_another_classifier(

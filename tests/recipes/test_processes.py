@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.brains.progress import Progress
@@ -157,37 +156,8 @@ def final(writes):
     }
 
 
-def last_checkpoint(run):
-    """Every file of a run's last checkpoint, read."""
-    folder = max(run.glob("save/CKPT+*"), key=lambda path: path.stat().st_mtime)
-    return {
-        path.name: torch.load(path, weights_only=True)
-        if path.name.startswith(
-            ("average", "classifier", "optimizer", "random")
-        )
-        else path.read_text()
-        for path in folder.glob("*.ckpt")
-    }
-
-
-def assert_same(one, other, where=""):
-    assert type(one) is type(other), where
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), where
-        for number, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}/{number}")
-    else:
-        assert one == other, where
-
-
 def test_killed_and_resumed_is_never_killed(
-    command, recipe, dataset, trained, tmp_path
+    command, recipe, dataset, trained, tmp_path, checkpoints, assert_same
 ):
     """Once in the middle of a checkpoint, once in the middle of an epoch.
 
@@ -201,11 +171,11 @@ def test_killed_and_resumed_is_never_killed(
     log = (run / "train_log.txt").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["epoch: 1", "epoch: 2"]
     recipe("train_classifier", run, data_folder=dataset)
-    saved = last_checkpoint(run)
+    saved = checkpoints(run)[-1]
     assert {"classifier.ckpt", "optimizer.ckpt", "random_state.ckpt"} <= set(
         saved
     )
-    assert_same(saved, last_checkpoint(trained))
+    assert_same(saved, checkpoints(trained)[-1])
     for name in ("train_log.txt", "history.csv", "metrics.json", "clips.csv"):
         assert (run / name).read_text() == (trained / name).read_text(), name
 
@@ -329,7 +299,9 @@ def flatten(statistics):
     }
 
 
-def test_two_ranks_train_one_classifier(command, dataset, tmp_path):
+def test_two_ranks_train_one_classifier(
+    command, dataset, tmp_path, checkpoints
+):
     out = tmp_path / "out"
     argv = command(
         "train_classifier",
@@ -345,7 +317,7 @@ def test_two_ranks_train_one_classifier(command, dataset, tmp_path):
     assert not {name for name in names[1] if "save" not in name}
     assert len(pd.read_csv(out / "clips.csv")) == 3
     assert len((out / "train_log.txt").read_text().splitlines()) == 2
-    checkpoint = last_checkpoint(out)
+    checkpoint = checkpoints(out)[-1]
     assert {"random_state.ckpt", "history.ckpt"} <= set(checkpoint)
 
 

@@ -27,6 +27,7 @@ def test_what_is_not_known_is_not_told():
 def test_a_clear_answer_on_a_whole_clip_raises_no_doubt():
     assert doubt_answer([("dog", 0.9), ("cat", 0.05)]) == []
     assert doubt_sound(0.1, 5.0, 5.0) == []
+    assert doubt_sound(0.1, 5.0, 5.0, 4.9) == []
     assert doubt_mask(0.1) == []
 
 
@@ -40,6 +41,7 @@ def test_a_clear_answer_on_a_whole_clip_raises_no_doubt():
         (doubt_sound(0.001, 5.0, 5.0), "Low energy"),
         (doubt_sound(0.1, 1.0, 5.0), "Padded"),
         (doubt_sound(0.1, 9.0, 5.0), "Cut"),
+        (doubt_sound(0.1, 5.0, 5.0, 2.0), "Nothing sounds after 2.0 s"),
         (doubt_mask(1.0), "full"),
         (doubt_mask(0.0), "empty"),
         (doubt_mask(0.1, is_telling=False), "same everywhere"),

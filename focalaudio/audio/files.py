@@ -1,4 +1,4 @@
-"""The arrow file <-> waveform: the only place that opens audio files.
+"""The arrow file <-> waveform, for files on a disk.
 
 Reading gives float32 `[channels, frames]`; `load_wav` goes on to one channel
 at one rate, `[samples]`. Content decides how a file is read, never its name.
@@ -6,14 +6,12 @@ What cannot be trusted (cut off, empty, not finite) is refused or reported.
 """
 
 import errno
-import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from soundfile import SoundFile, SoundFileError
@@ -37,7 +35,6 @@ from focalaudio.waveforms import (
     check_finite,
     check_peak,
     check_whole,
-    fit_length,
     mix_to_mono,
     resample,
 )
@@ -47,9 +44,6 @@ AnyPath = str | os.PathLike[str]
 MAX_CHANNELS = 1_024  # libsndfile reads no more
 MAX_WAV_BYTES = 2**32 - 2**12  # sizes in a WAV header have 32 bits
 SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-VORBIS_QUALITY = 0.4  # libsndfile's own; 40 kb/s or so of one channel at 16 kHz
-MAX_VORBIS_RATE = 192_000  # Hz; libsndfile crashes where Vorbis refuses
-VORBIS_BLOCK = 2**14  # samples; libsndfile crashes on one write of a minute
 
 
 @dataclass(frozen=True)
@@ -306,84 +300,6 @@ def _name_refusal(path: Path, written: Path, error: Exception) -> OSError:
     return OSError(
         number, f"{words}: nothing of it was written; make room", str(path)
     )
-
-
-def code_vorbis(
-    wav: Tensor, sample_rate: int, quality: float = VORBIS_QUALITY
-) -> Tensor:
-    """Encode a waveform as Ogg Vorbis and decode it again, in memory.
-
-    What is left is what a listener of the lossy file hears. It is the same
-    every time.
-
-    Arguments
-    ---------
-    wav : torch.Tensor
-        `[samples]`, -1 to 1 or a little beyond.
-    sample_rate : int
-        Hz, 1000 to 192000.
-    quality : float
-        Of the encoder, 0 to 1, as libsndfile counts: 0.4 is the `-q 4` of
-        `oggenc`.
-
-    Returns
-    -------
-    torch.Tensor
-        `[samples]`, float32, as long as `wav`, on its device.
-
-    Raises
-    ------
-    ValueError
-        If the rate or the quality is out of range, or `wav` no waveform.
-
-    Example
-    -------
-    >>> wav = torch.sin(torch.arange(16000) / 10)
-    >>> coded = code_vorbis(wav, 16000)
-    >>> coded.shape, bool(0 < (coded - wav).square().mean() < 0.01)
-    (torch.Size([16000]), True)
-    """
-    check_whole("sample_rate", sample_rate, MIN_RATE, MAX_VORBIS_RATE)
-    if not 0 <= quality <= 1:
-        raise ValueError(f"quality={quality} must be between 0 and 1.")
-    if wav.dim() != 1 or not len(wav):
-        raise ValueError(
-            f"wav has shape {tuple(wav.shape)} but must be [samples], at least "
-            "one; code the clips of a batch one by one."
-        )
-    coded = io.BytesIO(_encode(wav, sample_rate, quality))
-    with SoundFile(coded) as sound:
-        heard = torch.from_numpy(sound.read(dtype="float32"))
-    return fit_length(heard, len(wav)).to(wav.device)
-
-
-def encode_sound(
-    wav: Tensor, sample_rate: int, quality: float | None = None
-) -> bytes:
-    """Return the bytes of a sound file: FLAC of 16 bits, or Ogg Vorbis.
-
-    `wav` is `[samples]`, -1 to 1; with a `quality` (see `code_vorbis`) it is
-    Ogg Vorbis. An `AudioError` for samples that are not finite, or beyond 1.
-
-    Example
-    -------
-    >>> encode_sound(torch.zeros(9), 16000)[:4]
-    b'fLaC'
-    """
-    check_finite(wav, "wav")
-    check_peak(wav, "wav")
-    return _encode(wav, sample_rate, quality)
-
-
-def _encode(wav: Tensor, sample_rate: int, quality: float | None) -> bytes:
-    layout: list[Any] = ["PCM_16", None, "FLAC"]
-    if quality is not None:
-        layout = ["VORBIS", None, "OGG", True, 1 - quality]
-    coded, samples = io.BytesIO(), wav.detach().float().cpu().numpy()
-    with SoundFile(coded, "w", sample_rate, 1, *layout) as sound:
-        for start in range(0, len(samples), VORBIS_BLOCK):
-            sound.write(samples[start : start + VORBIS_BLOCK])
-    return coded.getvalue()
 
 
 @contextmanager

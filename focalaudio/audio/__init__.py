@@ -1,0 +1,34 @@
+"""File <-> waveform: the only place that opens sound files.
+
+files   on a disk, of any format and length
+memory  bytes in memory: what lossy coding leaves, sounds within a page
+"""
+
+from focalaudio.audio.files import (
+    MAX_WAV_BYTES,
+    SAMPLE_BYTES,
+    AnyPath,
+    AudioInfo,
+    audio_info,
+    iter_blocks,
+    load_wav,
+    read_audio,
+    wav_writer,
+    write_wav,
+)
+from focalaudio.audio.memory import code_vorbis, encode_sound
+
+__all__ = [
+    "MAX_WAV_BYTES",
+    "SAMPLE_BYTES",
+    "AnyPath",
+    "AudioInfo",
+    "audio_info",
+    "code_vorbis",
+    "encode_sound",
+    "iter_blocks",
+    "load_wav",
+    "read_audio",
+    "wav_writer",
+    "write_wav",
+]
