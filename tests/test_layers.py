@@ -21,6 +21,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.boxes": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
+    "focalaudio.encoders.linear": 1,
     "focalaudio.evidence": 1,
     "focalaudio.image": 1,
     "focalaudio.interpreters.quantizer": 1,

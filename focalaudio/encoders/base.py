@@ -26,6 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.encoders.linear import Linear, linear
+
 ATTRIBUTES = ("n_features", "map_names", "in_channels", "image_size")
 
 
@@ -174,14 +176,20 @@ class DropPath(nn.Module):
         return branch * kept.to(branch.dtype) / (1 - self.rate)
 
 
-class Mlp(nn.Sequential):
+class Mlp(nn.Module):
     """Two linear maps with a GELU between them, over the last dimension."""
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.expand = nn.Linear(dim, hidden_dim)
-        self.activation = nn.GELU()
-        self.reduce = nn.Linear(hidden_dim, dim)
+        self.expand = Linear(dim, hidden_dim)
+        self.reduce = Linear(hidden_dim, dim)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map `[..., dim]` to the same shape."""
+        expand = self.expand
+        return self.reduce(
+            linear(hidden, expand.weight, expand.bias, gelu=True)
+        )
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

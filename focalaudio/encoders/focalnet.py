@@ -30,6 +30,8 @@ from focalaudio.encoders.base import (
     init_linear,
     pad_to_patches,
 )
+from focalaudio.encoders.depthwise import DepthwiseConv2d
+from focalaudio.encoders.linear import Linear, linear
 
 
 class FocalModulation(nn.Module):
@@ -51,13 +53,13 @@ class FocalModulation(nn.Module):
     def __init__(self, dim: int, focal_window: int, focal_levels: int) -> None:
         super().__init__()
         self.sizes = [dim, dim, focal_levels + 1]
-        self.project_in = nn.Linear(dim, sum(self.sizes))
+        self.project_in = Linear(dim, sum(self.sizes))
         self.levels = nn.ModuleList(
-            nn.Conv2d(dim, dim, size, padding=size // 2, groups=dim, bias=False)
+            DepthwiseConv2d(dim, size)
             for size in range(focal_window, focal_window + 2 * focal_levels, 2)
         )
         self.aggregate = nn.Conv2d(dim, dim, 1)
-        self.project_out = nn.Linear(dim, dim)
+        self.project_out = Linear(dim, dim)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Modulate a map `[batch, rows, cols, channels]`.
@@ -66,25 +68,24 @@ class FocalModulation(nn.Module):
         """
         # one product for each, so that every part lies dense in memory
         query, context, gates = (
-            F.linear(hidden, weight, bias)
+            linear(hidden, weight, bias)
             for weight, bias in zip(
                 self.project_in.weight.split(self.sizes),
                 self.project_in.bias.split(self.sizes),
                 strict=True,
             )
         )
-        context = context.permute(0, 3, 1, 2)
         gathered = torch.zeros_like(query)
         for level, convolution in enumerate(self.levels):
-            context = F.gelu(convolution(context))
+            context = convolution(context.permute(0, 3, 1, 2))
+            context = F.gelu(context).permute(0, 2, 3, 1)
             gate = gates[..., level : level + 1]
-            gathered = torch.addcmul(
-                gathered, context.permute(0, 2, 3, 1), gate
-            )
-        everywhere = F.gelu(context.mean((2, 3)))[:, None, None]
+            gathered = torch.addcmul(gathered, context, gate)
+        # seen with the channels last, so that gradients lie that way too
+        everywhere = F.gelu(context.mean((1, 2), keepdim=True))
         gathered = torch.addcmul(gathered, everywhere, gates[..., -1:])
         # a convolution of 1 x 1 is a linear map of the channels
-        modulator = F.linear(
+        modulator = linear(
             gathered, self.aggregate.weight.flatten(1), self.aggregate.bias
         )
         output = self.project_out(query * modulator)
@@ -133,7 +134,15 @@ class _PatchEmbedding(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         """Map `[batch, channels, rows, cols]` to a coarse channels-last map."""
         grid = pad_to_patches(grid, self.patch_size)
-        return self.norm(self.projection(grid).permute(0, 2, 3, 1))
+        return self.norm(self._project_patches(grid))
+
+    def _project_patches(self, grid: Tensor) -> Tensor:
+        """Convolve `grid` by steps of a patch: one product with all patches."""
+        sides = (-1, self.patch_size)
+        patches = grid.unflatten(2, sides).unflatten(4, sides)
+        patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3)
+        weight = self.projection.weight.flatten(1)
+        return linear(patches, weight, self.projection.bias)
 
 
 class _FocalStage(nn.Module):
@@ -160,7 +169,7 @@ class _Lateral(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(in_channels)
-        self.projection = nn.Linear(in_channels, out_channels)
+        self.projection = Linear(in_channels, out_channels)
 
     def forward(self, grid: Tensor) -> Tensor:
         """Map `[batch, channels, rows, cols]` to the pyramid's channels."""

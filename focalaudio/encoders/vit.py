@@ -27,6 +27,7 @@ from focalaudio.encoders.base import (
     init_linear,
     pad_to_patches,
 )
+from focalaudio.encoders.linear import Linear
 
 
 def _received(query: Tensor, key: Tensor) -> Tensor:
@@ -47,8 +48,8 @@ class _Attention(nn.Module):
     def __init__(self, dim: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.project_in = nn.Linear(dim, 3 * dim)
-        self.project_out = nn.Linear(dim, dim)
+        self.project_in = Linear(dim, 3 * dim)
+        self.project_out = Linear(dim, dim)
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map `[batch, tokens, dim]`; queries, keys `[batch, heads, ...]`."""

@@ -251,3 +251,21 @@ def test_a_top_down_path_changes_none_of_the_stages_maps():
 def test_a_stage_that_does_not_exist_cannot_be_the_finest(finest):
     with pytest.raises(ValueError, match=f"finest={finest}"):
         FocalNet(8, (1, 1, 1), finest=finest)
+
+
+def test_gradients_of_the_convolutions_lie_as_their_outputs_do():
+    modulation = FocalModulation(dim=8, focal_window=3, focal_levels=2)
+    layouts = []
+
+    def look(module, inputs, output):
+        output.register_hook(
+            lambda slope: layouts.append(
+                slope.is_contiguous(memory_format=torch.channels_last)
+            )
+        )
+
+    for level in modulation.levels:
+        level.register_forward_hook(look)
+    output, modulator = modulation(torch.randn(2, 6, 5, 8))
+    (output.sum() + modulator.square().sum()).backward()
+    assert layouts == [True, True]
