@@ -6,6 +6,7 @@ import torch
 from focalaudio.augment import (
     Augment,
     RandomCrop,
+    RandomEqualizer,
     RandomGain,
     RandomNoise,
     RandomPolarity,
@@ -14,7 +15,13 @@ from focalaudio.augment import (
 )
 from focalaudio.mixtures import energy
 
-STEPS = [TimeShift(), RandomGain(), RandomPolarity(1.0), RandomNoise(0.0)]
+STEPS = [
+    TimeShift(),
+    RandomGain(),
+    RandomPolarity(1.0),
+    RandomEqualizer(6.0),
+    RandomNoise(0.0),
+]
 
 
 LONGER = [RandomSpeed(1.5), RandomCrop(0.02, 1000)]  # or shorter
@@ -24,6 +31,7 @@ OFF = [
     TimeShift(0),
     RandomGain(0),
     RandomPolarity(0),
+    RandomEqualizer(0),
     RandomNoise(None),
     RandomSpeed(1.0),
     RandomCrop(None),
