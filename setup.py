@@ -29,7 +29,7 @@ setup(
         "focalaudio.recipes.ESC50": "recipes/ESC50",
     },
     package_data={
-        "focalaudio": ["py.typed"],
+        "focalaudio": ["py.typed", "console.yaml"],
         "focalaudio.data": ["examples/*"],
         "focalaudio.models": ["default/*"],
         "focalaudio.report": ["templates/*"],

@@ -30,6 +30,7 @@ brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
 report        rows -> CSV, JSON; Interpretation -> wav, png, HTML
 experiment    argv -> hparams and folder
+console       what of a run's log is shown
 models        a run, a bundle or a hub <-> model
 inference     a model -> explanations; long recordings
 reproduction  the paper's table and figures, by the recipes

@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
@@ -32,15 +32,25 @@ from speechbrain.utils.train_logger import (
     TrainLogger,
 )
 
-from focalaudio.errors import FocalAudioError, ModelError, describe_error
+from focalaudio.console import CONSOLE
+from focalaudio.errors import (
+    FocalAudioError,
+    ModelError,
+    describe_error,
+    escape_text,
+)
 from focalaudio.files import lock_folder, replace_file
 from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
 
 RENAMED = {"stages": "maps"}  # keys of older versions
 TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
+DEBUG = "--debug"  # SpeechBrain's; shows that too
 # what a user can mend: these end a recipe in one line
-MISTAKES = (FocalAudioError, OSError, ValueError, CalledProcessError)
+MISTAKES = (
+    *(FocalAudioError, OSError, ValueError, CalledProcessError),
+    *(ImportError, MemoryError, torch.OutOfMemoryError),
+)
 TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 T = TypeVar("T")
 
@@ -95,13 +105,19 @@ class Experiment:
             checkpointer=self.hparams.get("checkpointer"),
         )
 
+    def conclude(self, lines: Iterable[str]) -> None:
+        """Say the last lines of a run: what was found, what to open."""
+        if if_main_process():
+            for line in lines:
+                logger.info("%s", escape_text(line))
+
 
 def start_experiment(argv: Sequence[str]) -> Experiment:
     """Parse a recipe's command line, load its YAML, make its folder.
 
     From here on a mistake that the user can mend ends the process in one line;
     Ctrl-C and SIGTERM do, too, and say how to go on. FOCALAUDIO_TRACEBACK=1 in
-    the environment shows tracebacks.
+    the environment, or SpeechBrain's `--debug`, shows tracebacks.
 
     Arguments
     ---------
@@ -116,7 +132,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ValueError
         If an option is no key of the YAML file.
     """
-    end = _Ending(shlex.join([sys.executable, sys.argv[0], *argv]))
+    command = shlex.join([sys.executable, sys.argv[0], *argv])
+    end = _Ending(command, traced=DEBUG in argv)
     sys.excepthook = end.hook(sys.excepthook)
     _obey_sigterm()
     hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
@@ -132,6 +149,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         experiment_directory=str(folder),
         hyperparams_to_save=hparams_file,
         overrides=overrides,
+        log_config=str(CONSOLE),
     )
     checkpointer = hparams.get("checkpointer")
     # paths only: what the hook knew of models would outlive the interpreter,
@@ -228,6 +246,7 @@ class _Ending:
     """What a run says at its end, if that is not the good one."""
 
     command: str
+    traced: bool = False
     folder: Path | None = None
     checkpoints: Path | None = None
     goes_on: bool = False
@@ -247,11 +266,14 @@ class _Ending:
             if if_main_process():
                 saved = self._find_saved()
                 logger.warning("Interrupted; %s: %s", saved, self.command)
-        elif issubclass(kind, MISTAKES) and not os.environ.get(TRACEBACK):
+        elif issubclass(kind, MISTAKES) and not self._is_traced():
             hint = f" ({TRACEBACK}=1 shows where this comes from.)"
             logger.error("%s%s", describe_error(error), hint)
         else:
             otherwise(kind, error, *rest)
+
+    def _is_traced(self) -> bool:
+        return self.traced or bool(os.environ.get(TRACEBACK))
 
     def _find_saved(self) -> str:
         """Say what is saved, and whether the command goes on with it."""

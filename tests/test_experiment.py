@@ -211,6 +211,14 @@ def test_a_traceback_comes_when_asked_for_and_of_bugs(
     assert caplog.records[-1].exc_info[0] is AudioError
 
 
+def test_debug_shows_where_a_mistake_comes_from(argv, caplog):
+    start_experiment([*argv, "--debug"])
+    logging.root.addHandler(caplog.handler)
+    error = AudioError("a.wav is empty")
+    sys.excepthook(AudioError, error, None)
+    assert caplog.records[-1].exc_info[0] is AudioError
+
+
 def test_a_mistake_in_the_command_is_one_line_too(argv, tmp_path):
     done = run_script(tmp_path, INTERRUPTED, *argv, "--numbr", "3")
     assert done.returncode == 1

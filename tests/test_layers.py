@@ -15,6 +15,7 @@ PACKAGE = Path(focalaudio.__file__).parent
 LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.version": 0,
     "focalaudio.arguments": 0,
+    "focalaudio.console": 0,
     "focalaudio.errors": 0,
     "focalaudio.files": 0,
     "focalaudio.audio": 1,

@@ -2,9 +2,11 @@
 
 classification  ClassifierBrain: train and test a classifier
 decoders        PIQBrain, LMACBrain: train the post-hoc interpreters
+decoder_runs    a started run of either -> its decoder, trained and tested
 interpretation  InterpreterBrain: measure any interpreter
 reporting       what a Brain interprets -> the listening report
 checks          the further passes of sanity and stability
+bars            how much of an epoch is done, and what is left
 training        what the Brains that train have in common
 checkpoints     what a killed run needs to go on unchanged
 progress        what of an evaluation was done before

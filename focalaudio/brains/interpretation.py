@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
+from focalaudio.brains.bars import WatchedBrain
 from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
 from focalaudio.contract import Classifier
@@ -40,7 +41,7 @@ class _Step:
     interpretations: dict[str, Interpretation]
 
 
-class InterpreterBrain(sb.Brain):
+class InterpreterBrain(WatchedBrain):
     """Test interpreters on what they keep and what they remove.
 
     The clips are analyzed and classified once, whatever the number of
@@ -85,6 +86,7 @@ class InterpreterBrain(sb.Brain):
         "reporter": None,
     }
     MODULES_NEEDED: tuple[str, ...] = ("interpreter",)
+    TESTING = "Interpreting"
 
     trackers: dict[str, ClipTracker]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
+from focalaudio.brains.bars import EpochClock, Watched, WatchedBrain
 from focalaudio.errors import FocalAudioError, ModelError
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class WarmupCosine:
         return self.peak * 0.5 * (1 + float(np.cos(np.pi * done)))
 
 
-class TrainingBrain(sb.Brain):
+class TrainingBrain(WatchedBrain):
     """A Brain that resumes unchanged and tests only what was trained.
 
     Subclasses name the keys of a checkpoint's metadata that may select it in
@@ -92,6 +93,7 @@ class TrainingBrain(sb.Brain):
 
     validates = True  # there are clips to validate on
     _epoch: int | None = None  # that is trained
+    _words = ""  # of it, in the bars
     _clip_ids: Sequence[str] = ()  # of the batch
 
     @property
@@ -110,7 +112,26 @@ class TrainingBrain(sb.Brain):
     ) -> None:
         """See SpeechBrain; with `valid_set` None nothing is validated."""
         self.validates = valid_set is not None
+        self._clock = EpochClock(self.hparams.schedule.n_epochs)
         super().fit(epoch_counter, train_set, valid_set, **kwargs)
+
+    def _fit_train(self, train_set: Any, epoch: int, enable: bool) -> None:
+        """See SpeechBrain; the bar says which epoch is trained."""
+        self._words = self._clock(epoch)
+        watched = Watched(
+            train_set,
+            f"{self._words}, training",
+            enable,
+            lambda: f"loss {self.avg_train_loss:.3g}",
+        )
+        super()._fit_train(watched, epoch, False)
+
+    def _fit_valid(self, valid_set: Any, epoch: int, enable: bool) -> None:
+        """See SpeechBrain; the bar says which epoch is validated."""
+        if valid_set is not None:
+            words = f"{self._words}, validating"
+            valid_set = Watched(valid_set, words, enable)
+        super()._fit_valid(valid_set, epoch, False)
 
     def make_dataloader(
         self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
@@ -119,8 +140,9 @@ class TrainingBrain(sb.Brain):
         loader = super().make_dataloader(dataset, stage, *args, **kwargs)
         if len(loader) == 0:
             raise ValueError(
-                f"batch_size={loader.batch_size} leaves no whole batch of the "
-                f"{len(dataset)} clips to {stage.name.lower()} on; lower it."
+                f"batch_size={kwargs.get('batch_size', 1)} leaves no whole "
+                f"batch of the {len(dataset)} clips to {stage.name.lower()} "
+                "on; lower it."
             )
         return loader
 
@@ -156,7 +178,10 @@ class TrainingBrain(sb.Brain):
         super().on_fit_start()
         if self.checkpointer is not None and not self.debug:
             rows = self.hparams.history.rows
-            self.hparams.train_logger.rewind(rows[-1]["epoch"] if rows else 0)
+            done = rows[-1]["epoch"] if rows else 0
+            if done:
+                logger.info("Goes on after epoch %d, which is saved.", done)
+            self.hparams.train_logger.rewind(done)
 
     def on_fit_batch_start(self, batch: Any, should_step: bool) -> None:
         """Remember whose loss is next."""

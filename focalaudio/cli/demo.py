@@ -201,7 +201,9 @@ def run_demo(folder: str | Path) -> DemoResult:
         folder / "dataset", clips_per_class=60, seed=0, seconds=SECONDS
     )
     run, out = folder / "classifier", folder / "interpretation"
+    print("1 of 2: a classifier is trained on synthesized sounds.", flush=True)
     run_recipe("train_classifier", run, (), data_folder=dataset, **TRAINING)
+    print("2 of 2: what it listens to, in clips it has not heard.", flush=True)
     run_recipe(
         "interpret",
         out,

@@ -3,6 +3,7 @@
 evaluation  rows of a tested fold -> metrics.json, clips.csv, comparison.*
 training    the same of a training run, and its pictures
 classes     rows of a classifier's clips -> classes.csv, classes.md
+conclusions what was measured -> the last lines of a run
 tables      rows -> CSV, JSON, Markdown
 clips       interpretations -> wav + png
 page        records of clips, views and a whole page, made of interpretations

@@ -10,6 +10,7 @@ import sys
 
 from focalaudio.brains import InterpreterBrain
 from focalaudio.experiment import start_experiment
+from focalaudio.report.conclusions import conclude_interpretation
 from focalaudio.report.evaluation import write_comparison, write_evaluation
 
 
@@ -29,11 +30,12 @@ def main(argv: list[str]) -> None:
         **hparams["interpreter"].settings,
     }
     first = rows[hparams["interpreter"].name]
-    write_evaluation(experiment.folder, first, settings)
+    metrics = write_evaluation(experiment.folder, first, settings)
     if len(rows) > 1:
         used = {name: one.settings for name, one in brain.interpreters.items()}
         write_comparison(experiment.folder, rows, used)
     hparams["reporter"].finish(rows, settings)
+    experiment.conclude(conclude_interpretation(experiment.folder, metrics))
 
 
 if __name__ == "__main__":

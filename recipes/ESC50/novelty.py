@@ -10,6 +10,7 @@ import sys
 
 from focalaudio.experiment import start_experiment
 from focalaudio.inference.novelty import measure_novelty
+from focalaudio.report.conclusions import conclude_novelty
 from focalaudio.report.novelty import write_novelty
 
 
@@ -21,6 +22,7 @@ def main(argv: list[str]) -> None:
         hparams["sounds"], hparams["keep"], hparams["score"]
     )
     write_novelty(experiment.folder, measured)
+    experiment.conclude(conclude_novelty(experiment.folder, measured))
 
 
 if __name__ == "__main__":

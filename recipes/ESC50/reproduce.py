@@ -8,6 +8,7 @@ python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
 import sys
 
 from focalaudio.experiment import start_experiment
+from focalaudio.report.conclusions import conclude_reproduction
 from focalaudio.reproduction import (
     Plan,
     lead_or_follow,
@@ -24,6 +25,7 @@ def main(argv: list[str]) -> None:
     lead_or_follow(
         lambda: reproduce_seeds(plan, seeds) if seeds else reproduce(plan)
     )
+    experiment.conclude(conclude_reproduction(plan.folder))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 from focalaudio.brains import ClassifierBrain
 from focalaudio.experiment import start_experiment
 from focalaudio.models.run import save_model
+from focalaudio.report.conclusions import conclude_training
 from focalaudio.report.training import write_training_report
 
 
@@ -33,13 +34,14 @@ def main(argv: list[str]) -> None:
         **brain.selection,
         test_loader_kwargs=hparams["eval_loader"],
     )
-    write_training_report(
+    metrics = write_training_report(
         experiment.folder,
         brain.tracker.rows(),
         hparams["history"].rows,
         data.labels,
         brain.temperature,
     )
+    experiment.conclude(conclude_training(experiment.folder, metrics))
 
 
 if __name__ == "__main__":

@@ -8,41 +8,14 @@ python recipes/ESC50/train_lmac.py hparams/train_lmac.yaml \
 
 import sys
 
-from focalaudio.brains import InterpreterBrain, LMACBrain
+from focalaudio.brains import LMACBrain
+from focalaudio.brains.decoder_runs import train_decoder
 from focalaudio.experiment import start_experiment
-from focalaudio.models.run import save_decoder
-from focalaudio.report.evaluation import write_evaluation
 
 
 def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
-    experiment = start_experiment(argv)
-    hparams, data = experiment.hparams, experiment.hparams["data"]
-    data.save_folds(experiment.folder)
-    save_decoder("lmac", hparams["decoder"], experiment.folder)
-    brain = experiment.brain(LMACBrain)
-    brain.fit(
-        hparams["epoch_counter"],
-        data.train,
-        data.valid,
-        train_loader_kwargs=hparams["train_loader"],
-        valid_loader_kwargs=hparams["eval_loader"],
-    )
-    brain.on_evaluate_start(**brain.selection)
-    hparams["history"].write_table(experiment.folder / "history.csv")
-    tester = InterpreterBrain(
-        {"interpreter": hparams["interpreter"]},
-        hparams=hparams,
-        run_opts=experiment.run_opts,
-    )
-    tester.evaluate(data.test, test_loader_kwargs=hparams["eval_loader"])
-    fidelity = tester.tracker.mean("fidelity")
-    hparams["train_logger"].log_stats({}, test_stats={"fidelity": fidelity})
-    write_evaluation(
-        experiment.folder,
-        tester.tracker.rows(),
-        hparams["interpreter"].settings,
-    )
+    train_decoder(start_experiment(argv), "lmac", LMACBrain)
 
 
 if __name__ == "__main__":
