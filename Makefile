@@ -34,4 +34,6 @@ lint: $(DEV)
 
 docs: $(DEV)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build/html
+	$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 docs/tutorial.md \
+		--output docs/_build/html/tutorial.ipynb
 	@echo docs/_build/html/index.html

@@ -76,8 +76,17 @@ setup(
             "timm>=1.0.20",
             "crowsetta>=5.1; python_version >= '3.11'",
             "torchvision>=0.25,<0.27",
+            # the tutorial is a page, and a notebook that is run
+            "jupytext>=1.16",
+            "nbclient>=0.10",
+            "ipykernel>=6",
         ],
-        "docs": ["sphinx>=8.2", "myst-parser>=4", "furo>=2024.8"],
+        "docs": [
+            "sphinx>=8.2; python_version >= '3.11'",
+            "myst-parser>=4",
+            "furo>=2024.8",
+            "jupytext>=1.16",
+        ],
         "baselines": ["captum>=0.8"],
         "timm": ["timm>=1.0.20"],
         "tensorboard": ["tensorboard>=2.18"],

@@ -6,6 +6,7 @@ import math
 import shutil
 import socket
 import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -39,6 +40,29 @@ hypothesis.settings.register_profile(
     "fixed", derandomize=True, deadline=None, database=None
 )
 hypothesis.settings.load_profile("fixed")
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_clone(folder):
+    """Make what commands of pages expect of a clone, after `make setup`."""
+    tools = folder / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("focalaudio", "recipes", "hparams"):
+        (folder / name).symlink_to(ROOT / name)
+    for name, start in (("python", ""), ("focalaudio", "-m focalaudio ")):
+        shim = tools / name
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" {start}"$@"\n')
+        shim.chmod(0o755)
+    (tools / "activate").write_text(f'PATH="{tools}:$PATH"\n')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clone():
+    """`clone(folder)` makes a clone of links there."""
+    return make_clone
 
 
 class NetworkError(BaseException):

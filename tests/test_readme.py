@@ -2,9 +2,7 @@
 
 import os
 import re
-import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,24 +36,10 @@ def script():
     return "\n".join(lines)
 
 
-def shim(path, text):
-    path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, clone):
     """A clone with its environment, data and a sound where the README says."""
-    clone, tools = tmp_path / "clone", tmp_path / "clone" / ".venv" / "bin"
-    tools.mkdir(parents=True)
-    for name in ("recipes", "hparams"):
-        (clone / name).symlink_to(ROOT / name)
-    shim(tools / "python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    shim(
-        tools / "focalaudio",
-        f'#!/bin/sh\nexec "{sys.executable}" -m focalaudio "$@"\n',
-    )
-    (tools / "activate").write_text(f'PATH="{tools}:$PATH"\n')
+    clone(tmp_path / "clone")
     write_dataset(
         tmp_path / "shared" / "data" / "ESC-10",
         clips_per_class=5,
@@ -65,7 +49,7 @@ def place(tmp_path):
     )
     own = synthesize_clip(CLASSES[0], 99, 0, seconds=1.5)
     write_wav(tmp_path / "elsewhere" / "clip.wav", own.wav, 16000)
-    return clone
+    return tmp_path / "clone"
 
 
 def test_a_model_is_trained_published_loaded_and_used(place):

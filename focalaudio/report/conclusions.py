@@ -49,6 +49,8 @@ def conclude_training(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
     >>> lines = conclude_training(getfixture("tmp_path"), metrics)
     >>> lines[0]
     'Right on 50.0 % of the 8 test clips (95 % interval 25.0 to 75.0 %).'
+    >>> conclude_training(Path("bare/run"), metrics)[-1]
+    '  focalaudio explain FILE --model ./bare/run'
     """
     share = _tell_share(metrics, "accuracy")
     return [
@@ -56,7 +58,7 @@ def conclude_training(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
         f"(95 % interval {share[1]}).",
         *tell_files(folder, TRAINED),
         "To explain a file with it:",
-        f"  focalaudio explain FILE --model {folder}",
+        f"  focalaudio explain FILE --model {_as_source(folder)}",
     ]
 
 
@@ -151,6 +153,12 @@ def tell_files(folder: Path, files: Mapping[str, str]) -> list[str]:
         for path in sorted(folder.glob(name))
     ]
     return ["Open:", *there] if there else []
+
+
+def _as_source(folder: Path) -> str:
+    """Write a folder so that nobody takes it for a name on the hub."""
+    is_name = len(folder.parts) == 2 and not folder.is_absolute()
+    return f"./{folder}" if is_name else str(folder)
 
 
 def _tell_share(metrics: Mapping[str, Any], column: str) -> tuple[str, str]:
