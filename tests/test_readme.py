@@ -2,60 +2,52 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from focalaudio.audio import audio_info, write_wav
-from focalaudio.data.synthetic import synthesize_clip, write_dataset
+from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
+from focalaudio.inference.interpreter import SoundInterpreter
 
 ROOT = Path(__file__).parents[1]
-SECTION = "## Use, publish and load a model"
 TINY = (
     " --clip_seconds 1.0 --image_size '[32, 32]' --batch_size 4"
     " --number_of_epochs 1 --warmup_epochs 0 --device cpu --noprogressbar"
 )
-TRAINING = "--experiment_name my_sounds"
+TRAINING = "--experiment_name mine"
+LABELS = ("dog", "rain")
 
 
-def section(title=SECTION):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return text.split(title)[1].split("\n## ")[0]
+def blocks(title, language, page="README.md"):
+    """The code of one section of a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    section = text.split(f"## {title}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
 
 def script():
-    """The section as one script; training made as short as can be."""
-    blocks = re.findall(r"```(bash|python)\n(.*?)```", section(), re.DOTALL)
-    lines = ["set -e"]
-    for language, text in blocks:
-        if language == "python":
-            text = f"python - <<'END'\n{text}END\n"
-        lines.append(text.replace(TRAINING, TRAINING + TINY))
-    return "\n".join(lines)
+    """Train, interpret, publish; training made as short as can be."""
+    lines = ["set -e", *blocks("Train", "bash"), *blocks("Publish", "bash")]
+    return "\n".join(lines).replace(TRAINING, TRAINING + TINY)
 
 
-@pytest.fixture
-def place(tmp_path, clone):
-    """A clone with its environment, data and a sound where the README says."""
-    clone(tmp_path / "clone")
-    write_dataset(
-        tmp_path / "shared" / "data" / "ESC-10",
-        clips_per_class=5,
-        seed=0,
-        seconds=1.0,
-        classes=CLASSES[:3],
-    )
-    own = synthesize_clip(CLASSES[0], 99, 0, seconds=1.5)
-    write_wav(tmp_path / "elsewhere" / "clip.wav", own.wav, 16000)
-    return tmp_path / "clone"
-
-
-def test_a_model_is_trained_published_loaded_and_used(place):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, clone):
+    """A clone with sounds in it, after what the README says was done."""
+    folder = clone(tmp_path_factory.mktemp("readme") / "clone")
+    for label, voice in zip(LABELS, CLASSES, strict=False):
+        for number in range(5):
+            path = folder / "sounds" / label / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            clip = synthesize_clip(voice, number, 0, seconds=1.0)
+            write_wav(path, clip.wav, 16000)
     done = subprocess.run(
         ["bash", "-c", script()],
-        cwd=place,
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -63,36 +55,56 @@ def test_a_model_is_trained_published_loaded_and_used(place):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    elsewhere = place.parent / "elsewhere"
-    assert (elsewhere / "my_sounds" / "model.safetensors").exists()
-    written = {path.name for path in (elsewhere / "explained").iterdir()}
-    parts = {f"clip_{part}.wav" for part in ("input", "kept", "removed")}
-    tables = {"clips.csv", "boxes.csv", "report.html", "clip_boxes.txt"}
-    assert parts | tables | {"clip.png"} <= written
-    kept = audio_info(elsewhere / "explained" / "clip_kept.wav")
-    assert (kept.n_frames, kept.sample_rate) == (24000, 16000)
-    assert re.search(r"clip\.wav: \w+ \(0\.\d+\)", done.stdout)
+    return folder
 
 
-def test_the_section_names_what_it_says_it_does():
-    commands = script()
-    for part in ("train_classifier.py", "export", "from_hparams", "explain"):
-        assert commands.count(part) >= 1
-    assert TINY in commands
+def test_a_model_is_trained_interpreted_and_published(place):
+    assert TINY in script()
+    assert (place / "results/mine/1234/confusion.png").exists()
+    assert list((place / "results/interpret").rglob("report.html"))
+    assert (place / "bundles/mine/model.safetensors").exists()
+
+
+def test_what_was_published_is_loaded_as_the_page_says(
+    place, tmp_path, monkeypatch
+):
+    shutil.copytree(place / "bundles/mine", tmp_path / "my_sounds")
+    shutil.copy(place / "bundles/mine/example.wav", tmp_path / "clip.ogg")
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("Load", "python", "docs/publish.md")
+    names: dict[str, object] = {}
+    exec(compile(code, "publish.md", "exec"), names)
+    wavs, found = names["wavs"], names["found"]
+    assert isinstance(names["model"], SoundInterpreter)
+    assert wavs.shape == found.wavs.shape
+    assert names["labels"][0] in LABELS
 
 
 def test_the_lines_to_try_first_explain_a_sound(tmp_path, monkeypatch, capsys):
-    (lines,) = re.findall(
-        r"```python\n(.*?)```", section("## Try it"), re.DOTALL
-    )
+    (lines,) = blocks("Try it", "python")
     monkeypatch.chdir(tmp_path)
     sound = synthesize_clip(CLASSES[0], 99, 0, seconds=5.0)
     write_wav(tmp_path / "clip.wav", sound.wav, 16000)
     exec(compile(lines, "README.md", "exec"), {})
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("<Interpretation of 1 clip: ")
-    assert {p.name for p in (tmp_path / "explained").iterdir()} >= {
-        "clips.csv",
-        "boxes.csv",
-        "clip_1_kept.wav",
-    }
+    assert "report.html" in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / "explained").iterdir()}
+    assert written >= {"report.html", "clip.png", "clip_kept.wav", "clips.csv"}
+    kept = audio_info(tmp_path / "explained" / "clip_kept.wav")
+    assert (kept.n_frames, kept.sample_rate) == (80000, 16000)
+
+
+def test_the_numbers_stand_in_the_recipe_too():
+    """The four rows are copied from the tables that have the intervals."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    recipe = (ROOT / "recipes/ESC50/README.md").read_text(encoding="utf-8")
+    rows = [
+        re.findall(r"(-?[\d.]+) (?:%|dB)", line)
+        for line in text.splitlines()
+        if line.startswith("| ") and " dB |" in line
+    ]
+    assert len(rows) == 4
+    for accuracy, truth, pointing, sound in rows:
+        for share in (truth, pointing):
+            assert f"{float(share) / 100:.3f}" in recipe
+        assert f"Accuracy of this seed: .{float(accuracy) * 10:.0f}" in recipe
+        assert f"| {sound} [" in recipe
