@@ -90,13 +90,11 @@ class SoundInterpreter(ForeignDoors):
         self.model = model
         self.labels = list(model.labels)
         self.sample_rate = model.spectrogram.sample_rate
-        self.device = options["device"]
         self.dtype = PRECISIONS[options["precision"]]
         self.reader = model.reader
-        self.spectrogram = model.spectrogram.to(self.device)
-        self.classifier = model.classifier.freeze().to(self.device)
-        for decoder in model.decoders.values():
-            decoder.to(self.device)
+        self.spectrogram = model.spectrogram
+        self.classifier = model.classifier.freeze()
+        self.to(options["device"])
         if options["compile"]:
             self.classifier.compile_network()
 
@@ -163,10 +161,9 @@ class SoundInterpreter(ForeignDoors):
         A `ValueError` if there is no such device.
         """
         self.device = check_run_opts({"device": device})["device"]
-        self.spectrogram.to(self.device)
-        self.classifier.to(self.device)
-        for decoder in self.model.decoders.values():
-            decoder.to(self.device)
+        decoders = self.model.decoders.values()
+        for part in (self.spectrogram, self.classifier, *decoders):
+            part.to(self.device)
         return self
 
     def __repr__(self) -> str:
@@ -375,17 +372,9 @@ class SoundInterpreter(ForeignDoors):
         against: str | int | None = None,
     ) -> SoundInterpretation:
         """Return `explain_batch` of a file, a batch of one."""
-        return self.explain_batch(
-            load_wav(path, self.sample_rate),
-            None,
-            target,
-            quantile,
-            method,
-            maps,
-            mask,
-            options,
-            against,
-        )
+        wav = load_wav(path, self.sample_rate)
+        choice = (quantile, method, maps, mask, options, against)
+        return self.explain_batch(wav, None, target, *choice)
 
     def explain_stream(
         self,
