@@ -49,6 +49,40 @@ def take_turns(jobs: Mapping[str, Job], turns: int) -> Times:
     return times
 
 
+def faster(times: Times, names: Sequence[str]) -> str:
+    """Return the job whose median turn is the shortest, in CPU seconds."""
+    return min(
+        names, key=lambda name: statistics.median(cpu for _, cpu in times[name])
+    )
+
+
+def ratio(times: Times, slow: str, fast: str) -> str:
+    """Return how much longer one job takes than another, on both clocks."""
+    wall, cpu = (
+        spread([a / b for a, b in zip(theirs, ours, strict=True)])
+        for theirs, ours in zip(
+            zip(*times[slow], strict=True),
+            zip(*times[fast], strict=True),
+            strict=True,
+        )
+    )
+    return f"{wall} x; CPU {cpu} x"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return median, lowest and highest."""
+    middle = statistics.median(values)
+    return f"{middle:.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def print_times(times: Times) -> None:
+    """Print the seconds of each turn of each job, CPU seconds in brackets."""
+    print("\nseconds of each turn (CPU seconds)")
+    for name, turns in times.items():
+        listed = "  ".join(f"{wall:.3f} ({cpu:.3f})" for wall, cpu in turns)
+        print(f"{name:14} {listed}")
+
+
 def print_ratios(times: Times, slow: str) -> None:
     """Print how much longer one job takes than each other, on both clocks."""
     print(f"\n{TITLE}")
