@@ -265,6 +265,31 @@ def test_importing_loads_nothing_heavy(imported):
     assert not heavy & set(imported[2])
 
 
+LOADED = """
+import sys
+{}
+heavy = {{"torch", "torch._dynamo", "torchmetrics", "transformers"}}
+print(*sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "loaded"),
+    [
+        ("from focalaudio.cli import build_parser; build_parser()", []),
+        ("import focalaudio.inference.folder as f; f.SoundInterpreter"
+         ".from_hparams()", ["torch"]),
+    ],
+    ids=["help", "model"],
+)  # fmt: skip
+def test_what_is_not_needed_is_not_loaded(work, loaded):
+    command = [sys.executable, "-c", LOADED.format(work)]
+    output = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=300
+    )
+    assert output.stdout.split() == loaded
+
+
 def test_public_names_are_few_and_all_there(imported):
     assert 0 < len(focalaudio.__all__) <= 10
     assert imported[3] == sorted(focalaudio.__all__)

@@ -15,12 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from focalaudio.audio import load_wav
-from focalaudio.data.examples import list_examples
-from focalaudio.data.synthetic import write_dataset
-from focalaudio.report.tables import read_csv
-from focalaudio.reproduction.launch import run_recipe
-
 SECONDS = 2.5  # of a clip
 TRAINING = {  # a plain network that is trained in a minute or two
     "encoder_name": "focalnet_nano",
@@ -151,6 +145,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     FileNotFoundError, ModelError
         If this installation has no model or no clips, or they are damaged.
     """
+    from focalaudio.audio import load_wav
+    from focalaudio.data.examples import list_examples
     from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.interpreter import SoundInterpreter
     from focalaudio.inference.reporting import explain_for_page
@@ -196,6 +192,10 @@ def run_demo(folder: str | Path) -> DemoResult:
     DemoResult
         Of the held-out fold.
     """
+    from focalaudio.data.synthetic import write_dataset
+    from focalaudio.report.tables import read_csv
+    from focalaudio.reproduction.launch import run_recipe
+
     folder = Path(folder)
     dataset = write_dataset(
         folder / "dataset", clips_per_class=60, seed=0, seconds=SECONDS

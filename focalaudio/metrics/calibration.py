@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_calibration_error
 
 N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
 LOWEST, HIGHEST = 0.1, 10.0  # temperature
@@ -44,6 +43,11 @@ def calibration_error(
     >>> round(calibration_error([0.9, 0.9], [1.0, 0.0]), 4)
     0.4
     """
+    # loads for seconds: only after a training or an evaluation
+    from torchmetrics.functional.classification import (
+        binary_calibration_error,
+    )
+
     error = binary_calibration_error(
         torch.tensor(list(probability)),
         torch.tensor(list(accuracy)).long(),

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.audio import (
-    scale_invariant_signal_distortion_ratio,
-)
-from torchmetrics.functional.classification import binary_auroc
 
 
 def source_share(mask: Tensor, source: Tensor, other: Tensor) -> Tensor:
@@ -177,6 +173,9 @@ def saliency_auc(saliency: Tensor, source: Tensor, other: Tensor) -> Tensor:
     >>> saliency_auc(saliency, source, torch.ones(1, 1, 3))
     tensor([1.])
     """
+    # loads for seconds: only where sources are known
+    from torchmetrics.functional.classification import binary_auroc
+
     areas = saliency.new_full((len(saliency),), torch.nan)
     ideal, sounds = ideal_binary_mask(source, other), source + other > 0
     for row, cells in enumerate(sounds):
@@ -214,6 +213,11 @@ def si_sdr(wavs: Tensor, source: Tensor) -> Tensor:
     >>> si_sdr(torch.ones(1, 4), torch.tensor([[1.0, 1.0, 1.0, 0.0]])).round()
     tensor([5.])
     """
+    # loads for seconds: only where sources are known
+    from torchmetrics.functional.audio import (
+        scale_invariant_signal_distortion_ratio,
+    )
+
     ratio = scale_invariant_signal_distortion_ratio(wavs, source)
     silent = (wavs == 0).all(-1) | (source == 0).all(-1)
     return ratio.masked_fill(silent, torch.nan)

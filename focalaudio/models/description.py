@@ -10,12 +10,13 @@ that they were made with (`focalaudio.arguments`), so nothing is said twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from focalaudio.classifier import SoundClassifier
 from focalaudio.errors import ModelError
@@ -35,6 +36,10 @@ HEADER = f"""\
 format: 2
 """
 PARTS = ("spectrogram", "reader", "encoder")  # beside the classifier
+FILLS = {  # what initial weights are drawn and scaled by
+    *("fill_", "zero_", "uniform_", "normal_"),
+    *("erfinv_", "mul_", "add_", "clamp_"),
+}
 OWNED = ("encoder", "share_decoder", "axis")  # by the classifier
 NO_WEIGHTS = set(KEYS) - {"classifier", *DECODERS.values()}
 UNITS = {
@@ -144,6 +149,22 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
+class _Unfilled(TorchFunctionMode):
+    """Fills no tensor: on the device `meta` torch loads its compiler for it."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if function.__name__ in FILLS:
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)
+
+
 def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
     """Make the values and objects of a description, running nothing of it.
 
@@ -154,7 +175,8 @@ def read_parts(path: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
     """
     rules = {key: KEYS[key] for key in KEYS if key in {*weights, *NO_WEIGHTS}}
     needed = [*weights, *(PARTS if "classifier" in weights else ())]
-    with torch.device("meta"):  # takes no memory, whatever sizes it names
+    # takes no memory, whatever sizes it names
+    with torch.device("meta"), _Unfilled():
         parts = read_objects(path, rules, MAKERS)
     missing = [key for key in needed if key not in parts]
     if missing:

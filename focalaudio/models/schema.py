@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.conv2d import Conv2dEncoder
@@ -210,7 +212,19 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
     LightDecoder: {**CODES, "width": WIDTH, "n_doublings": _whole(0, 8)},
     PaperDecoder: {**CODES, "layout": _one_of(*LAYOUTS)},
 }
+
+
+def _make_spectrogram(**arguments: Any) -> Spectrogram:
+    """Make one, which is small, on the CPU.
+
+    On the device `meta` torch loads its compiler to draw the window: seconds.
+    """
+    with torch.device("cpu"):
+        return Spectrogram(**arguments)
+
+
 MAKERS = {name_of(k): Maker(k, rules) for k, rules in ARGUMENTS.items()}
+MAKERS[name_of(Spectrogram)] = Maker(_make_spectrogram, SOUND)
 NAME = Rule(
     "a map's name",
     lambda value: isinstance(value, str) and value.isidentifier(),

@@ -28,7 +28,7 @@ from focalaudio.models.description import (
     to_novelty,
 )
 from focalaudio.models.safe_yaml import read_objects
-from focalaudio.models.schema import KEYS, MAKERS
+from focalaudio.models.schema import ARGUMENTS, KEYS, MAKERS
 from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
 
@@ -129,9 +129,9 @@ def test_what_no_bundle_may_hold_is_not_written():
 
 
 def test_every_argument_of_the_table_exists():
-    for name, maker in MAKERS.items():
-        parameters = maker.make.__init__.__wrapped__.__code__.co_varnames
-        assert set(maker.rules) <= set(parameters), name
+    for kind, rules in ARGUMENTS.items():
+        parameters = kind.__init__.__wrapped__.__code__.co_varnames
+        assert set(rules) <= set(parameters), kind
 
 
 def test_bundles_of_version_0_1_say_what_they_said():
