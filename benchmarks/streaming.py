@@ -7,21 +7,23 @@ Joins clips of the data set (ESC-50's layout) to a recording of one minute and
 one of `--minutes`, at the clips' own rate, and interprets each with
 `explain_stream` in a process of its own (`--encoder_name` with random weights,
 by design). Peak memory is the process's largest resident set, with Python and
-its libraries. Prints seconds, memory and speed; the ratio of memory last.
+its libraries. Prints seconds, memory and speed; the ratio of memory last. A
+short recording is profiled for what takes the time.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
 import torch
+from answers import Answer, print_answers
+from limits import largest_functions
+from memory import MB, peak_memory, run_alone
+from turns import time_turn
 
 from focalaudio.audio import audio_info, load_wav, wav_writer
 from focalaudio.classifier import SoundClassifier
@@ -31,8 +33,8 @@ from focalaudio.inference.streaming import explain_stream
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.spectrogram import Spectrogram
 
-MB = 1e6  # bytes
 N_CLASSES = 10
+GOAL = "200x with two threads, memory flat"
 
 
 def join_clips(data_folder: Path, minutes: float, path: Path) -> Path:
@@ -52,35 +54,48 @@ def join_clips(data_folder: Path, minutes: float, path: Path) -> Path:
     return path
 
 
-def interpret(
-    path: Path, out: Path, encoder_name: str, batch_size: int
-) -> tuple[float, float]:
-    """Interpret a recording; return seconds and peak memory in bytes."""
+def build_interpreter(encoder_name: str) -> ThresholdInterpreter:
+    """Return one of random weights, by design."""
     torch.manual_seed(0)
     classifier = SoundClassifier(build_encoder(encoder_name), N_CLASSES)
-    interpreter = ThresholdInterpreter(classifier, Spectrogram())
+    return ThresholdInterpreter(classifier, Spectrogram())
+
+
+def interpret(path: Path, out: Path, encoder_name: str, batch: int) -> None:
+    """Interpret a recording."""
     labels = [f"class {index}" for index in range(N_CLASSES)]
-    start = time.perf_counter()
+    interpreter = build_interpreter(encoder_name)
     explain_stream(
-        interpreter, ClipReader(), labels, path, out, batch_size=batch_size
+        interpreter, ClipReader(), labels, path, out, batch_size=batch
     )
-    seconds = time.perf_counter() - start
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return seconds, 1024 * usage.ru_maxrss
+
+
+def measure_one(
+    path: Path, out: Path, encoder_name: str, batch: int
+) -> tuple[float, float, int]:
+    """Interpret; return wall and CPU time in s, and peak memory in bytes."""
+    job = partial(interpret, path, out, encoder_name, batch)
+    return *time_turn(job), peak_memory()
 
 
 def measure(
-    data_folder: Path, minutes: float, encoder_name: str, batch_size: int
-) -> tuple[float, float]:
-    """Do what `interpret` does in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(1, mp_context=context) as pool,
-    ):
+    data_folder: Path, minutes: float, encoder_name: str, batch: int
+) -> tuple[float, float, int]:
+    """Do what `measure_one` does in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
         path = join_clips(data_folder, minutes, Path(folder) / "long.wav")
-        arguments = (path, Path(folder) / "out", encoder_name, batch_size)
-        return pool.submit(interpret, *arguments).result()
+        out = Path(folder) / "out"
+        return run_alone(measure_one, path, out, encoder_name, batch)
+
+
+def profile(data_folder: Path, encoder_name: str, batch: int) -> str:
+    """Say what takes most of a recording of two minutes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = join_clips(data_folder, 2.0, Path(folder) / "long.wav")
+        out = Path(folder) / "out"
+        return largest_functions(
+            partial(interpret, path, out, encoder_name, batch)
+        )
 
 
 def main() -> None:
@@ -93,22 +108,29 @@ def main() -> None:
     parser.add_argument("--encoder_name", default="focalnet_nano")
     parser.add_argument("--batch_size", type=int, default=8)
     arguments = parser.parse_args()
-    print("minutes  seconds  peak memory (MB)  x real time")
+    choice = arguments.encoder_name, arguments.batch_size
+    print("minutes  seconds    CPU s  peak memory (MB)  x real time")
     peaks = []
     for minutes in (1.0, arguments.minutes):
-        seconds, peak = measure(
-            arguments.data_folder,
-            minutes,
-            arguments.encoder_name,
-            arguments.batch_size,
-        )
+        seconds, cpu, peak = measure(arguments.data_folder, minutes, *choice)
         peaks.append(peak)
         speed = 60 * minutes / seconds
-        print(f"{minutes:7g} {seconds:8.1f} {peak / MB:17.0f} {speed:12.1f}")
-    print(
-        f"memory of {arguments.minutes:g} minutes / 1 minute: "
-        f"{peaks[1] / peaks[0]:.3f}"
+        print(
+            f"{minutes:7g} {seconds:8.1f} {cpu:8.1f} {peak / MB:17.0f} "
+            f"{speed:12.1f}"
+        )
+    growth = peaks[1] / peaks[0]
+    print(f"memory of {arguments.minutes:g} minutes / 1 minute: {growth:.3f}")
+    per_core = 60 * arguments.minutes / cpu
+    answer = Answer(
+        f"`explain_stream`, `{choice[0]}`, {torch.get_num_threads()} thread",
+        "real time",
+        f"{speed:.0f}x, {per_core:.0f}x per CPU second; memory of "
+        f"{arguments.minutes:g} minutes {growth:.3f} of one's",
+        GOAL,
+        profile(arguments.data_folder, *choice),
     )
+    print_answers([answer])
 
 
 if __name__ == "__main__":
