@@ -8,9 +8,7 @@ import logging
 import os
 import re
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -40,6 +38,7 @@ from focalaudio.errors import (
     escape_text,
 )
 from focalaudio.files import lock_folder, replace_file
+from focalaudio.interrupts import obey_signals
 from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
 
@@ -52,6 +51,7 @@ MISTAKES = (
     *(ImportError, MemoryError, torch.OutOfMemoryError),
 )
 TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
+GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     end = _Ending(command, traced=DEBUG in argv)
     sys.excepthook = end.hook(sys.excepthook)
-    _obey_sigterm()
+    obey_signals()
     hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
     ddp_init_group(run_opts)
     atexit.register(_leave_group)
@@ -155,9 +155,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     # paths only: what the hook knew of models would outlive the interpreter,
     # and with them the threads of a group of processes
     saved = checkpointer and checkpointer.checkpoints_dir
-    end = replace(
-        end, folder=folder, checkpoints=saved, goes_on="progress" in hparams
-    )
+    goes_on = any(key in hparams for key in GO_ON)
+    end = replace(end, folder=folder, checkpoints=saved, goes_on=goes_on)
     sys.excepthook = end.hook(sys.excepthook)
     return Experiment(hparams, run_opts, folder, lock)
 
@@ -190,12 +189,6 @@ def _check_keys(name: str, text: str, overrides: str) -> None:
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
-
-
-def _obey_sigterm() -> None:
-    """Take what a scheduler sends before it kills for Ctrl-C."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _leave_group() -> None:
@@ -287,7 +280,8 @@ class _Ending:
             return f"epoch {epoch} is saved in {self.folder}, and this goes on"
         if self.goes_on:
             return f"what is done is saved in {self.folder}, and this goes on"
-        return "no epoch is saved, and this starts again"
+        what = "no epoch" if self.checkpoints else "nothing"
+        return f"{what} is saved, and this starts again"
 
 
 class TrainLoggers(TrainLogger):

@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,11 +29,16 @@ output_folder: !PLACEHOLDER
 @pytest.fixture(autouse=True)
 def _same_process():
     """What SpeechBrain sets up for a whole process is taken back."""
-    hook, handlers = sys.excepthook, list(logging.root.handlers)
+    hooks, handlers = (
+        (sys.excepthook, sys.unraisablehook),
+        logging.root.handlers,
+    )
     level, obey = logging.root.level, signal.getsignal(signal.SIGTERM)
+    logging.root.handlers = list(handlers)
     yield
     signal.signal(signal.SIGTERM, obey)
-    sys.excepthook, logging.root.handlers = hook, handlers
+    sys.excepthook, sys.unraisablehook = hooks
+    logging.root.handlers = handlers
     logging.root.setLevel(level)
 
 
@@ -154,7 +160,7 @@ def run_script(tmp_path, text, *argv, **environment):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
         env=os.environ | environment,
         # whoever runs the tests in the background may ignore it
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -236,13 +242,19 @@ def test_a_folder_that_takes_nothing_is_said(place, argv, tmp_path):
         start_experiment(argv)
 
 
-def test_ctrl_c_says_that_nothing_is_saved(argv, capsys):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nothing is saved, and this starts again"),
+        (CHECKPOINTER, "no epoch is saved, and this starts again"),
+        ("systems: {}", "what is done is saved in .*results, and this goes on"),
+    ],
+)
+def test_ctrl_c_says_what_there_is_to_go_on_with(text, said, argv, capsys):
+    Path(argv[0]).write_text(YAML + text)
     start_experiment(argv)
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert (
-        "Interrupted; no epoch is saved, and this starts"
-        in capsys.readouterr().out
-    )
+    assert re.search(f"Interrupted; {said}: ", capsys.readouterr().out)
 
 
 def test_brain_is_built_of_the_yaml(tmp_path):

@@ -15,6 +15,7 @@ from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
 from focalaudio.cli.ratings import add_ratings
 from focalaudio.errors import FocalAudioError, describe_error, escape_text
+from focalaudio.interrupts import obeyed_signals
 from focalaudio.version import __version__
 
 WELL, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -26,7 +27,8 @@ EPILOG = """examples:
   focalaudio explain recordings/ --out explained
   focalaudio explain --help
 
-Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C.
+Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C
+or SIGTERM.
 """
 
 
@@ -72,12 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 if all is well, 1 if something failed, 2 for wrong use, 130 if it was
-        stopped by Ctrl-C.
+        stopped by Ctrl-C or SIGTERM.
     """
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(given)
     try:
-        return arguments.run(arguments) or WELL
+        with obeyed_signals():
+            return arguments.run(arguments) or WELL
     except KeyboardInterrupt:
         _say_what_is_saved(arguments, given)
         return INTERRUPTED
@@ -92,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _say_what_is_saved(
     arguments: argparse.Namespace, given: Sequence[str]
 ) -> None:
-    """Say in one line what Ctrl-C leaves, and how to go on."""
+    """Say in one line what is left, and how to go on."""
     saved = arguments.saved.format(**vars(arguments))
     command = escape_text(shlex.join(["focalaudio", *given]))
     print(

@@ -25,7 +25,8 @@ EXAMPLES = """examples:
 
 A folder that was stopped goes on with the same command. Recordings longer than
 1.5 times the model's clips are explained window by window, with a timeline.
-Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C.
+Exit codes: 0 all well, 1 something failed, 2 wrong use, 130 stopped by Ctrl-C
+or SIGTERM.
 """
 
 

@@ -50,14 +50,16 @@ def run(name, out, flags=(), **options):
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """One thread, as the processes have that are started from here."""
-    threads, hook = torch.get_num_threads(), sys.excepthook
+    threads = torch.get_num_threads()
+    hooks = sys.excepthook, sys.unraisablehook
     handlers, level = list(logging.root.handlers), logging.root.level
     obey = signal.getsignal(signal.SIGTERM)
     torch.set_num_threads(1)
     yield
     signal.signal(signal.SIGTERM, obey)
     torch.set_num_threads(threads)
-    sys.excepthook, logging.root.handlers = hook, handlers
+    sys.excepthook, sys.unraisablehook = hooks
+    logging.root.handlers = handlers
     logging.root.setLevel(level)
 
 
