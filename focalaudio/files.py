@@ -16,6 +16,10 @@ from filelock import FileLock, Timeout
 
 from focalaudio.errors import FocalAudioError
 
+LOCK = ".lock"
+# of what becomes a file or a folder when it is whole
+PART = re.compile(r"\.(.{1,32}-)?[0-9a-f]{12}\.part(\..*)?")
+
 
 @contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:
@@ -35,7 +39,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # short, so that it fits wherever the name itself fits
-    temporary = path.with_name(f".{uuid4().hex[:12]}{path.suffix}")
+    temporary = path.with_name(f".{_draw_name()}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -65,12 +69,16 @@ def temporary_folder(beside: str | Path) -> Iterator[Path]:
     """
     beside = Path(beside)
     beside.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside.with_name(f"{_prefix(beside)}{uuid4().hex[:12]}")
+    temporary = beside.with_name(f"{_prefix(beside)}{_draw_name()}")
     temporary.mkdir()
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _draw_name() -> str:
+    return f"{uuid4().hex[:12]}.part"
 
 
 def _prefix(beside: Path) -> str:
@@ -85,15 +93,14 @@ def remove_leftovers(beside: str | Path) -> None:
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> (folder / ".new-0123456789ab").mkdir()
+    >>> (folder / ".new-0123456789ab.part").mkdir()
     >>> remove_leftovers(folder / "new")
     >>> list(folder.iterdir())
     []
     """
     beside = Path(beside)
-    name = re.compile(re.escape(_prefix(beside)) + "[0-9a-f]{12}")
     for path in beside.parent.iterdir():
-        if name.fullmatch(path.name):
+        if path.name.startswith(_prefix(beside)) and PART.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -122,7 +129,8 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
 def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
     """Make a folder, if needed, and claim it for this process alone.
 
-    The claim, a file `.lock`, ends with the process or with `release`. A
+    What killed processes left half-written in it is removed. The claim, a file
+    `.lock`, ends with the process or with `release`. A
     `FocalAudioError` that calls the folder `name` and proposes `other` if
     another process has claimed it, or if it cannot be written.
 
@@ -132,7 +140,7 @@ def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
     >>> lock.is_locked
     True
     """
-    lock = FileLock(Path(folder) / ".lock", timeout=0)
+    lock = FileLock(Path(folder) / LOCK, timeout=0)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -145,7 +153,22 @@ def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
         raise FocalAudioError(
             f"{name} cannot be written: {error.strerror}; give another {other}."
         ) from error
+    _remove_parts(Path(folder))
     return lock
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove what nobody finished, but where others have their own claim."""
+    for where, folders, files in os.walk(folder):
+        for name in filter(PART.fullmatch, folders):
+            shutil.rmtree(Path(where, name), ignore_errors=True)
+        for name in filter(PART.fullmatch, files):
+            Path(where, name).unlink(missing_ok=True)
+        folders[:] = [
+            name
+            for name in folders
+            if not PART.fullmatch(name) and not Path(where, name, LOCK).exists()
+        ]
 
 
 def digest_file(path: str | Path) -> str:

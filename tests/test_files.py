@@ -1,8 +1,16 @@
 """Laws of focalaudio.files: whole files and folders, or none."""
 
+import os
+import signal
+
 import pytest
 
-from focalaudio.files import replace_file, replace_folder, temporary_folder
+from focalaudio.files import (
+    lock_folder,
+    replace_file,
+    replace_folder,
+    temporary_folder,
+)
 
 
 def names(folder):
@@ -111,3 +119,33 @@ def test_failure_leaves_no_folder(tmp_path):
     with pytest.raises(KeyError):
         fail_after_filling(tmp_path / "new")
     assert names(tmp_path) == []
+
+
+def leave_parts(folder):
+    """What a process leaves that is killed while it writes."""
+    folder.mkdir(exist_ok=True)
+    child = os.fork()
+    if child == 0:
+        with (
+            replace_file(folder / "a.wav") as file,
+            temporary_folder(folder / "clip") as staged,
+        ):
+            file.touch()
+            (staged / "a.png").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_who_locks_a_folder_removes_what_killed_processes_left(tmp_path):
+    deep, claimed = tmp_path / "deep", tmp_path / "claimed"
+    for folder in (tmp_path, deep, claimed):
+        leave_parts(folder)
+    (claimed / ".lock").touch()
+    users = {".hidden-0123456789ab", ".0123456789ab.wav"}
+    for name in users:
+        (tmp_path / name).touch()
+    assert len(names(deep)) == 2
+    _lock = lock_folder(tmp_path, "folder", "name")
+    assert set(names(tmp_path)) == users | {".lock", "deep", "claimed"}
+    assert names(deep) == []
+    assert len(names(claimed)) == 3  # another process may be writing them

@@ -23,7 +23,6 @@ from torch import Tensor
 from focalaudio.audio import audio_info, load_wav
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError, escape_text
-from focalaudio.files import remove_leftovers
 from focalaudio.inference.clips import SeenClips, SoundInterpretation
 from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
@@ -76,8 +75,6 @@ class FolderExplainer:
     def __init__(
         self, model: SoundInterpreter, folder: str | Path, request: Request
     ) -> None:
-        from focalaudio.report.clips import STAGED
-
         self.model = model
         self.folder = Path(folder)
         self.request = request
@@ -87,9 +84,6 @@ class FolderExplainer:
         find_targets(request.target, model.labels, 1)
         self.failed: list[dict[str, str]] = []
         self.store = ClipStore(self.folder, self._settings())
-        for folder in self._folders:
-            if folder.is_dir():
-                remove_leftovers(folder / STAGED)
 
     @property
     def _folders(self) -> list[Path]:

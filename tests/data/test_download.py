@@ -198,7 +198,7 @@ def test_a_cut_connection_is_taken_up_again(fetch, server, tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed(fetch, server, tmp_path):
-    left = tmp_path / ".ESC-50-0123456789ab"
+    left = tmp_path / ".ESC-50-0123456789ab.part"
     (left / "unpacked").mkdir(parents=True)
     (left / "archive.zip").write_bytes(b"half")
     (tmp_path / ".ESC-50-mine").mkdir()

@@ -431,7 +431,7 @@ def test_a_thousand_examples_are_too_many(hub, fetch):
 def test_what_a_killed_process_left_is_removed(hub, fetch, tmp_path):
     hub.add(NAME, FILES)
     host = hub.url.removeprefix("http://").replace(":", "_")
-    left = tmp_path / "cache" / host / ".ann--dogs-0123456789ab"
+    left = tmp_path / "cache" / host / ".ann--dogs-0123456789ab.part"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
     folder = fetch()
