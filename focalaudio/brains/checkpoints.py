@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,9 @@ class WholeCheckpointer(CheckedCheckpointer):
     """SpeechBrain's checkpointer, whose checkpoints are whole or absent.
 
     A checkpoint is written into a hidden folder that gets its name when
-    everything is in it; what a killed process left is cleared away. The last
-    two are kept beside the best: should one be damaged, there is another.
+    everything is in it, and loses it before it is deleted; what a killed
+    process left is cleared away. The last two are kept beside the best: should
+    one be damaged, there is another.
 
     Arguments
     ---------
@@ -67,9 +68,7 @@ class WholeCheckpointer(CheckedCheckpointer):
 
     def save_checkpoint(self, *args: Any, **kwargs: Any) -> Checkpoint | None:
         """See SpeechBrain's `Checkpointer.save_checkpoint`."""
-        if if_main_process():
-            for remains in self.checkpoints_dir.glob(".CKPT+*"):
-                shutil.rmtree(remains)
+        self._remove_hidden()
         with self._refusals_named():
             hidden = super().save_checkpoint(*args, **kwargs)
         ddp_barrier()  # every process has written its part
@@ -93,14 +92,57 @@ class WholeCheckpointer(CheckedCheckpointer):
                 "command again."
             ) from error
 
-    def save_and_keep_only(self, *args: Any, **kwargs: Any) -> None:
-        """See SpeechBrain; the last checkpoint but one is kept too."""
-        before = self.find_checkpoint() if if_main_process() else None
+    def save_and_keep_only(
+        self,
+        meta: dict[str, Any],
+        max_keys: Sequence[str] = (),
+        min_keys: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        """Save a checkpoint, then `keep_only`.
 
-        def is_before(checkpoint: Checkpoint) -> bool:
-            return before is not None and checkpoint.path == before.path
+        Arguments
+        ---------
+        meta : dict
+            Metadata of the checkpoint.
+        max_keys, min_keys : sequence of str
+            See `keep_only`.
+        **kwargs
+            Of SpeechBrain's `Checkpointer.save_checkpoint`.
+        """
+        self.save_checkpoint(meta, **kwargs)
+        self.keep_only(max_keys, min_keys)
 
-        super().save_and_keep_only(*args, importance_keys=[is_before], **kwargs)
+    def keep_only(
+        self, max_keys: Sequence[str] = (), min_keys: Sequence[str] = ()
+    ) -> None:
+        """Delete all checkpoints but the last two and the best.
+
+        One loses its name before its files: a process that is killed meanwhile
+        leaves none that looks damaged. What it left is deleted, too.
+
+        Arguments
+        ---------
+        max_keys, min_keys : sequence of str
+            Of the metadata: the checkpoint with the highest, or the lowest,
+            value of each is kept.
+        """
+        if if_main_process():
+            kept = self.find_checkpoints(max_num_checkpoints=2)
+            kept += [self.find_checkpoint(max_key=key) for key in max_keys]
+            kept += [self.find_checkpoint(min_key=key) for key in min_keys]
+            for checkpoint in self.list_checkpoints():
+                if checkpoint not in kept:
+                    name = f".{checkpoint.path.name}"
+                    checkpoint.path.rename(checkpoint.path.with_name(name))
+            self._remove_hidden()
+        ddp_barrier()
+
+    def _remove_hidden(self) -> None:
+        """Remove what has no name yet, or none any more."""
+        if if_main_process():
+            for remains in self.checkpoints_dir.glob(".CKPT+*"):
+                shutil.rmtree(remains)
 
     def _new_checkpoint_dirpath(self) -> Path:
         path = super()._new_checkpoint_dirpath()

@@ -103,6 +103,11 @@ class TrainingBrain(WatchedBrain):
         lowest = self.LOWEST_IS_BEST and key != "epoch"
         return {"min_key" if lowest else "max_key": key}
 
+    @property
+    def _kept(self) -> dict[str, list[str]]:
+        """The same for the checkpoints that are kept."""
+        return {f"{end}s": [key] for end, key in self.selection.items()}
+
     def fit(
         self,
         epoch_counter: Any,
@@ -162,7 +167,10 @@ class TrainingBrain(WatchedBrain):
                 )
 
     def on_fit_start(self) -> None:
-        """Resume; forget what was logged after the resumed checkpoint."""
+        """Resume; forget what was logged after the resumed checkpoint.
+
+        What the killed run would have deleted next is deleted.
+        """
         if self.hparams.select_by not in self.SELECTABLE:
             raise ValueError(
                 f"select_by={self.hparams.select_by!r} must be one of "
@@ -177,6 +185,7 @@ class TrainingBrain(WatchedBrain):
             )
         super().on_fit_start()
         if self.checkpointer is not None and not self.debug:
+            self.checkpointer.keep_only(**self._kept)
             rows = self.hparams.history.rows
             done = rows[-1]["epoch"] if rows else 0
             if done:
@@ -250,9 +259,8 @@ class TrainingBrain(WatchedBrain):
             stats, train_stats=train, valid_stats=valid or None
         )
         if self.checkpointer is not None:
-            best = {f"{end}s": [key] for end, key in self.selection.items()}
             self.checkpointer.save_and_keep_only(
-                meta={**meta, "epoch": epoch}, **best
+                meta={**meta, "epoch": epoch}, **self._kept
             )
 
     def on_evaluate_start(

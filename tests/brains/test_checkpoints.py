@@ -2,6 +2,7 @@ import json
 import os
 import random
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -109,6 +110,39 @@ def test_the_last_checkpoint_but_one_is_kept_where_the_last_is_best(tmp_path):
         checkpointer.save_and_keep_only({"epoch": epoch}, max_keys=["epoch"])
         kept = {c.meta["epoch"] for c in checkpointer.list_checkpoints()}
         assert kept == {epoch, epoch - 1} - {0}
+
+
+def test_what_a_killed_process_had_not_deleted_is_deleted(tmp_path):
+    checkpointer = WholeCheckpointer(tmp_path, {"history": History()})
+    for epoch, error in enumerate([0.2, 0.5, 0.4, 0.3], start=1):
+        checkpointer.save_checkpoint({"error": error, "epoch": epoch})
+    (tmp_path / ".CKPT+half").mkdir()
+    fresh = WholeCheckpointer(tmp_path, {"history": History()})
+    fresh.keep_only(min_keys=["error"])
+    assert {c.meta["epoch"] for c in fresh.list_checkpoints()} == {1, 3, 4}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_killed_while_it_deletes_leaves_nothing_damaged(tmp_path, caplog):
+    checkpointer = WholeCheckpointer(tmp_path, {"history": History()})
+    for epoch in range(1, 4):
+        checkpointer.save_checkpoint({"epoch": epoch})
+    child = os.fork()
+    if child == 0:
+
+        def die(event, arguments):
+            if event == "os.remove":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(die)
+        checkpointer.keep_only(max_keys=["epoch"])
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    fresh = WholeCheckpointer(tmp_path, {"history": History()})
+    assert {c.meta["epoch"] for c in fresh.list_checkpoints()} == {2, 3}
+    assert not [each for each in caplog.messages if "damaged" in each]
+    fresh.keep_only(max_keys=["epoch"])
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_checkpoint_cut_off_by_a_kill_is_absent(tmp_path):
