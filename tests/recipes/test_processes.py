@@ -1,7 +1,6 @@
 """Runs that are killed, and runs of two processes: the result is the same."""
 
 import collections
-import io
 import json
 import os
 import shutil
@@ -86,6 +85,7 @@ KILL_INTERPRETATION = """
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")
 """
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
 WATCH = """
     import os, sys
 
@@ -118,6 +118,7 @@ def run_process(command, returncode=0, **environment):
         timeout=580,
     )
     assert done.returncode == returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def free_port():
@@ -129,9 +130,8 @@ def free_port():
 def run_two(command, watched, tmp_path):
     """Run under torchrun; return what each rank wrote, and how often."""
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
     run_process(
-        [*torchrun, f"--master_port={free_port()}", *command],
+        [*TORCHRUN, f"--master_port={free_port()}", *command],
         PYTHONPATH=os.pathsep.join(
             [str(tmp_path), os.environ.get("PYTHONPATH", "")]
         ),
@@ -261,15 +261,7 @@ def test_two_ranks_interpret_as_one(
         classifier=trained,
     )
     first, second = run_two(argv, out, tmp_path)
-    own, single = (pd.read_csv(f / "clips.csv") for f in (out, interpreted))
-    pd.testing.assert_frame_equal(own, single, atol=1e-6, rtol=0)
-    assert own["clip_id"].is_unique
-    assert (out / "metrics.json").read_text() != ""
-    metrics, wanted = (
-        pd.read_json(f / "metrics.json", typ="series")
-        for f in (out, interpreted)
-    )
-    assert_close(metrics, wanted)
+    assert_alike(out, interpreted)
     sounds = [
         {path.name for path in (f / "interpretations").iterdir()}
         for f in (out, interpreted)
@@ -288,7 +280,7 @@ def assert_close(metrics, wanted):
         found = metrics[name]
         if name == "statistics":
             found, value = flatten(found), flatten(value)
-        assert found == pytest.approx(value, abs=1e-5), name
+        assert found == pytest.approx(value, abs=1e-6), name
 
 
 def flatten(statistics):
@@ -321,45 +313,56 @@ def test_two_ranks_train_one_classifier(
     assert {"random_state.ckpt", "history.ckpt"} <= set(checkpoint)
 
 
-SMALL = {"piq": {"n_codes": 12}, "lmac": {"width": 16, "n_doublings": 1}}
 GLOO = ["--distributed_backend", "gloo"]
+SMALL = {
+    "classifier": {},
+    "piq": {"n_codes": 12},
+    "lmac": {"width": 16, "n_doublings": 1},
+}
+
+
+@pytest.fixture
+def options_of(dataset, trained):
+    """`options_of(method, **more)`: what a recipe that trains is given."""
+
+    def join(method, **more):
+        own = {} if method == "classifier" else {"classifier": trained}
+        values = {"data_folder": dataset, "batch_size": 2, "warmup_epochs": 1}
+        return values | own | SMALL[method] | more
+
+    return join
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", SMALL)
 def test_what_two_ranks_trained_and_tested_one_tests_alike(
-    method, command, recipe, dataset, trained, tmp_path
+    method, command, recipe, options_of, tmp_path
 ):
     """Of three test clips one rank has two, the other one."""
     out = tmp_path / "out"
-    options = {
-        "data_folder": dataset,
-        "classifier": trained,
-        "number_of_epochs": 1,
-        "warmup_epochs": 1,
-        "batch_size": 2,
-        **SMALL[method],
-    }
+    options = options_of(method, number_of_epochs=1)
     argv = command(f"train_{method}", out, GLOO, **options)
     writes = [final(rank) for rank in run_two(argv, out, tmp_path)]
     names = [{str(path) for path in rank} for rank in writes]
     assert {"metrics.json", "clips.csv", "history.csv"} <= names[0]
     assert not {name for name in names[1] if "save" not in name}
-    found = {name: (out / name).read_text() for name in ("metrics.json",)}
+    shutil.copytree(out, tmp_path / "two")
+    recipe(f"train_{method}", out, ["--test_only"], **options)
+    assert len(pd.read_csv(out / "clips.csv")) == 3
+    assert_alike(out, tmp_path / "two")
+
+
+def assert_alike(out, wanted):
+    """Rows and averages are equal, to 1e-6; each clip is there once."""
     rows = pd.read_csv(out / "clips.csv")
     assert rows["clip_id"].is_unique
-    assert len(rows) == 3
-    recipe(f"train_{method}", out, ["--test_only"], **options)
     pd.testing.assert_frame_equal(
-        pd.read_csv(out / "clips.csv"), rows, atol=1e-6, rtol=0
+        rows, pd.read_csv(wanted / "clips.csv"), atol=1e-6, rtol=0
     )
     assert_close(
         *(
-            pd.read_json(io.StringIO(text), typ="series")
-            for text in (
-                found["metrics.json"],
-                (out / "metrics.json").read_text(),
-            )
+            pd.read_json(folder / "metrics.json", typ="series")
+            for folder in (out, wanted)
         )
     )
 
@@ -367,45 +370,93 @@ def test_what_two_ranks_trained_and_tested_one_tests_alike(
 DIE = """
     import os, runpy, signal, sys
     import torch
+    from focalaudio.brains.progress import Progress
     from focalaudio.brains.training import TrainingBrain
 
     torch.set_num_threads(1)
-    fit_batch = TrainingBrain.fit_batch
+    rank, how = sys.argv[1:3]
+    fit_batch, add, added = TrainingBrain.fit_batch, Progress.add, []
+
+    def die():
+        if os.environ["RANK"] == rank:
+            if how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(5, "Input/output error", "a disk")
 
     def die_in_epoch_2(self, batch):
-        epoch = self.hparams.epoch_counter.current
-        if (os.environ["RANK"], epoch) == ("1", 2):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.hparams.epoch_counter.current == 2:
+            die()
         return fit_batch(self, batch)
 
+    def die_in_the_second_batch(self, *args):
+        if added:
+            die()
+        added.append(add(self, *args))
+
     TrainingBrain.fit_batch = die_in_epoch_2
-    sys.argv = sys.argv[1:]
+    Progress.add = die_in_the_second_batch
+    sys.argv = sys.argv[3:]
     runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+def let_die(tmp_path, argv, rank, how):
+    """Run with a rank that is killed, or fails; return what was said."""
+    (tmp_path / "die.py").write_text(textwrap.dedent(DIE))
+    said = run_process(
+        [*TORCHRUN, f"--master_port={free_port()}",
+         tmp_path / "die.py", rank, how, *argv],
+        returncode=1,
+    )  # fmt: skip
+    assert ("Input/output error: 'a disk'" in said) == (how == "fails")
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "rank", "how"),
+    [("classifier", 1, "killed"), ("piq", 0, "killed"), ("lmac", 1, "fails")],
+)
 def test_a_rank_that_dies_ends_the_run_and_spoils_nothing(
-    command, dataset, tmp_path
+    method, rank, how, command, options_of, tmp_path
 ):
     out = tmp_path / "out"
-    (tmp_path / "die.py").write_text(textwrap.dedent(DIE))
-    options = {"data_folder": dataset, "batch_size": 2}
-    argv = command("train_classifier", out, GLOO, **options)
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
-    port = f"--master_port={free_port()}"
-    run_process([*torchrun, port, tmp_path / "die.py", *argv], returncode=1)
+    options = options_of(method, number_of_epochs=3)
+    argv = command(f"train_{method}", out, GLOO, **options)
+    let_die(tmp_path, argv, rank, how)
     (whole,) = WholeCheckpointer(out / "save").list_checkpoints()
     assert whole.meta["epoch"] == 1
     assert not (out / "metrics.json").exists()
     assert len((out / "train_log.txt").read_text().splitlines()) == 1
-    run_process([*torchrun, f"--master_port={free_port()}", *argv])
+    run_process([*TORCHRUN, f"--master_port={free_port()}", *argv])
     assert len(pd.read_csv(out / "clips.csv")) == 3
     assert len((out / "train_log.txt").read_text().splitlines()) == 4
 
 
 @pytest.mark.slow
-def test_two_ranks_reproduce_the_tables_once(command, dataset, tmp_path):
+@pytest.mark.parametrize("how", ["killed", "fails"])
+def test_a_rank_that_dies_leaves_an_interpretation_that_goes_on(
+    how, command, dataset, trained, interpreted, tmp_path
+):
+    out = tmp_path / "out"
+    options = {"data_folder": dataset, "classifier": trained, "batch_size": 1}
+    argv = command("interpret", out, GLOO, **options)
+    let_die(tmp_path, argv, 0, how)
+    assert not (out / "metrics.json").exists()
+    assert not (out / "clips.csv").exists()
+    run_process([*TORCHRUN, f"--master_port={free_port()}", *argv])
+    assert_alike(out, interpreted)
+    names = [
+        sorted(path.name for path in (folder / "interpretations").iterdir())
+        for folder in (out, interpreted)
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.slow
+def test_two_ranks_reproduce_the_tables_once(
+    command, recipe, dataset, tmp_path
+):
+    """By models that two ranks trained one process makes the same tables."""
     out = tmp_path / "out"
     system = {
         "training": {"encoder_name": "focalnet_test_pyramid"},
@@ -432,5 +483,18 @@ def test_two_ranks_reproduce_the_tables_once(command, dataset, tmp_path):
         if path.name in results:
             assert first[path.relative_to(out)] == 1, path
             assert path.relative_to(out) not in second, path
+    one = shutil.copytree(out, tmp_path / "one")
+    for path in one.rglob("overlap"):
+        shutil.rmtree(path)
+    for path in one.glob("*.csv"):
+        path.unlink()
+    recipe("reproduce", one, ["--debug"], **options)
+    found = {path.relative_to(one) for path in one.rglob("*.csv")}
+    assert found == {path.relative_to(out) for path in out.rglob("*.csv")}
+    assert len(found) > 5
+    for path in found:
+        pd.testing.assert_frame_equal(
+            pd.read_csv(one / path), pd.read_csv(out / path), atol=1e-6, rtol=0
+        )
     for path in out.rglob("clips.csv"):
         assert pd.read_csv(path)["clip_id"].is_unique
