@@ -54,6 +54,7 @@ _HOMES = {
     "Spectrogram": "focalaudio.spectrogram",
     "ThresholdInterpreter": "focalaudio.interpreters",
     "build_encoder": "focalaudio.encoders",
+    "explain_files": "focalaudio.inference.folder",
     "list_encoders": "focalaudio.encoders",
 }
 

@@ -86,7 +86,7 @@ def test_the_lines_to_try_first_explain_a_sound(tmp_path, monkeypatch, capsys):
     sound = synthesize_clip(CLASSES[0], 99, 0, seconds=5.0)
     write_wav(tmp_path / "clip.wav", sound.wav, 16000)
     exec(compile(lines, "README.md", "exec"), {})
-    assert "report.html" in capsys.readouterr().out
+    assert "clip_kept.wav" in capsys.readouterr().out
     written = {path.name for path in (tmp_path / "explained").iterdir()}
     assert written >= {"report.html", "clip.png", "clip_kept.wav", "clips.csv"}
     kept = audio_info(tmp_path / "explained" / "clip_kept.wav")

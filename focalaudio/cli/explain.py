@@ -123,16 +123,11 @@ def _explain(arguments: argparse.Namespace) -> int:
     """Run the command; a bad file does not stop the others."""
     from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.requests import Request
-    from focalaudio.inference.sources import find_sounds
+    from focalaudio.inference.sources import need_sounds
 
-    sources = find_sounds(arguments.files, apart=arguments.out)
+    sources = need_sounds(arguments.files, arguments.out, "FILE")
     if told := sources.describe():
         _say(told)
-    if not sources.files:
-        raise ValueError(
-            f"FILE={' '.join(map(str, arguments.files))} holds no sound; give "
-            "sound files, a folder of them, or a pattern."
-        )
     model = _load(arguments)
     names = ("quantile", "method", "maps", "mask", "target", "against")
     request = Request(

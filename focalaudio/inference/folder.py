@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENAMETOOLONG
@@ -28,7 +28,7 @@ from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Outcome, Request
 from focalaudio.inference.results import COMPARED, pack_box, write_results
-from focalaudio.inference.sources import name_clips
+from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
 from focalaudio.inference.streamed import choose_windows, describe_stream
 from focalaudio.inference.streaming import StreamResult
@@ -371,6 +371,58 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
 def _list_notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     """Return what was odd of a file, in sentences."""
     return [str(each.message).rstrip(".") + "." for each in caught]
+
+
+def explain_files(
+    files: str | Path | Iterable[str | Path],
+    folder: str | Path,
+    model: SoundInterpreter | None = None,
+    **request: Any,
+) -> list[Outcome]:
+    """Explain files into a folder, and write its report; what the command does.
+
+    Arguments
+    ---------
+    files : str, pathlib.Path or iterable of them
+        Sound files, folders, or patterns such as `recordings/*.wav`.
+    folder : str or pathlib.Path
+        Of the results: for each file sounds, picture and boxes, `clips.csv`
+        and `report.html`. What is in it already is not done again.
+    model : SoundInterpreter
+        Explains; None is the model that comes with the package.
+    request
+        Fields of `focalaudio.inference.requests.Request`, such as `target`.
+
+    Returns
+    -------
+    list of Outcome
+        One for each file: what it is taken for and what was written, or why it
+        failed.
+
+    Raises
+    ------
+    DataError
+        If the folder holds results of other settings, or is being written.
+    ModelError, ValueError
+        If there is no sound, or the model cannot explain so. Nothing is written
+        then.
+
+    Example
+    -------
+    >>> from focalaudio.data.examples import list_examples
+    >>> dog, *_ = (example.path for example in list_examples())
+    >>> folder = getfixture("tmp_path") / "explained"
+    >>> (found,) = explain_files(dog, folder)
+    >>> found.path == dog, (folder / "report.html").exists()
+    (True, True)
+    """
+    asked = [files] if isinstance(files, (str, Path)) else list(files)
+    sources = need_sounds(asked, folder, "files")
+    model = SoundInterpreter.from_hparams() if model is None else model
+    with FolderExplainer(model, folder, Request(**request)) as explainer:
+        outcomes = list(explainer.explain(sources.files))
+        explainer.finish()
+    return outcomes
 
 
 def _compare(

@@ -10,34 +10,13 @@ from pathlib import Path
 
 from focalaudio.inference.store import PROGRESS
 
-# Of what is taken for sound in a folder. Those of the second line cannot be
-# read, and are told with the way out rather than left out without a word.
-SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".m4a",
-        ".aac",
-        ".amr",
-        ".wma",
-        ".webm",
-        ".mp4",
-    ]
-)
-
-
+# Of what is taken for sound in a folder. The last cannot be read, and are told
+# with the way out rather than left out without a word.
+SUFFIXES = {
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
+    *(".m4a", ".aac", ".amr", ".wma", ".webm", ".mp4"),
+}
 MOST_BYTES = 200  # of a clip's name; file systems take 255 with its endings
 
 
@@ -100,6 +79,20 @@ def find_sounds(
         for path in _expand(Path(one), skipped, counts):
             files.setdefault(os.path.abspath(path), path)
     return Sources(list(files.values()), counts["hidden"], counts["others"])
+
+
+def need_sounds(
+    asked: Iterable[str | Path], apart: str | Path, name: str
+) -> Sources:
+    """Find sounds as `find_sounds` does; none is a `ValueError` of `name`."""
+    asked = list(asked)
+    sources = find_sounds(asked, apart=apart)
+    if not sources.files:
+        raise ValueError(
+            f"{name}={' '.join(map(str, asked))} holds no sound; give sound "
+            f"files, a folder of them, or a pattern. {sources.describe()}"
+        )
+    return sources
 
 
 def _expand(

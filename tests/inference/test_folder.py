@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from focalaudio.audio import load_wav, write_wav
+from focalaudio.cli import main
 from focalaudio.data.annotations import read_annotations
 from focalaudio.errors import DataError
-from focalaudio.inference.folder import FolderExplainer
+from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request
 from focalaudio.report import clips
@@ -259,7 +260,7 @@ def test_the_report_of_more_clips_has_the_first_ones_too(
 KILLED = """
 import sys, time
 from pathlib import Path
-from focalaudio.inference.folder import FolderExplainer
+from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request
 source, out, *paths = map(Path, sys.argv[1:])
@@ -285,3 +286,27 @@ def test_killed_and_started_again_is_never_killed(
     run(model, tmp_path, sounds)
     for name in ("clips.csv", "boxes.csv", "a_boxes.txt"):
         assert (tmp_path / name).read_bytes() == (done[1] / name).read_bytes()
+
+
+def test_one_call_does_what_the_command_does(model, exported, sounds, tmp_path):
+    target = model.labels[0]
+    asked = ["--model", str(exported), "--tables-only", "--target", target]
+    out = tmp_path / "command"
+    assert main(["explain", *map(str, sounds), "--out", str(out), *asked]) == 1
+    found = explain_files(
+        sounds[0].parent, tmp_path / "call", model, media=False, target=target
+    )
+    assert [outcome.path for outcome in found] == sounds
+    assert [outcome.path.name for outcome in found if outcome.error] == [
+        "text.wav"
+    ]
+    for name in ("clips.csv", "failed.csv"):
+        one, other = tmp_path / "command" / name, tmp_path / "call" / name
+        assert one.read_text() == other.read_text()
+
+
+def test_a_call_without_sounds_writes_nothing(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ValueError, match="files=.*holds no sound"):
+        explain_files(tmp_path / "in", tmp_path / "out", model)
+    assert not (tmp_path / "out").exists()
