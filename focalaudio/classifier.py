@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
 from focalaudio.contract import CELLS, MAPS, Classifier, ClassifierOutput
+from focalaudio.decisions import find_decision
 from focalaudio.encoders.base import check_encoder
 from focalaudio.image import ImageLayout, MelAxis
 from focalaudio.spectrogram import Spectrum
@@ -128,12 +129,15 @@ class SoundClassifier(Classifier):
         `focalaudio.image.ImageLayout`.
     axis : focalaudio.image.MelAxis
         Of the image's width; linear if None.
+    labels_per_clip : str
+        `one`: the logits go through a softmax; `several`, or none: each goes
+        through a sigmoid of its own. See `focalaudio.decisions`.
 
     Raises
     ------
     ValueError
-        If `head` or `pooling` is neither of its two, or they do not go
-        together, or the axis does not fit the image.
+        If `head`, `pooling` or `labels_per_clip` is neither of its two, or
+        they do not go together, or the axis does not fit the image.
 
     Example
     -------
@@ -155,8 +159,10 @@ class SoundClassifier(Classifier):
         share_decoder: nn.Module | None = None,
         image_frames: int | None = None,
         axis: MelAxis | None = None,
+        labels_per_clip: str = "one",
     ) -> None:
         super().__init__()
+        self.labels_per_clip = find_decision(labels_per_clip).labels_per_clip
         if head not in ("cosine", "linear"):
             raise ValueError(f"head={head!r} must be 'cosine' or 'linear'.")
         if pooling not in ("mean", "loudness"):
@@ -290,8 +296,8 @@ class SoundClassifier(Classifier):
         Returns
         -------
         torch.Tensor
-            `[batch, n_classes, rows, cols]`; the softmax over classes is each
-            class's share of a fine cell.
+            `[batch, n_classes, rows, cols]`; the softmax over classes (or the
+            sigmoid) is each class's share of a fine cell.
 
         Raises
         ------
@@ -333,6 +339,7 @@ class SoundClassifier(Classifier):
             image if refined else None,
             encoded.fine if refined else None,
             self.layout.find_spans(n_frames, snug),
+            self.decision,
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from focalaudio.decisions import ONE, Decision, find_decision
 from focalaudio.image import ImageLayout
 from focalaudio.spectrogram import Spectrum
 
@@ -29,7 +30,7 @@ class ClassifierOutput:
     Arguments
     ---------
     logits : torch.Tensor
-        `[batch, n_classes]`, scores before the softmax.
+        `[batch, n_classes]`, scores before the softmax, or the sigmoids.
     embeddings : torch.Tensor
         `[batch, channels]`, the head's input.
     features : torch.Tensor
@@ -44,6 +45,8 @@ class ClassifierOutput:
         encoder's input and its early features; None without a share decoder.
     spans : torch.Tensor
         `[batch]`, int64, of `ImageLayout.find_spans`; None for its default.
+    decision : focalaudio.decisions.Decision
+        What the logits mean: one label for a clip, or several.
     """
 
     logits: Tensor
@@ -54,15 +57,16 @@ class ClassifierOutput:
     image: Tensor | None = None
     fine: Tensor | None = None
     spans: Tensor | None = None
+    decision: Decision = ONE
 
     @property
     def probs(self) -> Tensor:
-        """Probabilities, `[batch, n_classes]`; rows sum to 1."""
-        return self.logits.float().softmax(dim=-1)
+        """Probabilities, `[batch, n_classes]`; of one label, they sum to 1."""
+        return self.decision.probs(self.logits)
 
     @property
     def class_ids(self) -> Tensor:
-        """Predicted classes, `[batch]`, int64."""
+        """The most probable class of each clip, `[batch]`, int64."""
         return self.logits.argmax(dim=-1)
 
 
@@ -77,6 +81,7 @@ class Classifier(nn.Module):
     encoder: Any  # its attributes are those that focalaudio.encoders.base names
     head: Any
     share_decoder: Any
+    labels_per_clip = ONE.labels_per_clip
     frozen = False
 
     def freeze(self: Kind) -> Kind:
@@ -92,6 +97,11 @@ class Classifier(nn.Module):
     def device(self) -> torch.device:
         """Where its weights are, or what else it holds."""
         return next(chain(self.parameters(), self.buffers())).device
+
+    @property
+    def decision(self) -> Decision:
+        """What its logits mean: one label for a clip, or several."""
+        return find_decision(self.labels_per_clip)
 
     def lacks(self, need: str) -> str | None:
         """Say why methods that need it do not work; None if they do.

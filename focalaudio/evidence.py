@@ -14,6 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
+
 # from values [batch, time, freq] and a shape (rows, cols) to their means over
 # the cells of such a grid: `ImageLayout.pool` of the clips
 Pool = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -28,6 +30,7 @@ def evidence_loss(
     own_targets: Tensor,
     added_targets: Tensor,
     floor: float | Tensor = 1.0,
+    decision: Decision = ONE,
 ) -> Tensor:
     """Return the cross-entropy of every cell with what is louder in it.
 
@@ -51,6 +54,8 @@ def evidence_loss(
     floor : float or torch.Tensor
         Added to every cell's weight, in means of its clip's weights, `[batch]`
         or the same for all; at 0 silence counts nothing.
+    decision : Decision
+        What the cells' logits mean.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def evidence_loss(
     loud = pool(magnitude * (own_power >= added_power), shape)
     share = (loud / weight).nan_to_num(0.5)  # silence is nobody's
     return _cell_loss(
-        evidence, share, weight, own_targets, added_targets, floor
+        evidence, share, weight, own_targets, added_targets, floor, decision
     )
 
 
@@ -86,14 +91,15 @@ def share_loss(
     own_targets: Tensor,
     added_targets: Tensor,
     floor: float | Tensor = 1.0,
+    decision: Decision = ONE,
 ) -> Tensor:
     """Return the cross-entropy of fine cells with the parts of a mixture.
 
     A cell's target is the clip's to the share of the magnitudes that is its
-    own, `|S| / (|S| + |O|)`, and the added clip's for the rest: the softmax
-    learns the ideal ratio mask of every class at once. Cells count by the root
-    of their mean log-magnitude, plus a floor: quiet ones make up most of a
-    clip.
+    own, `|S| / (|S| + |O|)`, and the added clip's for the rest: the softmax (or
+    the sigmoid) learns the ideal ratio mask of every class at once. Cells count
+    by the root of their mean log-magnitude, plus a floor: quiet ones make up
+    most of a clip.
 
     Arguments
     ---------
@@ -103,7 +109,7 @@ def share_loss(
         `[batch, time, freq]`, `|STFT|^2` of the two parts.
     visible : torch.Tensor
         `[batch, time, freq]`, the log-magnitude that the classifier was shown.
-    pool, own_targets, added_targets, floor
+    pool, own_targets, added_targets, floor, decision
         As in `evidence_loss`.
 
     Returns
@@ -128,7 +134,7 @@ def share_loss(
     share = (own / (own + added)).nan_to_num(0.5)
     weight = pool(visible, shape).sqrt()
     return _cell_loss(
-        share_logits, share, weight, own_targets, added_targets, floor
+        share_logits, share, weight, own_targets, added_targets, floor, decision
     )
 
 
@@ -139,6 +145,7 @@ def _cell_loss(
     own_targets: Tensor,
     added_targets: Tensor,
     floor: float | Tensor,
+    decision: Decision,
 ) -> Tensor:
     """Weighted cross-entropy of cells that belong to two clips in shares."""
     share = share[:, None]
@@ -149,7 +156,7 @@ def _cell_loss(
     floor = torch.as_tensor(floor, device=weight.device).view(-1, 1, 1)
     mean = weight.mean((1, 2), keepdim=True)
     weight = ((weight / mean).nan_to_num(1.0) + floor) / (1 + floor)
-    errors = -(targets * logits.float().log_softmax(1)).sum(1)
+    errors = decision.losses(logits, targets)
     return (errors * weight).mean()
 
 
@@ -171,22 +178,3 @@ def visible_share(
         (power * mask).sum((1, 2)) for power in (own_power, added_power)
     )
     return (own / (own + added)).nan_to_num(1.0)
-
-
-def spread_class(targets: Tensor, class_ids: Tensor, chosen: Tensor) -> Tensor:
-    """Give the weight of a class to all classes alike, in some targets.
-
-    What a classifier says of a clip that lacks all it was heard in should be
-    nothing. From targets `[batch, n_classes]`, class ids `[batch]` and which
-    clips are meant, `[batch]`, bool, to targets of the same sums.
-
-    Example
-    -------
-    >>> targets = torch.tensor([[0.8, 0.2], [0.8, 0.2]])
-    >>> spread_class(targets, torch.tensor([0, 0]), torch.tensor([True, False]))
-    tensor([[0.4000, 0.6000],
-            [0.8000, 0.2000]])
-    """
-    weight = targets.gather(1, class_ids[:, None]) * chosen[:, None]
-    taken = targets.scatter_add(1, class_ids[:, None], -weight)
-    return taken + weight / targets.shape[1]

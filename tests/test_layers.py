@@ -21,6 +21,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.interrupts": 0,
     "focalaudio.audio": 1,
     "focalaudio.boxes": 1,
+    "focalaudio.decisions": 1,
     "focalaudio.augment": 1,
     "focalaudio.encoders.base": 1,
     "focalaudio.encoders.linear": 1,

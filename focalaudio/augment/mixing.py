@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from focalaudio.decisions import ONE, Decision
 from focalaudio.mixtures import EPS_ENERGY, energy, scale_to_snr
 
 
@@ -23,6 +24,8 @@ class MixedClips:
         `[batch]`, relative lengths of the mixtures.
     own_targets, added_targets : torch.Tensor
         `[batch, n_classes]`.
+    decision : Decision
+        Of one label for a clip, or several: what the mixtures are.
 
     Example
     -------
@@ -39,6 +42,7 @@ class MixedClips:
     lens: Tensor
     own_targets: Tensor
     added_targets: Tensor
+    decision: Decision = ONE
 
     @property
     def wavs(self) -> Tensor:
@@ -47,11 +51,14 @@ class MixedClips:
 
     @property
     def targets(self) -> Tensor:
-        """Targets by the share of energy, `[batch, n_classes]`."""
+        """Targets of the mixtures, `[batch, n_classes]`.
+
+        By the share of energy; where a clip has several labels, those of both.
+        """
         own, theirs = energy(self.own), energy(self.added)
         # 1 where nothing is added, however quiet the clip
         share = 1 - (theirs / (own + theirs).clamp(min=EPS_ENERGY))[:, None]
-        return share * self.own_targets + (1 - share) * self.added_targets
+        return self.decision.mix(share, self.own_targets, self.added_targets)
 
 
 class MixClips(nn.Module):
@@ -65,7 +72,7 @@ class MixClips(nn.Module):
         Largest ratio of the energies, either way, in dB.
     other_class : bool
         Take partners of another class where the batch has one: two clips of
-        one class teach no place.
+        one class teach no place. With several labels, one that shares none.
     halves : float
         Share of the clips, 0 to 1, that come one after the other instead of
         at once: what each cell holds is known exactly then.
@@ -93,7 +100,11 @@ class MixClips(nn.Module):
         self.halves = halves
 
     def forward(
-        self, wavs: Tensor, lens: Tensor, targets: Tensor
+        self,
+        wavs: Tensor,
+        lens: Tensor,
+        targets: Tensor,
+        decision: Decision = ONE,
     ) -> MixedClips:
         """Mix a batch and keep the parts.
 
@@ -105,6 +116,8 @@ class MixClips(nn.Module):
             `[batch]`, relative lengths, 0 to 1.
         targets : torch.Tensor
             `[batch, n_classes]`.
+        decision : Decision
+            Of one label for a clip, or several.
 
         Returns
         -------
@@ -113,19 +126,19 @@ class MixClips(nn.Module):
         """
         if not (self.training and self.probability > 0):
             return MixedClips(
-                wavs, torch.zeros_like(wavs), lens, targets, targets
+                wavs, torch.zeros_like(wavs), lens, targets, targets, decision
             )
         batch, device = len(wavs), wavs.device
         other = torch.randperm(batch, device=device)
         if self.other_class:
-            other = _prefer_others(other, targets.argmax(1))
+            other = _prefer_others(other, decision.held(targets))
         snr = self.max_ratio * (2 * torch.rand(batch, device=device) - 1)
         mixed = torch.rand(batch, device=device) < self.probability
         added = scale_to_snr(wavs, wavs[other], snr) * mixed[:, None]
         lens = torch.where(mixed, torch.maximum(lens, lens[other]), lens)
         if self.halves > 0:
             wavs, added = self._part(wavs, added, mixed)
-        return MixedClips(wavs, added, lens, targets, targets[other])
+        return MixedClips(wavs, added, lens, targets, targets[other], decision)
 
     def _part(
         self, own: Tensor, added: Tensor, mixed: Tensor
@@ -140,9 +153,9 @@ class MixClips(nn.Module):
         return own * (whole | first), added * (whole | ~first)
 
 
-def _prefer_others(other: Tensor, class_ids: Tensor) -> Tensor:
-    """Replace partners of the same class by the next of another one."""
+def _prefer_others(other: Tensor, marked: Tensor) -> Tensor:
+    """Replace partners that share a class by the next that shares none."""
     batch = len(other)
     order = (other[:, None] + torch.arange(batch, device=other.device)) % batch
-    differs = class_ids[order] != class_ids[:, None]
+    differs = ~(marked[order] & marked[:, None]).any(2)
     return order.gather(1, differs.int().argmax(1, keepdim=True))[:, 0]

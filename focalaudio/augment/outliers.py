@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.decisions import ONE, Decision
 from focalaudio.waveforms import normalize_peak
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 6000.0  # of edges and resonances
@@ -53,7 +54,11 @@ class RandomOutliers(nn.Module):
         return self.training and self.probability > 0
 
     def forward(
-        self, wavs: Tensor, lens: Tensor, targets: Tensor
+        self,
+        wavs: Tensor,
+        lens: Tensor,
+        targets: Tensor,
+        decision: Decision = ONE,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Replace clips of a batch.
 
@@ -64,7 +69,10 @@ class RandomOutliers(nn.Module):
         lens : torch.Tensor
             `[batch]`, relative lengths, 0 to 1.
         targets : torch.Tensor
-            `[batch, n_classes]`, rows that sum to 1.
+            `[batch, n_classes]`, 0 to 1.
+        decision : Decision
+            Of one label for a clip (a made up sound is of all classes alike),
+            or several (it is of none).
 
         Returns
         -------
@@ -81,7 +89,7 @@ class RandomOutliers(nn.Module):
         made = [self._make(wavs.shape[1]) for _ in range(int(rows.sum()))]
         wavs[chosen] = torch.stack(made).to(wavs)
         lens[chosen] = 1.0
-        targets[chosen] = 1 / targets.shape[1]
+        targets[chosen] = decision.even(targets.shape[1])
         return wavs, lens, targets
 
     def _make(self, n_samples: int) -> Tensor:

@@ -236,6 +236,7 @@ class Checker:
             self.interpreter.ask(look.spectrum),
             look.output.logits,
             look.seeds,
+            decision=look.output.decision,
         )
 
         def measure(
@@ -253,6 +254,7 @@ class Checker:
             look.spectrum.log_magnitude,
             band_edges(self.interpreter.spectrogram.sample_rate, N_BANDS),
             logits=look.output.logits,
+            decision=look.output.decision,
         )
 
         def measure(

@@ -8,7 +8,6 @@ from typing import Any
 
 import speechbrain as sb
 import torch
-import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
@@ -17,15 +16,12 @@ from focalaudio.brains.averaging import swap_weights
 from focalaudio.brains.training import TrainingBrain
 from focalaudio.classifier import LinearHead, SoundClassifier
 from focalaudio.contract import ClassifierOutput
-from focalaudio.evidence import (
-    evidence_loss,
-    share_loss,
-    spread_class,
-    visible_share,
-)
+from focalaudio.decisions import mark_classes
+from focalaudio.evidence import evidence_loss, share_loss, visible_share
 from focalaudio.interpreters.maps import by_design, choose_maps
 from focalaudio.metrics.calibration import find_temperature
-from focalaudio.metrics.functional import accuracy, predicted_probability
+from focalaudio.metrics.functional import answer_columns, predicted_probability
+from focalaudio.metrics.precision import mean_precision
 from focalaudio.metrics.tracker import ClipTracker
 from focalaudio.spectrogram import Spectrum, power_spectrum
 
@@ -46,6 +42,9 @@ class _Step:
 class ClassifierBrain(TrainingBrain):
     """`waveforms -> log-magnitude -> logits -> cross-entropy`.
 
+    Of one label for each clip, or of several, as the classifier says (see
+    `focalaudio.decisions`). The error, by which a checkpoint is selected, is 1
+    less the accuracy, or of several labels the mean average precision.
     With `evidence_weight` above 0 the evidence in every cell is trained too,
     on what is louder there, and with `share_weight` what the share decoder, if
     there is one, makes of it (see `focalaudio.evidence`). With `views` some
@@ -86,6 +85,7 @@ class ClassifierBrain(TrainingBrain):
     SELECTABLE = ("error", "loss", "epoch")  # of the validation fold; the last
 
     tracker: ClipTracker
+    answers: ClipTracker  # logits, and which classes are true
     train_loss: float
     temperature: float = 1.0  # of what is tested
 
@@ -118,11 +118,11 @@ class ClassifierBrain(TrainingBrain):
     def compute_forward(self, batch: PaddedBatch, stage: sb.Stage) -> _Step:
         """Augment (in training), analyze, classify."""
         wavs, lens = batch.to(self.device).sig
-        targets = F.one_hot(
-            torch.as_tensor(batch.target), len(self.hparams.labels)
-        )
-        wavs, lens, soft = self.modules.outliers(wavs, lens, targets.to(wavs))
-        mixed = self.modules.mixer(*self.modules.augment(wavs, lens), soft)
+        decision = self.classifier.decision
+        targets = mark_classes(batch.target, len(self.hparams.labels)).to(wavs)
+        wavs, lens, soft = self.modules.outliers(wavs, lens, targets, decision)
+        wavs, lens = self.modules.augment(wavs, lens)
+        mixed = self.modules.mixer(wavs, lens, soft, decision)
         spectrum = self.modules.spectrogram(mixed.wavs, mixed.lens)
         visible = self.modules.mask_spectrogram(spectrum.log_magnitude)
         if self.modules.views.is_active:
@@ -136,10 +136,11 @@ class ClassifierBrain(TrainingBrain):
         self, mixed: MixedClips, spectrum: Spectrum, visible: Tensor
     ) -> _Step:
         """Mask some clips; their targets are those of what is visible."""
+        decision = mixed.decision
         explained = torch.where(
             torch.rand(len(mixed.lens), device=self.device) < 0.5,
-            mixed.own_targets.argmax(1),
-            mixed.added_targets.argmax(1),
+            decision.draw(mixed.own_targets),
+            decision.draw(mixed.added_targets),
         )
         views = self.modules.views(
             spectrum.log_magnitude,
@@ -151,8 +152,12 @@ class ClassifierBrain(TrainingBrain):
         visible = torch.where(rows, shown, visible)
         powers = self._powers(mixed, spectrum)
         share = visible_share(*powers, views.mask)[:, None]
-        targets = share * mixed.own_targets + (1 - share) * mixed.added_targets
-        targets = spread_class(targets, explained, views.cut_out)
+        parts = (share, mixed.own_targets, mixed.added_targets)
+        masked = views.masked[:, None]
+        targets = torch.where(
+            masked, decision.show(*parts), decision.mix(*parts)
+        )
+        targets = decision.forget(targets, explained, views.cut_out)
         # what a mask hides is no silence that has to be learnt
         floor = self.hparams.evidence_floor * (~views.masked).float()
         output = self._classify(visible, spectrum.n_frames, sb.Stage.TRAIN)
@@ -194,18 +199,15 @@ class ClassifierBrain(TrainingBrain):
         """Return the cross-entropy; remember each clip in evaluation."""
         logits = predictions.output.logits.float()
         if stage == sb.Stage.TRAIN:
-            loss = F.cross_entropy(
-                logits,
-                predictions.targets,
-                label_smoothing=self.hparams.label_smoothing,
+            losses = self.classifier.decision.losses(
+                logits, predictions.targets, self.hparams.label_smoothing
             )
-            return loss + self._cell_losses(predictions)
-        losses = F.cross_entropy(logits, predictions.targets, reduction="none")
+            return losses.mean() + self._cell_losses(predictions)
+        losses = self.classifier.decision.losses(logits, predictions.targets)
         rows = self._describe(logits, predictions.targets, batch, losses)
-        if stage == sb.Stage.VALID:
-            class_ids = predictions.targets.argmax(-1)
-            rows |= {"logits": logits, "class_id": class_ids}
         self.tracker.update(batch.id, rows)
+        answers = {"logits": logits, "marked": predictions.targets}
+        self.answers.update(batch.id, answers)
         return losses.mean()
 
     def _cell_losses(self, step: _Step) -> Tensor | float:
@@ -227,12 +229,24 @@ class ClassifierBrain(TrainingBrain):
         if coarse:
             cells = self.classifier.cell_logits(step.output)
             loss = coarse * evidence_loss(
-                cells, step.weighed, *powers, pool, *targets, step.floor
+                cells,
+                step.weighed,
+                *powers,
+                pool,
+                *targets,
+                step.floor,
+                mixed.decision,
             )
         if fine:
             shares = self.classifier.share_logits(step.output)
             loss = loss + fine * share_loss(
-                shares, *powers, step.weighed, pool, *targets, step.floor
+                shares,
+                *powers,
+                step.weighed,
+                pool,
+                *targets,
+                step.floor,
+                mixed.decision,
             )
         return loss
 
@@ -244,22 +258,22 @@ class ClassifierBrain(TrainingBrain):
         losses: Tensor,
     ) -> dict[str, Any]:
         """Return the columns that a clip has in `clips.csv`."""
-        labels = self.hparams.labels
+        decision = self.classifier.decision
         return {
             "label": batch.label,
-            "predicted": [labels[i] for i in logits.argmax(-1).tolist()],
-            "probability": predicted_probability(logits, logits),
+            "predicted": decision.name(logits, self.hparams.labels),
+            "probability": predicted_probability(logits, logits, decision),
             "probability_scaled": predicted_probability(
-                logits / self.temperature, logits
+                logits / self.temperature, logits, decision
             ),
-            "accuracy": accuracy(logits, targets.argmax(-1)),
+            **answer_columns(logits, targets, decision),
             "loss": losses,
         }
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Start counting; train the weights that stood back for the average."""
         super().on_stage_start(stage, epoch)
-        self.tracker = ClipTracker()
+        self.tracker, self.answers = ClipTracker(), ClipTracker()
         if stage == sb.Stage.TEST and self.checkpointer is not None:
             self.temperature = self._best("temperature") or 1.0
         if stage == sb.Stage.TRAIN and self.hparams.average.n_averaged > 0:
@@ -278,9 +292,8 @@ class ClassifierBrain(TrainingBrain):
                 row = {"train_loss": self.train_loss}
                 self.close_epoch(epoch, train, {}, row, {})
             return
-        loss = self.tracker.mean("loss")
-        error = 1 - self.tracker.mean("accuracy")
-        stats = {"loss": loss, "error": error}
+        loss, (name, score) = self.tracker.mean("loss"), self._score()
+        stats = {"loss": loss, "error": 1 - score}
         if stage == sb.Stage.TEST:
             self.hparams.train_logger.log_stats(
                 {"best epoch tested": self.best_epoch()}, test_stats=stats
@@ -289,19 +302,37 @@ class ClassifierBrain(TrainingBrain):
         row = {
             "train_loss": self.train_loss,
             "valid_loss": loss,
-            "valid_accuracy": 1 - error,
+            f"valid_{name}": score,
         }
         self.temperature = self._find_temperature()
         meta = stats | {"temperature": self.temperature}
         self.close_epoch(epoch, {"loss": self.train_loss}, stats, row, meta)
 
+    def _score(self) -> tuple[str, float]:
+        """Return what is 1 when nothing is wrong, and its name."""
+        if not self.classifier.decision.is_several:
+            return "accuracy", self.tracker.mean("accuracy")
+        return "average_precision", mean_precision(*self.said())
+
+    def said(self) -> tuple[Tensor, Tensor]:
+        """Return what was said of the stage's clips, sorted, and what is true.
+
+        Logits and marks (1 of the true classes), each `[clips, n_classes]`.
+        """
+        rows = self.answers.rows()
+        logits, marked = (
+            torch.tensor([row[name] for row in rows])
+            for name in ("logits", "marked")
+        )
+        return logits, marked
+
+    def said_of_several(self) -> tuple[Tensor, Tensor] | None:
+        """Return `said` of clips with several labels, None of others."""
+        return self.said() if self.classifier.decision.is_several else None
+
     def _find_temperature(self) -> float:
         """Return the temperature that fits the validated clips best."""
-        rows = self.tracker.rows()
-        return find_temperature(
-            torch.tensor([row["logits"] for row in rows]),
-            torch.tensor([row["class_id"] for row in rows]),
-        )
+        return find_temperature(*self.said(), self.classifier.decision)
 
     def best_epoch(self) -> int | None:
         """Return the epoch of the checkpoint that `select_by` finds best."""

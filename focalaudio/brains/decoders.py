@@ -17,6 +17,7 @@ from torch import Tensor
 
 from focalaudio.brains.training import TrainingBrain
 from focalaudio.contract import ClassifierOutput
+from focalaudio.decisions import ONE, Decision
 from focalaudio.interpreters.lmac import LMACInterpreter
 from focalaudio.interpreters.piq import PIQInterpreter
 from focalaudio.masks import apply_mask, check_quantile, quantile_mask
@@ -60,6 +61,7 @@ class FeatureCache:
     def __init__(self, look: Callable[[Tensor], ClassifierOutput]) -> None:
         self.look = look
         self._clips: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self._decision: Decision = ONE
 
     @torch.no_grad()
     def __call__(
@@ -73,12 +75,16 @@ class FeatureCache:
         lengths = absolute_lengths(lens, wavs).tolist()
         for clip_id, wav, length in zip(clip_ids, wavs, lengths, strict=True):
             if clip_id not in self._clips:
-                self._clips[clip_id] = _only_row(self.look(wav[None, :length]))
+                seen = self.look(wav[None, :length])
+                self._clips[clip_id] = _only_row(seen)
+                self._decision = seen.decision
         rows = zip(*(self._clips[clip_id] for clip_id in clip_ids), strict=True)
         logits, embeddings, features = (
             torch.stack(row).to(wavs.device) for row in rows
         )
-        return ClassifierOutput(logits, embeddings, features, ())
+        return ClassifierOutput(
+            logits, embeddings, features, (), decision=self._decision
+        )
 
 
 def _only_row(seen: ClassifierOutput) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,8 +203,8 @@ class DecoderBrain(TrainingBrain):
         said = classifier.classify_part(kept, spectrum, rows)
         own, at_quantile = said.chunk(2)
         measured = (
-            fidelity(step.output.logits, own),
-            fidelity(step.output.logits, at_quantile),
+            fidelity(step.output.logits, own, classifier.decision),
+            fidelity(step.output.logits, at_quantile, classifier.decision),
             mask.sum((1, 2)) / (spectrum.n_frames * mask.shape[2]),
         )
         return dict(zip(_MEASURED, measured, strict=True))

@@ -9,7 +9,6 @@ from typing import Any
 
 import speechbrain as sb
 import torch
-import torch.nn.functional as F
 from speechbrain.dataio.batch import PaddedBatch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from focalaudio.brains.bars import WatchedBrain
 from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
 from focalaudio.contract import Classifier
+from focalaudio.decisions import mark_classes
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.columns import (
     Columns,
@@ -161,8 +161,8 @@ class InterpreterBrain(WatchedBrain):
         if self.hparams.progress is not None:
             self.hparams.progress.add(batch.id, found)
         self._keep(batch.id, found)
-        targets = torch.as_tensor(batch.target, device=self.device)
-        return F.cross_entropy(first.logits.float(), targets)
+        marked = self._mark(batch)
+        return first.decision.losses(first.logits, marked).mean()
 
     def evaluate_batch(self, batch: PaddedBatch, stage: sb.Stage) -> Tensor:
         """See SpeechBrain; a batch that was done before has no loss."""
@@ -182,11 +182,11 @@ class InterpreterBrain(WatchedBrain):
         sources: Sources | None,
     ) -> Iterator[tuple[str, Columns]]:
         """Yield the columns of every interpretation, then of the oracles."""
-        targets = torch.as_tensor(batch.target, device=self.device)
+        marked = self._mark(batch)
         check = self.checker.pass_on(step.look)
         whole = self._ask_judge(step.interpretations[self.interpreter.name])
         for name, interpretation in step.interpretations.items():
-            columns = self.columns(interpretation, targets)
+            columns = self.columns(interpretation, marked)
             columns |= self._judge_columns(interpretation, whole, batch.id)
             if sources is not None:
                 columns |= source_columns(interpretation, sources)
@@ -199,6 +199,10 @@ class InterpreterBrain(WatchedBrain):
             for name, oracle in oracle_interpretations(first, sources).items():
                 columns = source_columns(oracle, sources)
                 yield name, columns | size_columns(oracle)
+
+    def _mark(self, batch: PaddedBatch) -> Tensor:
+        """Mark the true classes of a batch, `[batch, n_classes]`."""
+        return mark_classes(batch.target, self.judge.n_classes).to(self.device)
 
     def columns(
         self, interpretation: Interpretation, targets: Tensor
@@ -232,7 +236,9 @@ class InterpreterBrain(WatchedBrain):
         columns: Columns = {}
         if self.judge is not self.interpreter.classifier:
             parts = self.interpreter.classify_parts(interpretation, self.judge)
-            columns |= judge_columns(interpretation, whole, parts)
+            columns |= judge_columns(
+                interpretation, whole, parts, self.judge.decision
+            )
         if self.hparams.f_fidelity_samples:
             columns |= removal_columns(
                 interpretation,
@@ -240,6 +246,7 @@ class InterpreterBrain(WatchedBrain):
                 whole,
                 clip_ids,
                 self.hparams.f_fidelity_samples,
+                self.judge.decision,
             )
         return columns
 

@@ -172,9 +172,10 @@ class Reporter:
         if self.listening_test:
             return []
         first = next(iter(interpretations.values()))
+        best = first.logits.argmax(1).tolist()
         targets = [
-            self.labels.index(each) if each in self.labels else None
-            for each in clip_labels
+            self._find_missed(label, self.labels[predicted])
+            for label, predicted in zip(clip_labels, best, strict=True)
         ]
         _, other = choose_classes(first, targets)
 
@@ -183,8 +184,18 @@ class Reporter:
 
         return [
             (one.name, found)
-            for one, found in look_further(self.interpreter, explain, other)
+            for one, found in look_further(self.interpreter, explain, [other])
         ]
+
+    def _find_missed(self, label: str, predicted: str) -> int | None:
+        """Return a true class other than the predicted, if there is one."""
+        others = self._split_label(label, predicted)
+        return self.labels.index(others[0]) if others else None
+
+    def _split_label(self, label: str, predicted: str) -> list[str]:
+        """Return the true labels of a clip but for the predicted."""
+        named = self.interpreter.classifier.decision.split(label)
+        return [x for x in named if x in self.labels and x != predicted]
 
     def _make_clip(
         self,
@@ -243,11 +254,12 @@ class Reporter:
         """Return the nearest training clips of the classes in question."""
         if self._index is None:
             return []
-        relations = {"predicted": predicted}
-        relations |= {} if label == predicted else {"true": label}
+        relations = [("predicted", predicted)]
+        missed = self._split_label(label, predicted)
+        relations += [("true", name) for name in missed]
         return [
             Neighbor(relation, name, distance, path)
-            for relation, name in relations.items()
+            for relation, name in relations
             for path, distance in self._index.find(
                 embedding, name, self.n_neighbors
             )
@@ -282,7 +294,14 @@ class Reporter:
             run = "/".join(path.absolute().parent.parts[-2:])
             title = f"What the classifier listened to: {run}"
             self.writer.finish(
-                Page(title, self.labels, rows, settings, self.listening_test)
+                Page(
+                    title,
+                    self.labels,
+                    rows,
+                    settings,
+                    self.listening_test,
+                    decision=self.interpreter.classifier.decision,
+                )
             )
         ddp_barrier()  # no process leaves before the page is there
         return path
@@ -340,6 +359,12 @@ def index_clips(
             (lengths / lengths.max()).to(device),
         )
         embeddings.append(output.embeddings.cpu())
+    split = interpreter.classifier.decision.split
+    places, labels = [], []  # a clip stands there once for each of its labels
+    for place, row in enumerate(rows):
+        for label in split(row["label"]):
+            places.append(place)
+            labels.append(label)
     return EmbeddingIndex(
-        torch.cat(embeddings), [row["label"] for row in rows], paths
+        torch.cat(embeddings)[places], labels, [paths[i] for i in places]
     )

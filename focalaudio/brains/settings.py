@@ -44,13 +44,14 @@ _COUNTING = frozenset({  # SpeechBrain's options that change what is learnt
 # where things are, and how fast; files count by what is in them
 _NEUTRAL = (frozenset(RunOptions().as_dict()) - _COUNTING) | {
     "classifier", "columns", "data_folder", "download", "experiment_name",
-    "judge", "manifest", "num_workers", "output_folder", "pattern",
-    "pretrained", "save_folder", "use_tensorboard",
+    "judge", "label_separator", "manifest", "num_workers", "output_folder",
+    "pattern", "pretrained", "save_folder", "use_tensorboard",
 }  # fmt: skip
 # keys that are younger than some runs, and what these were made with
 _LATER = {
     "fold_seed": 0,
     "freeze_encoder": False,
+    "labels_per_clip": "one",
     "n_folds": 5,
     "outlier_probability": 0.0,
 }

@@ -28,6 +28,7 @@ from focalaudio.data.annotations import (
     read_annotations,
 )
 from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.data.labels import SeveralLabelsEncoder
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
 from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
@@ -114,6 +115,12 @@ def build_condition(
         raise ValueError(
             f"condition={condition!r} must be 'clean', {ANNOTATIONS!r} or one "
             f"of {', '.join(CONDITIONS)}."
+        )
+    if isinstance(encoder, SeveralLabelsEncoder):
+        raise DataError(
+            f"condition={condition!r} needs clips with one label each, whose "
+            "sources are known; of several labels there are 'clean' and "
+            f"{ANNOTATIONS!r}."
         )
     list_rows, mixer = CONDITIONS[condition]
     rows = {

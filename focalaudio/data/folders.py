@@ -18,7 +18,12 @@ import pandas as pd
 
 from focalaudio.audio import audio_info
 from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
-from focalaudio.data.folds import FOLDS_CSV, make_folds, recall_folds
+from focalaudio.data.folds import (
+    FOLDS_CSV,
+    NO_LABEL,
+    make_folds,
+    recall_folds,
+)
 from focalaudio.data.labels import label_problems
 from focalaudio.data.layouts import (
     URBAN_CSV,
@@ -34,7 +39,9 @@ from focalaudio.data.pipelines import (
     open_esc50,
 )
 from focalaudio.data.problems import Problem, few, refuse
+from focalaudio.data.several import gather_labels, spread_labels
 from focalaudio.data.splits import Names, Splits, check_splits, name_fold
+from focalaudio.decisions import Decision, find_decision
 from focalaudio.errors import AudioError, DataError
 
 logger = logging.getLogger(__name__)
@@ -42,6 +49,7 @@ logger = logging.getLogger(__name__)
 # the arguments of `read_clips`, and keys of YAML files
 WHERE = (
     *("data_folder", "manifest", "columns", "pattern", "n_folds", "fold_seed"),
+    *("labels_per_clip", "label_separator"),
 )
 
 
@@ -77,8 +85,8 @@ def open_data(
         Of the run, and of the run that trained its classifier: where made
         folds were written down, if they were.
     **where
-        `manifest`, `columns`, `pattern`, `n_folds`, `fold_seed`: see
-        `read_clips`.
+        `manifest`, `columns`, `pattern`, `n_folds`, `fold_seed`,
+        `labels_per_clip`, `label_separator`: see `read_clips`.
 
     Returns
     -------
@@ -99,24 +107,37 @@ def open_data(
     (30, 10)
     """
     splits = Splits(train_folds, valid_folds, test_folds)
+    labels_per_clip = where.get("labels_per_clip", "one")
     if download or _is_esc50(Path(data_folder).expanduser(), where):
         numbers = [[*map(_as_number, part)] for part in splits.parts.values()]
         train, valid, test = numbers
         return open_esc50(
-            data_folder, train, valid, test, reader, download, labels
+            data_folder,
+            train,
+            valid,
+            test,
+            reader,
+            download,
+            labels,
+            labels_per_clip,
         )
     places = [Path(place) for place in (run_folder, classifier) if place]
     clips, is_made = read_clips(data_folder, remembered=places, **where)
-    check_splits(clips, splits)
-    _warn_of_rest(clips, splits)
+    spread = spread_labels(clips, find_decision(labels_per_clip))
+    check_splits(spread, splits)
+    _warn_of_rest(spread, splits)
     train, valid, test = (
         clips[clips["fold"].isin(part)].reset_index(drop=True)
         for part in splits.parts.values()
     )
-    manifests = Manifests(train, valid, test, tuple(train["label"].unique()))
+    trained = spread[spread["fold"].isin(splits.parts["train"])]["label"]
+    known = tuple(label for label in trained.unique() if label)
+    manifests = Manifests(train, valid, test, known)
     source = str(where.get("manifest") or data_folder)
     folds = clips if is_made else None
-    return build_data(manifests, data_folder, reader, labels, source, folds)
+    return build_data(
+        manifests, data_folder, reader, labels, source, folds, labels_per_clip
+    )
 
 
 def read_clips(
@@ -127,6 +148,8 @@ def read_clips(
     n_folds: int = 5,
     fold_seed: int = 0,
     remembered: Sequence[Path] = (),
+    labels_per_clip: str = "one",
+    label_separator: str | None = None,
 ) -> tuple[pd.DataFrame, bool]:
     """Read what is known of every clip of a folder, and check it.
 
@@ -145,13 +168,18 @@ def read_clips(
         `focalaudio.data.folds.make_folds`.
     remembered : sequence of pathlib.Path
         Folders; made folds are those of the first that has a `folds.csv`.
+    labels_per_clip : str
+        `one`; or `several`: a clip may have several labels, or none.
+    label_separator : str
+        Between the labels of a clip, where it may have several. A table may
+        have several rows of a clip, too, or a JSON list of labels.
 
     Returns
     -------
     pandas.DataFrame
         One row per clip, all text: `clip_id` (unlike any other), `name` (below
-        the data folder), `path` (absolute), `label`, `fold`, `group` (empty,
-        if there is none).
+        the data folder), `path` (absolute), `label` (several: between
+        semicolons), `fold`, `group` (empty, if there is none).
     bool
         Whether the folds were made, not read from the data.
 
@@ -178,6 +206,12 @@ def read_clips(
         raise DataError(
             f"columns={columns} are those of a table; give it: --manifest x.csv"
         )
+    decision = find_decision(labels_per_clip)
+    if label_separator is not None and not decision.is_several:
+        raise DataError(
+            f"label_separator={label_separator!r} is for clips with several "
+            "labels; give --labels_per_clip several."
+        )
     if not folder.is_dir():
         raise DataError(
             f"data_folder={folder} is not a folder; give one with sounds in it."
@@ -186,11 +220,16 @@ def read_clips(
         return _esc50_clips(folder), False
     clips = _list_clips(folder, manifest, columns, pattern)
     clips["fold"] = clips["fold"].map(name_fold)
+    if decision.is_several:
+        clips = gather_labels(clips, label_separator)
     clips["clip_id"] = _name_clips(clips)
-    refuse(f"data_folder={folder}", _problems(clips))
+    refuse(f"data_folder={folder}", _problems(clips, decision))
     is_made = not clips["fold"].any()
     if is_made:
-        clips["fold"] = _find_folds(clips, n_folds, fold_seed, remembered)
+        labels = list(map(decision.split, clips["label"]))
+        clips["fold"] = _find_folds(
+            clips, labels, n_folds, fold_seed, remembered
+        )
     return clips, is_made
 
 
@@ -243,17 +282,23 @@ def _name_clips(clips: pd.DataFrame) -> list[str]:
     return [re.sub(r"[/\\:\0]", "_", name) for name in given]
 
 
-def _problems(clips: pd.DataFrame) -> list[Problem]:
+def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
     """Say what is wrong with clips, however they were listed."""
     names, ids = clips["name"], clips["clip_id"]
     clashing = names[ids.duplicated() & ~names.duplicated()]
-    labels = list(dict.fromkeys(clips["label"]))
+    several = decision.is_several
+    split = map(decision.split, clips["label"])
+    labels = list(dict.fromkeys(label for each in split for label in each))
     partly = names[(clips["fold"] == "") & bool(clips["fold"].any())]
     return [
         (
             "row for a clip that has one",
             list(names[names.duplicated()]),
-            "keep one row for each clip",
+            "keep one row for each clip, or, of several labels, give the same "
+            "fold and group in all"
+            if several
+            else "keep one row for each clip, or give --labels_per_clip "
+            "several",
         ),
         (
             "file with another's clip id",
@@ -263,8 +308,13 @@ def _problems(clips: pd.DataFrame) -> list[Problem]:
         *label_problems(labels),
         (
             "class and no other",
-            [repr(label) for label in labels] if len(labels) == 1 else [],
+            list(map(repr, labels)) if len(labels) == 1 and not several else [],
             "give sounds of at least two classes",
+        ),
+        (
+            "set of clips without a label",
+            [] if labels else ["all of them"],
+            "give the clips of some class a label",
         ),
         ("clip without a fold", list(partly), "give each clip its fold"),
         ("sound that cannot be read", _unreadable(clips), "remove or mend it"),
@@ -284,7 +334,11 @@ def _unreadable(clips: pd.DataFrame) -> list[str]:
 
 
 def _find_folds(
-    clips: pd.DataFrame, n_folds: int, seed: int, remembered: Sequence[Path]
+    clips: pd.DataFrame,
+    labels: Sequence[Sequence[str]],
+    n_folds: int,
+    seed: int,
+    remembered: Sequence[Path],
 ) -> list[str]:
     """Return the folds that were made before, or make them."""
     names = list(clips["name"])
@@ -295,7 +349,7 @@ def _find_folds(
     groups = [
         group or own for group, own in zip(clips["group"], alone, strict=True)
     ]
-    return make_folds(list(clips["label"]), groups, n_folds, seed)
+    return make_folds(labels, groups, n_folds, seed)
 
 
 def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:
@@ -307,7 +361,7 @@ def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:
             few(unused, 12),
         )
     in_test = clips["fold"].isin(splits.parts["test"])
-    tested = set(clips.loc[in_test, "label"])
+    tested = {*clips.loc[in_test, "label"], NO_LABEL}
     rest = [x for x in dict.fromkeys(clips["label"]) if x not in tested]
     if rest:
         logger.warning(

@@ -21,11 +21,12 @@ from focalaudio.errors import DataError
 from focalaudio.files import replace_file
 
 FOLDS_CSV = "folds.csv"
+NO_LABEL = ""  # stands for the class of the clips without any
 FOLDS_COLUMNS = ("name", "label", "group", "fold")
 
 
 def make_folds(
-    labels: Sequence[str],
+    labels: Sequence[str | Sequence[str]],
     groups: Sequence[str],
     n_folds: int = 5,
     seed: int = 0,
@@ -35,13 +36,17 @@ def make_folds(
     One group after the other, those of the rarest classes and the largest
     first, goes where least of its classes is; of equal folds, to the one with
     the fewest clips. A class with fewer groups than folds fills the first
-    folds. The order of the clips does not matter.
+    folds. The order of the clips does not matter. A clip with several labels
+    counts in each of their classes; those without any are spread as a class is.
 
-    The aim is that of scikit-learn's `StratifiedGroupKFold`.
+    The aim is that of scikit-learn's `StratifiedGroupKFold`, the order that of
+    iterative stratification (Sechidis et al., ECML PKDD 2011).
 
     Arguments
     ---------
-    labels, groups : sequence of str
+    labels : sequence of str, or of sequences of str
+        The label of each clip, or its labels.
+    groups : sequence of str
         Of each clip; one that may stand alone has a group of its own.
     n_folds : int
         At least 2.
@@ -74,15 +79,23 @@ def make_folds(
             "must stay together; give fewer folds."
         )
     content = {
-        group: Counter(labels[place] for place in places)
+        group: Counter(
+            label for place in places for label in _classes(labels[place])
+        )
         for group, places in members.items()
     }
-    chosen = _assign(content, Counter(labels), n_folds, seed)
+    totals = sum(content.values(), Counter[str]())
+    chosen = _assign(content, totals, n_folds, seed)
     folds = [""] * len(labels)
     for group, places in members.items():
         for place in places:
             folds[place] = str(chosen[group] + 1)
     return folds
+
+
+def _classes(labels: str | Sequence[str]) -> Sequence[str]:
+    """Return what a clip counts in; without a label, in a class of its own."""
+    return [labels] if isinstance(labels, str) else labels or [NO_LABEL]
 
 
 def _assign(

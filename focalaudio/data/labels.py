@@ -12,15 +12,17 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from focalaudio.data.problems import Problem
+from focalaudio.decisions import ONE, SEVERAL, Decision
 from focalaudio.files import replace_file
 
 MAX_LENGTH = 200  # characters; a bundle's line has at most 500
 SELECTORS = re.compile("[\ufe00-\ufe0f]")  # how an emoji is drawn
-SEPARATOR = CategoricalEncoder.VALUE_SEPARATOR
+ARROW = CategoricalEncoder.VALUE_SEPARATOR
 
 
 class LabelEncoder(CategoricalEncoder):
@@ -48,21 +50,43 @@ class LabelEncoder(CategoricalEncoder):
             temporary.write_text("".join(lines), encoding="utf-8")
 
 
+class SeveralLabelsEncoder(LabelEncoder):
+    """The same, of clips with several labels, or none.
+
+    Example
+    -------
+    >>> encoder = encode_labels(["dog", "rain"], SEVERAL)
+    >>> encoder.encode_label("dog;rain"), encoder.encode_label("")
+    ([0, 1], [])
+    """
+
+    def encode_label(self, label: str, allow_unk: bool = True) -> Any:
+        """Return the class ids of the labels that a cell holds, in order."""
+        encode = super().encode_label
+        return [encode(each, allow_unk) for each in SEVERAL.split(label)]
+
+
 def _escape_arrows(line: str) -> str:
     r"""Write the arrows of a label as `\x20=> `; its last is the line's own."""
-    literal, separator, index = line.rpartition(SEPARATOR)
-    return re.sub(" (?==> )", r"\\x20", literal) + separator + index
+    literal, arrow, index = line.rpartition(ARROW)
+    return re.sub(" (?==> )", r"\\x20", literal) + arrow + index
 
 
-def encode_labels(labels: Sequence[str]) -> LabelEncoder:
+def encode_labels(
+    labels: Sequence[str], decision: Decision = ONE
+) -> LabelEncoder:
     """Make SpeechBrain's encoder for labels in the order of their class ids.
+
+    By the `decision` a clip has one label, or several (see
+    `SeveralLabelsEncoder`); the file that is saved is the same.
 
     Example
     -------
     >>> encode_labels(["dog", "rain"]).encode_label("rain")
     1
     """
-    encoder = LabelEncoder()
+    several = decision.is_several
+    encoder = SeveralLabelsEncoder() if several else LabelEncoder()
     encoder.update_from_iterable(labels)
     encoder.expect_len(len(labels))
     return encoder

@@ -1,7 +1,8 @@
 """`manifests -> datasets`: SpeechBrain's dynamic items, each file decoded once.
 
 A dataset gives `id`, `sig [samples]` (mono, peak 1, at one rate), `label` and
-`target` for each clip.
+`target` for each clip: its class id, or a list of them, if a clip may have
+several labels.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Folds, Manifests, prepare_esc50
 from focalaudio.data.folds import write_folds
 from focalaudio.data.labels import encode_labels
+from focalaudio.decisions import find_decision
 from focalaudio.errors import DataError
 from focalaudio.waveforms import fit_length, normalize_peak
 
@@ -165,6 +167,7 @@ def open_esc50(
     reader: ClipReader | None = None,
     download: bool = False,
     labels: Sequence[str] | None = None,
+    labels_per_clip: str = "one",
 ) -> SoundData:
     """Open a folder in ESC-50's layout; every contradiction is an error here.
 
@@ -182,6 +185,9 @@ def open_esc50(
     labels : sequence of str
         The classes in a trained model's order; the order of first appearance
         in the training folds if None.
+    labels_per_clip : str
+        `several`: the clips have one label, but each class is a question of its
+        own. See `focalaudio.decisions`.
 
     Raises
     ------
@@ -192,7 +198,9 @@ def open_esc50(
         run_on_main(download_esc50, args=[data_folder])
     folds = Folds(tuple(train_folds), tuple(valid_folds), tuple(test_folds))
     manifests: Manifests = prepare_esc50(data_folder, folds)
-    return build_data(manifests, data_folder, reader, labels)
+    return build_data(
+        manifests, data_folder, reader, labels, labels_per_clip=labels_per_clip
+    )
 
 
 def build_data(
@@ -202,6 +210,7 @@ def build_data(
     labels: Sequence[str] | None = None,
     source: str = CSV_NAME,
     folds: pd.DataFrame | None = None,
+    labels_per_clip: str = "one",
 ) -> SoundData:
     """Make the datasets of manifests that were checked.
 
@@ -213,6 +222,8 @@ def build_data(
         See `open_esc50`; the folder is named in errors only.
     source, folds
         See `SoundData`.
+    labels_per_clip : str
+        `one`, or `several` (labels between semicolons, or none).
 
     Returns
     -------
@@ -231,7 +242,7 @@ def build_data(
             f"data_folder={data_folder} has classes that the model does not "
             f"know: {', '.join(unknown)}; choose a folder with its classes."
         )
-    encoder = encode_labels(labels)
+    encoder = encode_labels(labels, find_decision(labels_per_clip))
     reader = reader or ClipReader()
     train, valid, test = (
         None if part.empty else _build_dataset(part, reader, encoder)

@@ -103,7 +103,8 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
     Arguments
     ---------
     clips : pandas.DataFrame
-        With the columns `label`, `fold` and `group`, all text.
+        With the columns `label`, `fold` and `group`, all text; a clip with
+        several labels stands there once for each, with none once, without any.
     splits : Splits
         Which folds are for what; those that are for nothing are no error.
 
@@ -136,7 +137,9 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
     training = splits.parts["train"]
     trained = set(clips.loc[clips["fold"].isin(training), "label"])
     untrained = [
-        label for label in dict.fromkeys(clips["label"]) if label not in trained
+        label
+        for label in dict.fromkeys(clips["label"])
+        if label and label not in trained
     ]
     refuse(
         "the splits",
@@ -147,6 +150,11 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
                 "train on a fold that has it, or leave it out",
             ),
             (
+                "split without a single label",
+                list(_empty_parts(clips, splits)),
+                "give it a fold that has clips of some class",
+            ),
+            (
                 "group with clips in several splits",
                 list(_leaks(clips, splits)),
                 "keep the clips of a recording, speaker or site in one split, "
@@ -154,6 +162,14 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
             ),
         ],
     )
+
+
+def _empty_parts(clips: pd.DataFrame, splits: Splits) -> Iterator[str]:
+    """Yield the splits that have clips, all of them without a label."""
+    for part, folds in splits.parts.items():
+        labels = clips.loc[clips["fold"].isin(folds), "label"]
+        if len(labels) and not any(labels):
+            yield part
 
 
 def _leaks(clips: pd.DataFrame, splits: Splits) -> Iterator[str]:

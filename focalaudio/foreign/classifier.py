@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from focalaudio.contract import GRADIENT, Classifier, ClassifierOutput
+from focalaudio.decisions import find_decision
 from focalaudio.errors import ModelError
 from focalaudio.image import ImageLayout
 from focalaudio.spectrogram import Spectrogram, Spectrum, group_by_length
@@ -50,11 +51,14 @@ class ForeignClassifier(Classifier):
         Whether gradients reach its input; found out if None.
     n_samples : int
         Length of the noise that it is tried out with; 1 s if None.
+    labels_per_clip : str
+        `one`: a softmax makes probabilities of its logits; `several`: a
+        sigmoid of each. See `focalaudio.decisions`.
 
     Raises
     ------
     ValueError
-        If `takes` is neither of its two.
+        If `takes` or `labels_per_clip` is neither of its two.
     ModelError
         If the classifier does not do what it should.
 
@@ -79,8 +83,10 @@ class ForeignClassifier(Classifier):
         takes: str = SOUND,
         differentiable: bool | None = None,
         n_samples: int | None = None,
+        labels_per_clip: str = "one",
     ) -> None:
         super().__init__()
+        self.labels_per_clip = find_decision(labels_per_clip).labels_per_clip
         if takes not in (SOUND, STFT):
             raise ValueError(f"takes={takes!r} must be '{SOUND}' or '{STFT}'.")
         self.classify = classify
@@ -126,7 +132,9 @@ class ForeignClassifier(Classifier):
         else:
             logits = self._hear(wavs, spectrum.n_samples)
         image = self.layout.draw(spectrum.log_magnitude, spectrum.n_frames)
-        return ClassifierOutput(logits, logits, image, ())
+        return ClassifierOutput(
+            logits, logits, image, (), decision=self.decision
+        )
 
     def maskable(self, spectrum: Spectrum) -> Tensor:
         """Return the STFT, complex."""

@@ -64,7 +64,8 @@ class ForeignDoors:
         **options
             Of `focalaudio.inference.foreign.wrap_classifier`: `clip_seconds`,
             `scale_peak`, `takes`, `differentiable`, `spectrogram`,
-            `explanation`, `decoders`.
+            `explanation`, `decoders`, `labels_per_clip` (`several` if each
+            logit goes through a sigmoid of its own).
 
         Returns
         -------

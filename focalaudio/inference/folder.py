@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from focalaudio.audio import audio_info, load_wav
@@ -97,6 +96,7 @@ class FolderExplainer:
             "version": __version__,
             "model": [digest_weights(way) for way in self.ways],
             "labels": self.model.labels,
+            "labels_per_clip": self.model.model.labels_per_clip,
             "explanation": self.ways[0].settings,
             "compare": [way.settings for way in self.ways[1:]],
             "target": self.request.target,
@@ -263,18 +263,17 @@ class FolderExplainer:
         self, seen: SeenClips, found: Interpretation
     ) -> list[View]:
         """Return views at other quantiles, and of another class."""
-        from focalaudio.inference.reporting import look_further, show_scored
-        from focalaudio.report.page import choose_classes
+        from focalaudio.inference.reporting import (
+            list_others,
+            look_further,
+            show_scored,
+        )
 
         def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
             target = self.request.target if ids is None else ids
             return self.model.explain_with([way], seen, target)[0]
 
-        predicted, other = choose_classes(found)
-        is_asked = not torch.equal(found.class_ids, predicted)
-        further = look_further(
-            self.ways[0], explain, predicted if is_asked else other
-        )
+        further = look_further(self.ways[0], explain, list_others(found, None))
         return [show_scored(each, way, "")[1] for way, each in further]
 
     def _try_recording(self, path: Path, clip_id: str) -> Outcome:

@@ -78,12 +78,13 @@ def wrap_classifier(
     spectrogram: Spectrogram | None = None,
     explanation: Explanation | None = None,
     decoders: Mapping[str, nn.Module] | None = None,
+    labels_per_clip: str = "one",
 ) -> SoundModel:
     """Make a model of somebody else's classifier.
 
     Arguments
     ---------
-    classify, takes, differentiable
+    classify, takes, differentiable, labels_per_clip
         See `focalaudio.foreign.ForeignClassifier`.
     labels : sequence of str
         In the order of the logits.
@@ -131,7 +132,13 @@ def wrap_classifier(
     if clip_seconds is not None:
         length = round(clip_seconds * sample_rate)
     classifier = ForeignClassifier(
-        classify, len(names), spectrogram, takes, differentiable, length
+        classify,
+        len(names),
+        spectrogram,
+        takes,
+        differentiable,
+        length,
+        labels_per_clip,
     )
     return SoundModel(
         classifier,

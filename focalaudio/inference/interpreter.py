@@ -210,8 +210,9 @@ class SoundInterpreter(ForeignDoors):
         ValueError
             If `wavs` or `wav_lens` have another shape.
         """
-        logits = self.look(wavs, wav_lens).output.logits.float()
-        return self._answer((logits / self.model.temperature).softmax(dim=-1))
+        output = self.look(wavs, wav_lens).output
+        logits = output.logits / self.model.temperature
+        return self._answer(output.decision.probs(logits))
 
     def classify_file(self, path: str | Path) -> Answer:
         """Classify a file of any format and rate; see `classify_batch`."""
@@ -359,6 +360,46 @@ class SoundInterpreter(ForeignDoors):
             restore_interpretation(replace(each, **known), seen.clips)
             for each in found
         ]
+
+    def explain_present(
+        self, wav: Wavs, least: float = 0.5, **choice: Any
+    ) -> dict[str, SoundInterpretation]:
+        """Explain each class that a clip is said to have.
+
+        Arguments
+        ---------
+        wav : torch.Tensor, numpy.ndarray or sequence
+            `[samples]`; see `classify_batch`.
+        least : float
+            Probability from which on a class is there, 0 to 1.
+        **choice
+            How it is explained, see `interpreter`.
+
+        Returns
+        -------
+        dict
+            From the labels to explanations, batches of one, the most probable
+            first; empty if there is none. The clip is classified once.
+
+        Raises
+        ------
+        AudioError, ModelError, ValueError
+            If the sound, the model or an argument will not do.
+        """
+        seen, way = self.look(wav), self.interpreter(**choice)
+        if len(seen.clips.wavs) != 1:
+            raise ValueError(
+                f"wav holds {len(seen.clips.wavs)} clips; give one."
+            )
+        output = seen.output
+        logits = output.logits[0] / self.model.temperature
+        probs = output.decision.probs(logits).tolist()
+        ranked = sorted(zip(probs, self.labels, strict=True), reverse=True)
+        return {
+            label: self.explain_with([way], seen, label)[0]
+            for probability, label in ranked
+            if probability >= least
+        }
 
     def explain_file(
         self,

@@ -116,6 +116,11 @@ class Sounds:
     @cached_property
     def rows(self) -> dict[str, list[tuple[str, int]]]:
         """Paths and class ids (-1: none of the model's), split by split."""
+        if self.model.classifier.decision.is_several:
+            raise DataError(
+                "novelty.py asks whether a clip is of its one class; a model "
+                "of several labels says of each whether it is there."
+            )
         splits = Splits(self.train_folds, self.valid_folds, self.test_folds)
         folds = splits.parts
         table, _ = read_clips(

@@ -6,7 +6,7 @@ from what it said, and kept and removed parts are classified for the words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +24,9 @@ QUANTILES = (0.5, 0.7, 0.9)  # that a page can be switched to
 
 
 def look_further(
-    interpreter: Interpreter, explain: Explain, other_ids: Tensor
+    interpreter: Interpreter, explain: Explain, other_ids: Sequence[Tensor]
 ) -> Iterator[tuple[Interpreter, Interpretation]]:
-    """Interpret clips at other quantiles, and another class of theirs.
+    """Interpret clips at other quantiles, and other classes of theirs.
 
     Only of the classifier's own maps, where neither costs a pass.
 
@@ -37,8 +37,8 @@ def look_further(
     explain : callable
         From an interpreter and class ids, None for those that are explained
         already, to its interpretation of clips that were looked at.
-    other_ids : torch.Tensor
-        `[batch]`, int64, of `focalaudio.report.page.choose_classes`.
+    other_ids : sequence of torch.Tensor
+        Each `[batch]`, int64, such as `list_others` chooses.
 
     Yields
     ------
@@ -51,7 +51,32 @@ def look_further(
         if interpreter.quantile not in (None, quantile):
             other = interpreter.at_quantile(quantile)
             yield other, explain(other, None)
-    yield interpreter, explain(interpreter, other_ids)
+    for ids in other_ids:
+        yield interpreter, explain(interpreter, ids)
+
+
+def list_others(found: Interpretation, target: int | None) -> list[Tensor]:
+    """Choose which other classes of a clip a report shows.
+
+    Of several labels all that are said to be there; else, or if there are no
+    others, what `focalaudio.report.page.choose_classes` compares with.
+
+    Arguments
+    ---------
+    found : Interpretation
+        Of a batch of one.
+    target : int
+        The true class; None if it is not known.
+
+    Returns
+    -------
+    list of torch.Tensor
+        Each `[1]`, int64.
+    """
+    explained = int(found.class_ids[0])
+    present = found.present[0].nonzero()[:, 0]
+    others = [index for index in present.split(1) if int(index) != explained]
+    return others or choose_classes(found, [target])[1:]
 
 
 def show_scored(
@@ -116,7 +141,7 @@ def explain_for_page(
 
     first = explain(interpreter, None)
     target = model.labels.index(label) if label in model.labels else None
-    _, other_ids = choose_classes(first, [target])
+    other_ids = list_others(first, target)
     clip, view = show_scored(first, interpreter, clip_id)
     further = [
         show_scored(each, way, clip_id)[1]

@@ -160,7 +160,7 @@ def explain_stream(
         That logits are divided by for the windows' probabilities.
     novelty : NoveltyRule
         Windows that are like no class by it are labelled "no evidence", as
-        silent ones always are.
+        silent ones always are, and, of several labels, those without any.
     target : int
         The class to explain in every window; what each is classified as if
         None. The timeline says what it is classified as.
@@ -262,6 +262,7 @@ def _describe(
         "device": str(device),
         "precision": str(torch.get_autocast_dtype(device.type)) if low else "",
         "labels": list(labels),
+        "labels_per_clip": interpreter.classifier.labels_per_clip,
     }
 
 
@@ -302,7 +303,8 @@ def _explain(
         interpreter.interpret(*seen, asked), temperature=ways.temperature
     )
     is_known = judge_clips(ways.novelty, interpreter.classifier, *seen)
-    class_ids = predicted.where(is_known & ~clips.silent, UNKNOWN)
+    is_heard = is_known & found.present.any(1) & ~clips.silent
+    class_ids = predicted.where(is_heard, UNKNOWN)
     restored = restore_interpretation(found, clips)
     kept = restored.wavs.cpu()
     records = np.zeros(len(windows), record)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from focalaudio.boxes import RULES, BoxRules, HeardBox, find_boxes
 from focalaudio.contract import Classifier, ClassifierOutput
+from focalaudio.decisions import ONE, Decision
 from focalaudio.errors import escape_text
 from focalaudio.masks import apply_mask, check_quantile, keep_and_remove
 from focalaudio.spectrogram import (
@@ -61,6 +62,8 @@ class Interpretation:
     scale : float
         That the samples were multiplied by to be sound: 1 unless they were
         whole numbers.
+    decision : focalaudio.decisions.Decision
+        What the logits mean: one label for a clip, or several.
     """
 
     logits: Tensor
@@ -73,6 +76,7 @@ class Interpretation:
     is_known: Tensor | None = None
     labels: tuple[str, ...] = field(default=(), repr=False)
     scale: float = 1.0
+    decision: Decision = field(default=ONE, repr=False)
 
     @cached_property
     def wavs(self) -> Tensor:
@@ -115,7 +119,12 @@ class Interpretation:
     @property
     def probs(self) -> Tensor:
         """Probabilities of the whole clips, `[batch, n_classes]`."""
-        return (self.logits.float() / self.temperature).softmax(dim=-1)
+        return self.decision.probs(self.logits / self.temperature)
+
+    @property
+    def present(self) -> Tensor:
+        """Which classes are said to be there, `[batch, n_classes]`, bool."""
+        return self.decision.decide(self.logits)
 
     @property
     def kept_fraction(self) -> Tensor:
@@ -190,9 +199,16 @@ class Interpretation:
     def describe(self, row: int) -> str:
         """Say in words what a clip is classified as, and what is explained."""
         probs, explained = self.probs[row], int(self.class_ids[row])
-        predicted = int(probs.argmax())
+        ranked = probs.argsort(descending=True).tolist()
+        predicted = ranked[0]
         label = escape_text(self.label_of(predicted))
-        line = f"{label} ({probs[predicted]:.3f})"
+        line = ", ".join(
+            f"{escape_text(self.label_of(index))} ({probs[index]:.3f})"
+            for index in ranked
+            if self.present[row, index]
+        )
+        if not line:
+            line = f"none of the classes (closest: {label})"
         if self.is_known is not None and not self.is_known[row]:
             line = f"no evidence for any class (closest: {label})"
         if explained != predicted:
@@ -353,7 +369,13 @@ class Interpreter(nn.Module):
             class_ids = output.class_ids
         saliency, mask = self.explain(output, spectrum, class_ids)
         return Interpretation(
-            output.logits, class_ids, saliency, mask, spectrum, self.spectrogram
+            output.logits,
+            class_ids,
+            saliency,
+            mask,
+            spectrum,
+            self.spectrogram,
+            decision=output.decision,
         )
 
     def ask(

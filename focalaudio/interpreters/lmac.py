@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from focalaudio.contract import Classifier
@@ -120,7 +119,7 @@ class LMACInterpreter(DecodedInterpreter):
         """
         mask = self.draw_mask(drawn, spectrum)
         kept, removed = (
-            F.cross_entropy(said.float(), class_ids, reduction="none")
+            self.classifier.decision.class_losses(said, class_ids)
             for said in self.classify_split(mask, spectrum)
         )
         n_cells = spectrum.n_frames * mask.shape[2]

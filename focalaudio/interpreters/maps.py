@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.contract import CELLS, Classifier, ClassifierOutput
+from focalaudio.decisions import ONE, Decision
 from focalaudio.saliency import combine_maps
 from focalaudio.spectrogram import EPS_POWER, Spectrum
 
@@ -25,13 +26,17 @@ SILENCE = 2 * math.log1p(math.sqrt(EPS_POWER))  # log-magnitude, with a margin
 
 
 def class_evidence(
-    cell_logits: Tensor, class_ids: Tensor, cell_weights: Tensor | None = None
+    cell_logits: Tensor,
+    class_ids: Tensor,
+    cell_weights: Tensor | None = None,
+    decision: Decision = ONE,
 ) -> Tensor:
     """Return what each cell says for a class beyond the average class.
 
-    What a cell adds to all logits alike decides nothing, so the mean over
-    classes is taken off; the least of a clip's cells becomes 0. With a linear
-    head `cell_logits` are class activation maps (CAM, arXiv 1512.04150).
+    What a cell adds to all logits alike decides nothing between classes, so
+    the mean over classes is taken off, where a clip has one label; the least
+    of a clip's cells becomes 0. With a linear head `cell_logits` are class
+    activation maps (CAM, arXiv 1512.04150).
 
     Arguments
     ---------
@@ -41,12 +46,15 @@ def class_evidence(
         `[batch]`, int64, the classes to explain.
     cell_weights : torch.Tensor
         `[batch, rows, cols]`, share of each cell in the logit; alike if None.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
     torch.Tensor
         `[batch, rows, cols]`, non-negative; up to a constant for each clip,
-        its sum is the lead of the class over the average class.
+        its sum is the lead of the class over the average class, or the logit
+        of the class where a clip has several labels.
 
     Example
     -------
@@ -55,7 +63,7 @@ def class_evidence(
     tensor([[[0.5000, 0.0000]]])
     """
     own = cell_logits[torch.arange(len(class_ids)), class_ids]
-    average = cell_logits.mean(1)
+    average = decision.common(cell_logits)
     if cell_weights is None:
         n_cells = cell_logits[0, 0].numel()
         evidence = own / n_cells - average / n_cells
@@ -64,34 +72,43 @@ def class_evidence(
     return evidence - evidence.amin((1, 2), keepdim=True)
 
 
-def class_probability(cell_logits: Tensor, class_ids: Tensor) -> Tensor:
+def class_probability(
+    cell_logits: Tensor, class_ids: Tensor, decision: Decision = ONE
+) -> Tensor:
     """Return what each cell alone would make of a class: its probability.
 
     Arguments as in `class_evidence`; returns `[batch, rows, cols]`, 0 to 1,
-    whose sum over classes is 1.
+    whose sum over classes is 1 where a clip has one label.
 
     Example
     -------
     >>> class_probability(torch.zeros(1, 2, 1, 1), torch.tensor([1]))
     tensor([[[0.5000]]])
     """
-    shares = cell_logits.softmax(1)
+    shares = decision.probs(cell_logits, dim=1)
     return shares[torch.arange(len(class_ids)), class_ids]
 
 
 # Maps of a class, from the classifier's output and the class ids.
 CLASS_MAPS: dict[str, Callable[..., Tensor]] = {
     "class_evidence": lambda classifier, output, class_ids: class_evidence(
-        classifier.cell_logits(output).float(), class_ids, output.cell_weights
+        classifier.cell_logits(output).float(),
+        class_ids,
+        output.cell_weights,
+        classifier.decision,
     ),
     "class_probability": lambda classifier, output, class_ids: (
-        class_probability(classifier.cell_logits(output).float(), class_ids)
+        class_probability(
+            classifier.cell_logits(output).float(),
+            class_ids,
+            classifier.decision,
+        )
     ),
     "class_share": lambda classifier, output, class_ids: class_probability(
-        classifier.share_logits(output).float(), class_ids
+        classifier.share_logits(output).float(), class_ids, classifier.decision
     ),
 }
-# those that say how much of a cell is the class's: 0 to 1, 1 over all classes
+# those that say how much of a cell is the class's: 0 to 1
 SHARES = ("class_probability", "class_share")
 
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from focalaudio.decisions import Decision
 from focalaudio.interpreters.captum import BATCH, per_clip
 
 # masks, the share of their grid that is open, and the grid's cells: .25 s and
@@ -87,6 +88,7 @@ def _rise(
     clip: Tensor,
     class_id: int,
     *,
+    decision: Decision,
     n_masks: int,
     probability: float,
     frames: int,
@@ -104,7 +106,7 @@ def _rise(
     with torch.no_grad():
         for masks in drawn:
             masks = masks.to(clip)
-            probs = classify(masks * clip).float().softmax(-1)[:, class_id]
+            probs = decision.probs(classify(masks * clip))[:, class_id]
             total += torch.einsum("n,ntf->tf", probs, masks)
     return total[None] / (probability * n_masks)
 
@@ -136,4 +138,4 @@ def rise(*parts: Any, **options: Any) -> Tensor:
     ValueError
         If the probability is not within 0 to 1.
     """
-    return _rise_batch(*parts, **options)
+    return _rise_batch(*parts, decision=parts[0].decision, **options)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
 from focalaudio.metrics.curves import Classify
 
 SCALES = ("octave", "mel")
@@ -30,34 +31,30 @@ class BandRemoval:
         `[batch]`, their probabilities of the whole clips, 0 to 1.
     without : torch.Tensor
         `[batch, bands]`, the same without each band.
-    answers : torch.Tensor
-        `[batch, bands]`, int64, classes that are predicted without each band.
+    changes : torch.Tensor
+        `[batch, bands]`, bool, whether the class is no answer without each
+        band: another one is predicted, or, where a clip has several labels,
+        its probability is below .5.
 
     Example
     -------
     >>> edges, ids = torch.tensor([0.0, 500.0, 8000.0]), torch.ones(1)
     >>> whole, without = torch.tensor([0.75]), torch.tensor([[0.25, 0.75]])
-    >>> answers = torch.tensor([[0, 1]])
-    >>> removal = BandRemoval(edges, ids, whole, without, answers)
-    >>> removal.drop, removal.changes
-    (tensor([[0.5000, 0.0000]]), tensor([[ True, False]]))
+    >>> changes = torch.tensor([[True, False]])
+    >>> BandRemoval(edges, ids, whole, without, changes).drop
+    tensor([[0.5000, 0.0000]])
     """
 
     edges: Tensor
     class_ids: Tensor
     whole: Tensor
     without: Tensor
-    answers: Tensor
+    changes: Tensor
 
     @property
     def drop(self) -> Tensor:
         """Probability that is lost without each band, `[batch, bands]`."""
         return self.whole[:, None] - self.without
-
-    @property
-    def changes(self) -> Tensor:
-        """Whether another class is predicted then, `[batch, bands]`, bool."""
-        return self.answers != self.class_ids[:, None]
 
     def most_needed(self) -> dict[str, Tensor]:
         """Return the band that costs most: what is lost, and its edges in Hz.
@@ -138,6 +135,7 @@ def remove_bands(
     edges: Tensor,
     class_ids: Tensor | None = None,
     logits: Tensor | None = None,
+    decision: Decision = ONE,
 ) -> BandRemoval:
     """Silence each band of clips alone, and classify what is left.
 
@@ -154,6 +152,8 @@ def remove_bands(
         `[batch]`, int64, the classes to explain; the predicted if None.
     logits : torch.Tensor
         `[batch, n_classes]`, of the whole clips, if they are known already.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -175,15 +175,15 @@ def remove_bands(
     if class_ids is None:
         class_ids = logits.argmax(-1)
     band = _find_bands(edges, log_magnitude.shape[2]).to(log_magnitude.device)
-    without, answers = [], []
+    without, changes = [], []
     for index in range(len(edges) - 1):
         left = classify(log_magnitude * (band != index), rows).float()
-        without.append(left.softmax(-1)[rows, class_ids])
-        answers.append(left.argmax(-1))
+        without.append(decision.probs(left)[rows, class_ids])
+        changes.append(~decision.decide(left)[rows, class_ids])
     return BandRemoval(
         edges,
         class_ids,
-        logits.softmax(-1)[rows, class_ids],
+        decision.probs(logits)[rows, class_ids],
         torch.stack(without, 1),
-        torch.stack(answers, 1),
+        torch.stack(changes, 1),
     )

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
+
 N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
 LOWEST, HIGHEST = 0.1, 10.0  # temperature
 N_HALVINGS = 50  # of the range of its logarithm
@@ -57,18 +59,24 @@ def calibration_error(
     return float(error)
 
 
-def find_temperature(logits: Tensor, class_ids: Tensor) -> float:
+def find_temperature(
+    logits: Tensor, marked: Tensor, decision: Decision = ONE
+) -> float:
     """Return the temperature T that softmax(logits / T) is most likely with.
 
     The mean cross-entropy is convex in 1 / T, and its slope there is the mean
     of (expected logit - logit of the true class): its zero is found by halving.
+    Where a clip has several labels, the same of the sum over the classes, each
+    of which is there or not.
 
     Arguments
     ---------
     logits : torch.Tensor
         `[clips, classes]`, of clips that were not trained on, at least one.
-    class_ids : torch.Tensor
-        `[clips]`, int64, the true classes.
+    marked : torch.Tensor
+        `[clips, classes]`, 1 of the true classes, else 0.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -79,33 +87,29 @@ def find_temperature(logits: Tensor, class_ids: Tensor) -> float:
     Raises
     ------
     ValueError
-        If there is not one class for each row of logits, or no row.
+        If the shapes differ, or there is no row.
 
     Example
     -------
     Sure of 88 %, right in three of four clips: exp(2 / T) shall be 3.
 
     >>> logits = torch.tensor([[2.0, 0.0]]).repeat(4, 1)
-    >>> round(find_temperature(logits, torch.tensor([0, 0, 0, 1])), 4)
+    >>> marked = torch.eye(2)[[0, 0, 0, 1]]
+    >>> round(find_temperature(logits, marked), 4)
     1.8205
     """
-    if (
-        logits.dim() != 2
-        or class_ids.shape != logits.shape[:1]
-        or not len(logits)
-    ):
+    if logits.dim() != 2 or marked.shape != logits.shape or not len(logits):
         raise ValueError(
-            f"logits has shape {tuple(logits.shape)} and class_ids "
-            f"{tuple(class_ids.shape)}; they must be [clips, classes] and "
-            "[clips], of at least one clip."
+            f"logits has shape {tuple(logits.shape)} and marked "
+            f"{tuple(marked.shape)}; both must be [clips, classes], of at "
+            "least one clip."
         )
     logits = logits.double()
-    true = logits.gather(1, class_ids[:, None]).squeeze(1)
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
-        probs = (logits / math.exp(middle)).softmax(1)
-        slope = ((probs * logits).sum(1) - true).mean()
+        surplus = decision.probs(logits / math.exp(middle)) - marked
+        slope = (surplus * logits).sum(1).mean()
         if slope < 0:  # it pays to be surer
             high = middle
         else:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.audio import code_vorbis
+from focalaudio.decisions import ONE, Decision
 from focalaudio.masks import CONSTANT_RANGE
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.curves import Classify
@@ -164,6 +165,7 @@ def silence_patches(
     logits: Tensor,
     seeds: Sequence[int],
     n_patches: int = N_PATCHES,
+    decision: Decision = ONE,
 ) -> Patches:
     """Silence random patches of clips, one at a time, and classify the rest.
 
@@ -185,6 +187,8 @@ def silence_patches(
         One per clip: its patches.
     n_patches : int
         Per clip, at least 1; each costs a pass.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -212,7 +216,7 @@ def silence_patches(
     if n_patches < 1:
         raise ValueError(f"n_patches={n_patches} must be at least 1.")
     class_ids = logits.argmax(-1)
-    whole = formulas.predicted_probability(logits, logits)
+    whole = formulas.predicted_probability(logits, logits, decision)
     corners, drops = [], []
     for row, frames in enumerate(n_frames.tolist()):
         clip = log_magnitude[row, :frames]
@@ -221,7 +225,7 @@ def silence_patches(
         for some in boxes.split(BATCH):
             copies = torch.stack([_without(clip, box) for box in some.tolist()])
             said = classify(copies, n_frames.new_full((len(some),), row))
-            probabilities.append(said.float().softmax(-1)[:, class_ids[row]])
+            probabilities.append(decision.probs(said)[:, class_ids[row]])
         corners.append(boxes)
         drops.append(whole[row] - torch.cat(probabilities))
     return Patches(torch.stack(corners), torch.stack(drops))

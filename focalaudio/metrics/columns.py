@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import Decision
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.boxes import boxes_to_cells
@@ -101,19 +102,23 @@ class Sources:
 
 
 def _part_columns(
-    logits: Tensor, kept_logits: Tensor, removed_logits: Tensor, targets: Tensor
+    logits: Tensor,
+    kept_logits: Tensor,
+    removed_logits: Tensor,
+    targets: Tensor,
+    decision: Decision,
 ) -> Columns:
     """Return every column that follows from the three classifications."""
     whole, kept, removed = (
-        formulas.predicted_probability(part, logits)
+        formulas.predicted_probability(part, logits, decision)
         for part in (logits, kept_logits, removed_logits)
     )
     return {
         "probability": whole,
         "kept_probability": kept,
         "removed_probability": removed,
-        "accuracy": formulas.accuracy(logits, targets),
-        "fidelity": formulas.fidelity(logits, kept_logits),
+        **formulas.answer_columns(logits, targets, decision),
+        "fidelity": formulas.fidelity(logits, kept_logits, decision),
         "faithfulness": formulas.faithfulness(whole, removed),
         "faithfulness_of_kept": formulas.faithfulness_of_kept(whole, kept),
         "average_increase": formulas.average_increase(whole, kept),
@@ -149,7 +154,8 @@ def interpretation_columns(
     parts : tuple of torch.Tensor
         Logits of the kept and of the removed parts, `[batch, n_classes]`.
     targets : torch.Tensor
-        `[batch]`, int64, the true classes.
+        `[batch, n_classes]`, 1 of the true classes, else 0; or `[batch]`,
+        int64, the only ones.
 
     Returns
     -------
@@ -165,13 +171,14 @@ def interpretation_columns(
     >>> record = Interpretation(
     ...     logits, torch.tensor([0]), whole, whole, spectrum, spectrogram
     ... )
-    >>> parts, targets = (logits, logits), torch.tensor([0])
-    >>> columns = interpretation_columns(record, parts, targets)
+    >>> columns = interpretation_columns(record, (logits, logits), logits)
     >>> columns["fidelity"], columns["kept_fraction"]
     (tensor([1.]), tensor([1.]))
     """
     return {
-        **_part_columns(interpretation.logits, *parts, targets),
+        **_part_columns(
+            interpretation.logits, *parts, targets, interpretation.decision
+        ),
         **_saliency_columns(interpretation.saliency, interpretation.spectrum),
         **size_columns(interpretation),
     }
@@ -225,6 +232,7 @@ def curve_columns(
         classify,
         interpretation.class_ids,
         n_steps,
+        decision=interpretation.decision,
     )
     names = ("insertion", "deletion")
     return {name: area(c) for name, c in zip(names, curves, strict=True)}

@@ -13,6 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
+
 Classify = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -42,6 +44,7 @@ def insertion_and_deletion(
     class_ids: Tensor,
     n_steps: int = 20,
     batch_size: int = 16,
+    decision: Decision = ONE,
 ) -> tuple[Tensor, Tensor]:
     """Follow the probability of a class while cells come, or go.
 
@@ -67,6 +70,8 @@ def insertion_and_deletion(
         Equal fractions of a clip's own cells.
     batch_size : int
         How many copies of a clip are classified at once.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -104,7 +109,7 @@ def insertion_and_deletion(
         parts += [(size, clip.numel()) for size in sizes[1:-1]]
         values = _classify_parts(
             clip, ranks, parts, partial(_ask_row, classify, row),
-            class_ids[row], batch_size,
+            class_ids[row], batch_size, decision,
         )  # fmt: skip
         curves[0, row] = values[: n_steps + 1]
         curves[1, row, 0] = values[n_steps]
@@ -127,6 +132,7 @@ def _classify_parts(
     classify: Callable[[Tensor], Tensor],
     class_id: Tensor,
     batch_size: int,
+    decision: Decision,
 ) -> Tensor:
     """Return a class's probability where only some ranks, from..to, sound."""
     low, high = torch.tensor(parts, device=ranks.device).T[:, :, None, None]
@@ -134,7 +140,7 @@ def _classify_parts(
     for some in torch.arange(len(parts), device=ranks.device).split(batch_size):
         there = (ranks >= low[some]) & (ranks < high[some])
         logits = classify(there * clip)
-        probabilities.append(logits.float().softmax(-1)[:, class_id])
+        probabilities.append(decision.probs(logits)[:, class_id])
     return torch.cat(probabilities)
 
 

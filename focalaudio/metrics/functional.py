@@ -1,14 +1,18 @@
 """Formulas: tensors in, one value per clip out.
 
-`f(.)` is the probability of the class predicted on the whole clip `X`; kept
-is `mask * X`, removed `(1 - mask) * X`. Definitions as in arXiv 2303.12659
-and arXiv 2403.13086; every result is averaged over clips by the tracker.
+`f(.)` is the probability of the class predicted on the whole clip `X` (where a
+clip has several labels, of the most probable one); kept is `mask * X`, removed
+`(1 - mask) * X`. Definitions as in arXiv 2303.12659 and arXiv 2403.13086; every
+result is averaged over clips by the tracker. How logits become probabilities
+and answers is the classifier's own `focalaudio.decisions.Decision`.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from focalaudio.decisions import ONE, Decision
 
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -34,15 +38,93 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     return (logits.argmax(-1) == targets).float()
 
 
-def fidelity(logits: Tensor, kept_logits: Tensor) -> Tensor:
+def exact_match(
+    logits: Tensor, targets: Tensor, decision: Decision = ONE
+) -> Tensor:
+    """Say of which clips every class is decided right.
+
+    With one label for a clip, that is `accuracy`; with several, the strictest
+    thing to ask for: all labels that are there, and no other.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+    targets : torch.Tensor
+        `[batch, n_classes]`, 1 of a class that is there, else 0; or `[batch]`,
+        int64, the only class.
+    decision : Decision
+        What the logits mean.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 or 1. Higher is better.
+
+    Example
+    -------
+    >>> from focalaudio.decisions import SEVERAL
+    >>> logits = torch.tensor([[3.0, 1.0], [3.0, -1.0]])
+    >>> exact_match(logits, torch.ones(2, 2), SEVERAL)
+    tensor([1., 0.])
+    """
+    true = _mark(targets, logits)
+    return (decision.decide(logits) == true).all(-1).float()
+
+
+def _mark(targets: Tensor, logits: Tensor) -> Tensor:
+    """Say which classes are there, `[batch, n_classes]`, bool."""
+    if targets.dim() == logits.dim():
+        return targets > 0
+    none = torch.zeros_like(logits, dtype=torch.bool)
+    return none.scatter(-1, targets[:, None], 1)
+
+
+def answer_columns(
+    logits: Tensor, targets: Tensor, decision: Decision = ONE
+) -> dict[str, Tensor]:
+    """Say how right the answers are, in the columns that fit the question.
+
+    Arguments
+    ---------
+    logits, targets, decision
+        As in `exact_match`.
+
+    Returns
+    -------
+    dict
+        `accuracy`, `[batch]`, 0 or 1; where a clip has several labels also
+        `hit`, whether the most probable class is one of them.
+
+    Example
+    -------
+    >>> from focalaudio.decisions import SEVERAL
+    >>> logits, marked = torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    >>> answer_columns(logits, marked, SEVERAL)
+    {'accuracy': tensor([0.]), 'hit': tensor([1.])}
+    """
+    columns = {"accuracy": exact_match(logits, targets, decision)}
+    if decision.is_several:
+        best = logits.argmax(-1, keepdim=True)
+        columns["hit"] = _mark(targets, logits).gather(-1, best)[:, 0].float()
+    return columns
+
+
+def fidelity(
+    logits: Tensor, kept_logits: Tensor, decision: Decision = ONE
+) -> Tensor:
     """Say where the class stays: `1[argmax f(kept) = argmax f(X)]`.
 
-    Also known as Fid-In or input fidelity; top-1.
+    Also known as Fid-In or input fidelity; top-1. Where a clip has several
+    labels: where the decision on the most probable class stays, `1[(f(kept) >=
+    .5) = (f(X) >= .5)]`.
 
     Arguments
     ---------
     logits, kept_logits : torch.Tensor
         `[batch, n_classes]`, of the whole clips and of the kept parts.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -54,10 +136,46 @@ def fidelity(logits: Tensor, kept_logits: Tensor) -> Tensor:
     >>> fidelity(torch.eye(2), torch.tensor([[2.0, 1.0], [2.0, 1.0]]))
     tensor([1., 0.])
     """
-    return accuracy(kept_logits, logits.argmax(-1))
+    class_ids = logits.argmax(-1)
+    whole, kept = (
+        class_decided(each, class_ids, decision)
+        for each in (logits, kept_logits)
+    )
+    return (whole == kept).float()
 
 
-def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
+def class_decided(
+    logits: Tensor, class_ids: Tensor, decision: Decision = ONE
+) -> Tensor:
+    """Say which clips a class is decided to be in.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        `[batch, n_classes]`.
+    class_ids : torch.Tensor
+        `[batch]`, int64.
+    decision : Decision
+        What the logits mean.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch]`, 0 or 1: the class has the highest probability; or, where a
+        clip has several labels, one of at least .5.
+
+    Example
+    -------
+    >>> class_decided(torch.tensor([[2.0, 3.0]]), torch.tensor([0]))
+    tensor([0.])
+    """
+    decided = decision.decide(logits).float()
+    return decided.gather(-1, class_ids[:, None]).squeeze(-1)
+
+
+def predicted_probability(
+    logits: Tensor, whole_logits: Tensor, decision: Decision = ONE
+) -> Tensor:
     """Return the probability of the class predicted on the whole clip.
 
     Arguments
@@ -66,6 +184,8 @@ def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
         `[batch, n_classes]`, of the whole clips or of parts of them.
     whole_logits : torch.Tensor
         `[batch, n_classes]`, of the whole clips.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -77,10 +197,12 @@ def predicted_probability(logits: Tensor, whole_logits: Tensor) -> Tensor:
     >>> predicted_probability(torch.zeros(1, 4), torch.eye(4)[:1])
     tensor([0.2500])
     """
-    return class_probability(logits, whole_logits.argmax(-1))
+    return class_probability(logits, whole_logits.argmax(-1), decision)
 
 
-def class_probability(logits: Tensor, class_ids: Tensor) -> Tensor:
+def class_probability(
+    logits: Tensor, class_ids: Tensor, decision: Decision = ONE
+) -> Tensor:
     """Return the probability of a class of each clip.
 
     Arguments
@@ -89,6 +211,8 @@ def class_probability(logits: Tensor, class_ids: Tensor) -> Tensor:
         `[batch, n_classes]`.
     class_ids : torch.Tensor
         `[batch]`, int64.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -100,7 +224,7 @@ def class_probability(logits: Tensor, class_ids: Tensor) -> Tensor:
     >>> class_probability(torch.tensor([[0.0, 99.0]]), torch.tensor([1]))
     tensor([1.])
     """
-    probs = logits.float().softmax(-1)
+    probs = decision.probs(logits)
     return probs.gather(-1, class_ids[:, None]).squeeze(-1)
 
 

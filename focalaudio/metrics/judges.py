@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.columns import Columns
@@ -17,7 +18,10 @@ from focalaudio.metrics.removal import random_drops
 
 
 def judge_columns(
-    interpretation: Interpretation, logits: Tensor, parts: tuple[Tensor, Tensor]
+    interpretation: Interpretation,
+    logits: Tensor,
+    parts: tuple[Tensor, Tensor],
+    decision: Decision = ONE,
 ) -> Columns:
     """Return what another classifier, the judge, says of the same parts.
 
@@ -29,6 +33,8 @@ def judge_columns(
         `[batch, n_classes]`, the judge's, of the whole clips.
     parts : tuple of torch.Tensor
         The judge's logits of the kept and of the removed parts.
+    decision : Decision
+        What the judge's logits mean.
 
     Returns
     -------
@@ -52,12 +58,12 @@ def judge_columns(
     kept, removed = parts
     class_ids = interpretation.class_ids
     whole, without = (
-        formulas.class_probability(each, class_ids)
+        formulas.class_probability(each, class_ids, decision)
         for each in (logits, removed)
     )
     return {
-        "judge_agreement": formulas.accuracy(logits, class_ids),
-        "judge_fidelity": formulas.accuracy(kept, class_ids),
+        "judge_agreement": formulas.class_decided(logits, class_ids, decision),
+        "judge_fidelity": formulas.class_decided(kept, class_ids, decision),
         "judge_faithfulness": formulas.faithfulness(whole, without),
     }
 
@@ -68,6 +74,7 @@ def removal_columns(
     logits: Tensor,
     clip_ids: Sequence[str],
     n_samples: int,
+    decision: Decision = ONE,
 ) -> Columns:
     """Return what random parts of an explanation, and of the rest, are worth.
 
@@ -75,7 +82,7 @@ def removal_columns(
     ---------
     interpretation : Interpretation
         Of a batch.
-    classify, logits, clip_ids, n_samples
+    classify, logits, clip_ids, n_samples, decision
         As in `focalaudio.metrics.removal.random_drops`.
 
     Returns
@@ -110,5 +117,6 @@ def removal_columns(
         logits,
         clip_ids,
         n_samples,
+        decision=decision,
     )
     return {"f_fidelity_plus": plus, "f_fidelity_minus": minus}

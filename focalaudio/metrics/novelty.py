@@ -16,18 +16,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
+
 EPS_LOUDNESS = 1e-12  # protects the division by the loudness of silence
 SHRINKAGE = 0.1  # of a covariance towards a multiple of the identity
 N_NEIGHBORS = 5
 
 
-def probability(logits: Tensor) -> Tensor:
+def probability(logits: Tensor, decision: Decision = ONE) -> Tensor:
     """Return the highest probability of each clip.
 
     Arguments
     ---------
     logits : torch.Tensor
         `[batch, n_classes]`.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -39,41 +43,47 @@ def probability(logits: Tensor) -> Tensor:
     >>> probability(torch.tensor([[0.0, 0.0], [math.log(3), 0.0]]))
     tensor([0.5000, 0.7500])
     """
-    return logits.float().softmax(-1).amax(-1)
+    return decision.probs(logits).amax(-1)
 
 
-def entropy(logits: Tensor) -> Tensor:
+def entropy(logits: Tensor, decision: Decision = ONE) -> Tensor:
     """Return the entropy of each clip's probabilities.
 
     Arguments
     ---------
     logits : torch.Tensor
         `[batch, n_classes]`.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
     torch.Tensor
-        `[batch]`, nats, 0 to the logarithm of the number of classes.
+        `[batch]`, nats, 0 to the logarithm of the number of classes; where a
+        clip has several labels the sum over them, ln 2 each at the most.
 
     Example
     -------
     >>> entropy(torch.zeros(1, 2))  # ln 2
     tensor([0.6931])
     """
-    logs = logits.float().log_softmax(-1)
-    return -(logs.exp() * logs).sum(-1)
+    return decision.entropy(logits)
 
 
-def energy(logits: Tensor) -> Tensor:
+def energy(logits: Tensor, decision: Decision = ONE) -> Tensor:
     """Return the log-sum-exp of each clip's logits.
 
     The negative free energy of arXiv 2010.03759 at temperature 1. Unlike the
-    probabilities it knows how large the logits are.
+    probabilities it knows how large the logits are. Where a clip has several
+    labels it is the sum of those of each label, `ln(1 + exp(logit))` (arXiv
+    2109.14162).
 
     Arguments
     ---------
     logits : torch.Tensor
         `[batch, n_classes]`.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -85,7 +95,7 @@ def energy(logits: Tensor) -> Tensor:
     >>> energy(torch.tensor([[0.0, 0.0], [2.0, 2.0]]))  # ln 2, 2 + ln 2
     tensor([0.6931, 2.6931])
     """
-    return logits.float().logsumexp(-1)
+    return decision.energy(logits)
 
 
 def evidence(share: Tensor, log_magnitude: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from focalaudio.decisions import ONE, Decision
 from focalaudio.metrics.curves import Classify
 from focalaudio.metrics.functional import class_probability
 
@@ -35,6 +36,7 @@ def random_drops(
     clip_ids: Sequence[str],
     n_samples: int = 50,
     batch_size: int = 16,
+    decision: Decision = ONE,
 ) -> tuple[Tensor, Tensor]:
     """Silence random parts of the explanation, then of everything else.
 
@@ -70,6 +72,8 @@ def random_drops(
         How often; each costs two passes. The first of many are those of few.
     batch_size : int
         How many copies of a clip are classified at once.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def random_drops(
     for name, number in (("n_samples", n_samples), ("batch_size", batch_size)):
         if number < 1:
             raise ValueError(f"{name}={number} must be at least 1.")
-    whole = class_probability(logits, class_ids)
+    whole = class_probability(logits, class_ids, decision)
     left = torch.empty_like(whole).repeat(2, 1)
     for row, frames in enumerate(n_frames.tolist()):
         seed = zlib.crc32(clip_ids[row].encode())
@@ -110,7 +114,7 @@ def random_drops(
             rows = torch.full((len(some),), row, device=whole.device)
             said.append(classify(torch.stack(some), rows).float())
         asked = class_ids[row].expand(2 * n_samples)
-        probs = class_probability(torch.cat(said), asked)
+        probs = class_probability(torch.cat(said), asked, decision)
         left[:, row] = probs.view(n_samples, 2).mean(0)
     plus, minus = whole - left
     return plus, minus

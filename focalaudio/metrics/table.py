@@ -1,6 +1,7 @@
 """What each metric is, stated once: its words, its formula, the better way.
 
-`f(.)` is the probability of the class predicted on the whole clip `X`, `S`
+`f(.)` is the probability of the class predicted on the whole clip `X` (where a
+clip has several labels, of the most probable one: see docs/metrics.md), `S`
 and `O` are the magnitudes of a known source and of the rest, `m` is the mask,
 `s` the saliency. `rho` is Spearman's rank correlation over the clip's cells.
 """
@@ -96,6 +97,9 @@ METRICS = {m.name: m for m in (
     Metric("accuracy", "whole", "up",
         "Accuracy (share of clips classified right)",
         "1[argmax f(X) = label]"),
+    Metric("hit", "whole", "up",
+        "Share of clips whose most probable class is a label (of several)",
+        "1[argmax f(X) in labels]"),
     Metric("loss", "whole", "down",
         "Cross-entropy (of training runs)",
         "-ln f(X) of the label", high=INF, unit="nats"),

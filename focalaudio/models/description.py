@@ -52,6 +52,7 @@ UNITS = {
     "image_size": "[height (time), width (frequency)] in pixels",
     "image_frames": "of the STFT fill the height; null stretches clips",
     "scale": "of the cosine head",
+    "labels_per_clip": "one: a softmax; several: a sigmoid for each class",
     "quantile": "of a clip's cells that are dropped",
     "threshold": "the last value of what is known",
 }

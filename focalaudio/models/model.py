@@ -152,6 +152,11 @@ class SoundModel:
                     error
                 )
 
+    @property
+    def labels_per_clip(self) -> str:
+        """`one` or `several`: what the classifier's logits mean."""
+        return self.classifier.labels_per_clip
+
     def _check_axis(self) -> None:
         """Refuse an image whose axis is of another analysis."""
         axis, own = self.classifier.layout.axis, self.spectrogram

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.contract import Classifier, ClassifierOutput
+from focalaudio.decisions import Decision
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import by_design
@@ -26,13 +27,13 @@ _Scorer = Callable[[Classifier, Spectrum, ClassifierOutput], Tensor]
 
 
 def _of_logits(
-    score: Callable[[Tensor], Tensor],
+    score: Callable[[Tensor, Decision], Tensor],
     classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
 ) -> Tensor:
     """Score clips by their logits alone."""
-    return score(output.logits)
+    return score(output.logits, output.decision)
 
 
 def _evidence(

@@ -15,6 +15,7 @@ import torch
 
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.decisions import DECISIONS
 from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.timm_models import PLAIN, TimmEncoder
@@ -180,6 +181,7 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "share_decoder": _either(NOTHING, _made_by(ShareDecoder)),
         "image_frames": _either(NOTHING, _whole(1, 100_000)),
         "axis": _either(NOTHING, _made_by(MelAxis)),
+        "labels_per_clip": _one_of(*DECISIONS),
         **HEAD,
     },
     MelAxis: {

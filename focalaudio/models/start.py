@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from focalaudio.classifier import SoundClassifier
+from focalaudio.decisions import Decision
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.weight_files import (
     SUFFIXES,
@@ -123,7 +124,7 @@ def _start_from_file(
     beside = (path.parent / LABELS, path.parent.parent / LABELS)
     found = next((place for place in beside if place.exists()), None)
     known = read_labels(found) if found else ()
-    _transfer(classifier, labels, state, known, path)
+    _transfer(classifier, labels, state, known, path, classifier.decision)
 
 
 def _start_from_model(
@@ -135,7 +136,8 @@ def _start_from_model(
     """Load a model's classifier; say where it read sounds otherwise."""
     model = load_model(source)
     state = model.classifier.state_dict()
-    _transfer(classifier, labels, state, model.labels, source)
+    decision = model.classifier.decision
+    _transfer(classifier, labels, state, model.labels, source, decision)
     pairs = (
         compare_analyses(model.spectrogram, spectrogram) if spectrogram else ()
     )
@@ -156,8 +158,12 @@ def _transfer(
     state: Mapping[str, Tensor],
     known: Sequence[str],
     source: str | Path,
+    decision: Decision,
 ) -> None:
-    """Load the encoder; and of the rest what has the same classes and form."""
+    """Load the encoder; and of the rest what has the same classes and form.
+
+    By the `decision` the head learnt of one label for a clip, or several.
+    """
     encoder = {
         key.removeprefix(ENCODER): weight
         for key, weight in state.items()
@@ -168,12 +174,15 @@ def _transfer(
     rest = {key for key in own if not key.startswith(ENCODER)}
     head = {key for key in rest if not key.startswith(SHARES)}
     taken = _fitting(rest - head, state, own) - {*CLASS_ROWS}
-    same = set(known) == set(labels)
+    alike = decision.is_several == classifier.decision.is_several
+    same = set(known) == set(labels) and alike
     if same and _fitting(head, state, own) == head:
         taken |= head | (_fitting(rest, state, own) & {*CLASS_ROWS})
         logger.info("pretrained=%s: the head is kept.", source)
     else:
         why = "of another form" if same else f"of {_describe(known)}"
+        if not alike:
+            why = f"of {decision.labels_per_clip} of the labels for a clip"
         logger.warning(
             "pretrained=%s: the head is new; it was %s.", source, why
         )

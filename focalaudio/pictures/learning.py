@@ -21,15 +21,17 @@ BEST: Style = {"color": "black", "linestyle": ":"}
 def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss and accuracy over the epochs of a training.
 
-    The best epoch has the highest accuracy or, without any, the lowest
+    Of several labels for a clip, the mean average precision is in place of the
+    accuracy. The best epoch has the highest of it or, without any, the lowest
     validation loss; the earliest of equals.
 
     Arguments
     ---------
     rows : sequence of mapping
         One for each epoch: `epoch`, and as far as they are known
-        `train_loss`, `valid_loss`, `valid_accuracy` (0 to 1). What is absent,
-        None or not finite is left out.
+        `train_loss`, `valid_loss`, `valid_accuracy` or
+        `valid_average_precision` (0 to 1). What is absent, None or not finite
+        is left out.
 
     Returns
     -------
@@ -53,7 +55,9 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
     if not rows:
         raise ValueError("rows=[] must hold at least one epoch.")
     loss = _series(rows, "valid_loss")
-    accuracy = _series(rows, "valid_accuracy")
+    name, accuracy = "Accuracy", _series(rows, "valid_accuracy")
+    if precision := _series(rows, "valid_average_precision"):
+        name, accuracy = "Average precision", precision
     n_panels = 2 if accuracy else 1
     figure = new_figure(WIDTH, 3.2 * n_panels)
     axes = list(figure.subplots(n_panels, sharex=True, squeeze=False).flat)
@@ -63,7 +67,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
     if accuracy:
         percent = {epoch: 100 * value for epoch, value in accuracy.items()}
         _draw_line(axes[1], percent, label="valid", **VALID)
-        axes[1].set_ylabel("Accuracy (%)")
+        axes[1].set_ylabel(f"{name} (%)")
     _mark_best(axes, accuracy, loss)
     axes[-1].set_xlabel("Epoch")
     epochs = MaxNLocator(integer=True, min_n_ticks=1)

@@ -11,6 +11,7 @@ from typing import Any
 from focalaudio.report.tables import write_csv, write_markdown
 
 ClassRows = list[dict[str, Any]]
+SHARES = ("recall", "precision", "average_precision")
 
 
 def describe_classes(
@@ -68,6 +69,8 @@ def _describe_class(
 def write_classes(classes: ClassRows, folder: Path) -> None:
     """Write what `describe_classes` says as CSV and Markdown.
 
+    Or what `focalaudio.metrics.precision.describe_precision` says.
+
     Arguments
     ---------
     classes : list of dict
@@ -94,11 +97,13 @@ def write_classes(classes: ClassRows, folder: Path) -> None:
 def _format_class(row: Mapping[str, Any]) -> dict[str, str]:
     """Format one row as the cells of a table."""
     cells = {
-        f"{key} (up)" if key in ("recall", "precision") else key: (
+        f"{key} (up)" if key in SHARES else key: (
             f"{value:.3f}" if isinstance(value, float) else str(value)
         )
         for key, value in row.items()
         if key not in ("taken_for", "n_taken")
     }
+    if "n_taken" not in row:
+        return cells
     taken = f"{row['taken_for']} ({row['n_taken']})" if row["n_taken"] else "-"
     return cells | {"most often taken for": taken}

@@ -67,8 +67,8 @@ def measure_calibration(rows: Rows) -> dict[str, float]:
     Arguments
     ---------
     rows : sequence of mapping
-        One per clip, at least one: `accuracy`, `probability`, and if it is
-        known `probability_scaled`.
+        One per clip, at least one: `accuracy` (of several labels also `hit`),
+        `probability`, and if it is known `probability_scaled`.
 
     Returns
     -------
@@ -82,7 +82,8 @@ def measure_calibration(rows: Rows) -> dict[str, float]:
     >>> list(measure_calibration([row]).values())
     [0.5, 0.25]
     """
-    accuracy = [row["accuracy"] for row in rows]
+    # of several labels, it is one class's probability that is told
+    accuracy = [row.get("hit", row["accuracy"]) for row in rows]
     return {
         name: calibration_error([row[column] for row in rows], accuracy)
         for name, column in (

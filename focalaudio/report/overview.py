@@ -49,7 +49,7 @@ def describe_run(page: Page) -> Encoded:
         `methods` (name, kind, number of clips, and of each metric the mean,
         both ends of its interval and on how many clips it is not defined);
         `curves` (means by series and quantile); `confusion` (true class,
-        predicted class, number of clips).
+        predicted class, number of clips; none where a clip has several).
 
     Example
     -------
@@ -82,7 +82,9 @@ def describe_run(page: Page) -> Encoded:
             for name, found in statistics.items()
         ],
         "curves": _describe_curves(statistics),
-        "confusion": _count_confusions(main),
+        "confusion": []
+        if page.decision.is_several
+        else _count_confusions(main),
     }
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.boxes import HeardBox
+from focalaudio.decisions import ONE, Decision
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.masks import CONSTANT_RANGE
 from focalaudio.report.words import (
@@ -180,6 +181,8 @@ class Page:
         Whether the page asks what is heard instead of saying it.
     links : mapping
         From names to addresses of other pages, relative to this one.
+    decision : Decision
+        Of one label for a clip, or several (between semicolons, as in rows).
 
     Example
     -------
@@ -193,6 +196,7 @@ class Page:
     settings: Mapping[str, Any] = field(default_factory=dict)
     listening_test: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
+    decision: Decision = ONE
 
 
 def make_view(
@@ -284,13 +288,12 @@ def score_parts(
     >>> score_parts(record, (even, even), 0)["faithfulness"]
     0.0
     """
-    class_id = int(interpretation.class_ids[row])
+    class_id, degrees = (
+        int(interpretation.class_ids[row]),
+        interpretation.temperature,
+    )
     whole, kept, removed = (
-        float(
-            (logits[row].float() / interpretation.temperature).softmax(0)[
-                class_id
-            ]
-        )
+        float(interpretation.decision.probs(logits[row] / degrees)[class_id])
         for logits in (interpretation.logits, *parts)
     )
     return {

@@ -21,6 +21,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from focalaudio.decisions import SEPARATOR
 from focalaudio.errors import escape_text
 from focalaudio.files import replace_file
 from focalaudio.report.encoded import (
@@ -193,6 +194,7 @@ class PageWriter:
                 for key, value in page.settings.items()
             },
             "labels": [escape_text(label) for label in page.labels],
+            "separator": SEPARATOR if page.decision.is_several else None,
             "links": [
                 [escape_text(name), f"./{address}"]
                 for name, address in page.links.items()

@@ -40,6 +40,7 @@ def main(argv: list[str]) -> None:
         hparams["history"].rows,
         data.labels,
         brain.temperature,
+        brain.said_of_several(),
     )
     experiment.conclude(conclude_training(experiment.folder, metrics))
 

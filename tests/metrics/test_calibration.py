@@ -14,6 +14,10 @@ from focalaudio.metrics.calibration import (
 )
 
 
+def mark(class_ids, logits):
+    return F.one_hot(class_ids, logits.shape[1]).float()
+
+
 def slow_calibration_error(probability, right, n_bins=15):
     total = 0.0
     for place in range(n_bins):
@@ -48,7 +52,7 @@ def test_perfect_and_hopeless_calibration():
 def test_of_one_margin_the_probability_becomes_the_accuracy(margin, n_right):
     logits = torch.tensor([[margin, 0.0]]).repeat(10, 1)
     class_ids = (torch.arange(10) >= n_right).long()
-    found = find_temperature(logits, class_ids)
+    found = find_temperature(logits, mark(class_ids, logits))
     # 1 / (1 + exp(-margin / T)) = n_right / 10
     assert found == pytest.approx(margin / math.log(n_right / (10 - n_right)))
     sure = (logits / found).softmax(1)[:, 0].tolist()
@@ -62,7 +66,7 @@ def test_no_temperature_near_by_has_a_lower_cross_entropy():
     class_ids = (
         (logits / 3).softmax(1).multinomial(1, generator=generator)[:, 0]
     )
-    found = find_temperature(logits, class_ids)
+    found = find_temperature(logits, mark(class_ids, logits))
     assert 2 < found < 4.5
     least, *others = (
         F.cross_entropy(logits / (found * factor), class_ids)
@@ -76,20 +80,28 @@ def test_a_scale_of_the_logits_is_taken_back():
     logits = torch.randn(60, 3, generator=generator)
     class_ids = torch.randint(3, (60,), generator=generator)
     class_ids[:40] = logits[:40].argmax(1)
-    one = find_temperature(logits, class_ids)
-    assert find_temperature(3 * logits, class_ids) == pytest.approx(3 * one)
+    one = find_temperature(logits, mark(class_ids, logits))
+    assert find_temperature(
+        3 * logits, mark(class_ids, logits)
+    ) == pytest.approx(3 * one)
     shifted = logits + torch.randn(60, 1, generator=generator)
-    assert find_temperature(shifted, class_ids) == pytest.approx(one, rel=1e-5)
+    assert find_temperature(shifted, mark(class_ids, logits)) == pytest.approx(
+        one, rel=1e-5
+    )
 
 
 def test_without_an_end_the_range_is_the_end():
     logits = torch.eye(3)
     right, wrong = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
-    assert find_temperature(logits, right) == pytest.approx(LOWEST)
-    assert find_temperature(logits, wrong) == pytest.approx(HIGHEST)
+    assert find_temperature(logits, mark(right, logits)) == pytest.approx(
+        LOWEST
+    )
+    assert find_temperature(logits, mark(wrong, logits)) == pytest.approx(
+        HIGHEST
+    )
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (2, 3), (3,)])
-def test_one_class_for_each_row(shape):
+@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+def test_at_least_one_row(shape):
     with pytest.raises(ValueError, match="must be \\[clips, classes\\]"):
-        find_temperature(torch.zeros(shape), torch.zeros(len(shape) - 1).long())
+        find_temperature(torch.zeros(shape), torch.zeros(shape))

@@ -194,7 +194,9 @@ def test_every_column_is_a_metric_with_a_row_of_its_own(sources, low_half):
     probabilities = {"probability", "kept_probability", "removed_probability"}
     asked = ("checks", "judge", "random")  # in tests of their own
     elsewhere = {m.name for m in METRICS.values() if m.needs in asked}
-    assert set(columns) == {*METRICS, *probabilities} - {"loss"} - elsewhere
+    assert (
+        set(columns) == {*METRICS, *probabilities} - {"loss", "hit"} - elsewhere
+    )
     for name, metric in METRICS.items():
         if name in columns:
             defined = columns[name][~columns[name].isnan()]

@@ -35,9 +35,10 @@ function choice(title, values, current, write, choose) {
 function renderVerdict(clip) {
   const entry = head.clips[state.entry];
   const isRight = clip.label === null ? "" :
-    clip.label === entry.predicted ? "right" : "wrong";
+    isWrong(entry) ? "wrong" : "right";
   const truth = clip.label === null ? null : make("span", { class: isRight,
-    text: isRight === "right" ? "✓ true class" : `✗ true class: ${clip.label}` });
+    text: isRight === "right" && !head.separator ? "✓ true class"
+      : `${isRight === "right" ? "✓" : "✗"} true class: ${clip.label || "none"}` });
   return make("div", { class: "verdict" },
     make("h2", { id: "clip-title", text: clip.id, tabindex: "-1" }),
     make("span", { class: "quiet", text: describeClip(clip) }),

@@ -13,7 +13,11 @@ const SORTS = {
 let most = MANY;
 
 function isWrong(clip) {
-  return clip.label !== null && clip.label !== clip.predicted;
+  return clip.label !== null && !labelsOf(clip).includes(clip.predicted);
+}
+
+function labelsOf(clip) {  // a clip may have several, or none
+  return head.separator ? clip.label.split(head.separator) : [clip.label];
 }
 
 function fits(clip) {

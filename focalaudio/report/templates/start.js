@@ -29,7 +29,8 @@ function summarize() {
   const right = known.filter((clip) => !isWrong(clip)).length;
   const texts = [`${head.clips.length} clip${head.clips.length === 1 ? "" : "s"}`];
   if (known.length)
-    texts.push(`${right} of ${known.length} classified right ` +
+    texts.push(`${right} of ${known.length} ` +
+      (head.separator ? "with a true class on top " : "classified right ") +
       `(${percent(right / known.length)})`);
   return texts.join(", ");
 }
