@@ -171,6 +171,22 @@ def write_folds(clips: pd.DataFrame, folder: str | Path) -> Path:
     return path
 
 
+def copy_folds(folds: Mapping[str, str], folder: str | Path) -> Path:
+    """Write folds by the clips' names, and nothing else that is known of them.
+
+    Groups may be people. Arguments but `folds`, and result, as in
+    `write_folds`.
+
+    Example
+    -------
+    >>> path = copy_folds({"a.wav": "1"}, getfixture("tmp_path"))
+    >>> path.read_text().splitlines()
+    ['name,label,group,fold', 'a.wav,,,1']
+    """
+    clips = pd.DataFrame({"name": list(folds), "fold": list(folds.values())})
+    return write_folds(clips.assign(label="", group=""), folder)
+
+
 def read_folds(path: str | Path) -> dict[str, str]:
     """Read the fold of each clip, by its name, from a `folds.csv`.
 

@@ -21,7 +21,10 @@ NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
 # a method that has a decoder -> its key in the YAML, the stem of its weights
 DECODERS = {"piq": "decoder", "lmac": "lmac"}
 DECODER_FILES = {key: f"{key}.safetensors" for key in DECODERS.values()}
-_OPTIONAL = (*DECODER_FILES.values(), "README.md", "example.png", SUMS)
+_OPTIONAL = (
+    *DECODER_FILES.values(),
+    *("README.md", "example.png", "folds.csv", SUMS),
+)
 _EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
 _MAX_FILES = 64
 _MAX_SUMS = 50_000  # bytes of SHA256SUMS

@@ -80,6 +80,8 @@ class Card:
         Methods whose decoders are in the bundle: `piq`, `lmac`.
     novelty : NoveltyRule
         When a sound is like any class at all; None if the model cannot say.
+    several : bool
+        Whether a clip may have several labels, or none.
     """
 
     encoder: str
@@ -91,6 +93,7 @@ class Card:
     measurements: Sequence[Measurement] = field(default_factory=tuple)
     decoders: Sequence[str] = ()
     novelty: NoveltyRule | None = None
+    several: bool = False
 
     def to_markdown(self) -> str:
         """Return the text of `README.md`."""
@@ -115,7 +118,7 @@ class Card:
         )
         return (
             f"# Sound classifier that says what it listened to: {self.encoder}",
-            f"Task: one of {len(self.labels)} labels for a clip of sound "
+            f"Task: {self._question()} for a clip of sound "
             f"({self.sound}), with the part of the clip that it was heard in "
             f"as a mask, a picture and a sound.{decoders}{self._rule()}",
             f"Labels: {labels}.",
@@ -128,6 +131,15 @@ class Card:
             "training data has a license of its own, which may say more.",
             f"## Citation\n\n{CITATION}",
         )
+
+    def _question(self) -> str:
+        """Return what the model answers."""
+        if self.several:
+            return (
+                f"any of {len(self.labels)} labels, or none (each has a "
+                "probability of its own),"
+            )
+        return f"one of {len(self.labels)} labels"
 
     def _rule(self) -> str:
         """Return a sentence on what gets no label, or nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from focalaudio.audio import load_wav
 from focalaudio.data.folders import WHERE, read_clips
+from focalaudio.data.folds import FOLDS_CSV, copy_folds, read_folds
 from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
 from focalaudio.encoders import resolve_name
@@ -82,18 +84,21 @@ def export_run(
         model = replace(model, novelty=rule)
     values = read_values(run / "hyperparams.yaml", ["encoder_name"])
     wav, example = _choose_example(run, values, model)
+    made = run / FOLDS_CSV
+    folds = read_folds(made) if made.is_file() else {}
     card = Card(
         resolve_name(values["encoder_name"]),
         model.labels,
         describe_sound(model),
-        _describe_training(values),
+        _describe_training(values, folds) + _describe_precision(run),
         example,
         license_name,
         _measure(run, given),
         tuple(model.decoders),
         model.novelty,
+        model.classifier.decision.is_several,
     )
-    return save_bundle(model, folder, card, wav)
+    return save_bundle(model, folder, card, wav, folds)
 
 
 def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:
@@ -118,18 +123,26 @@ def check_free(folder: Path) -> None:
 
 
 def save_bundle(
-    model: SoundModel, folder: Path, card: Card, wav: Tensor
+    model: SoundModel,
+    folder: Path,
+    card: Card,
+    wav: Tensor,
+    folds: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a bundle, whole and read back, or nothing.
 
     `folder` must not exist yet, or be empty; the example is `wav` `[samples]`,
-    a clip as the classifier reads it. A `ModelError` if what was written does
-    not give the model's own answers.
+    a clip as the classifier reads it. `folds` are those that were made for the
+    data, by the clips' names, if they were: who is given the bundle's folder
+    finds them again. A `ModelError` if what was written does not give the
+    model's own answers.
     """
     with replace_folder(folder) as temporary:
         text = card.to_markdown()
         (temporary / "README.md").write_text(text, encoding="utf-8")
         _write_example(temporary, model, wav)
+        if folds:
+            copy_folds(folds, temporary)
         write_bundle(model, temporary)
         _check_answers(model, read_bundle(temporary), wav)
     return folder
@@ -157,7 +170,22 @@ def describe_sound(model: SoundModel) -> str:
     return f"{length}, {model.reader.sample_rate} Hz, one channel"
 
 
-def _describe_training(values: Mapping[str, Any]) -> str:
+def _describe_precision(run: Path) -> str:
+    """Say how well several labels are found, if that was measured."""
+    path = run / "metrics.json"
+    metrics = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    precision = metrics.get("average_precision")
+    if precision is None:
+        return ""
+    return (
+        f" Mean average precision of the classes on the test folds: "
+        f"{precision:.3f}."
+    )
+
+
+def _describe_training(
+    values: Mapping[str, Any], made: Mapping[str, str]
+) -> str:
     """Say in words how a run was trained."""
     data = Path(str(values.get("data_folder") or "unknown")).name
     named = {part: values.get(f"{part}_folds") for part in SPLITS}
@@ -166,6 +194,8 @@ def _describe_training(values: Mapping[str, Any]) -> str:
         for part, given in named.items()
         if given
     ]
+    if made:
+        folds.append(f"the folds of its {len(made)} clips are in `{FOLDS_CSV}`")
     start = values.get("pretrained")
     weights = f"; started from `{Path(str(start)).name}`" if start else ""
     epochs = values.get("number_of_epochs")
