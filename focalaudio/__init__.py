@@ -15,6 +15,7 @@ spectrogram   waveform <-> STFT <-> log-magnitude
 image         log-magnitude <-> image, the grid that an encoder sees
 encoders      image -> features + maps
 evidence      known parts of a mixture -> what each cell should say
+decisions     logits -> probabilities, answers, losses: one label or several
 classifier    log-magnitude -> image -> encoder -> logits
 contract      what is asked of a classifier, whoever made it
 foreign       somebody else's classifier, asked as ours are

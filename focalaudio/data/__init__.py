@@ -5,6 +5,7 @@ layouts: class folders, labels in file names, UrbanSound8K -> listed clips.
 manifests: a table of clips -> listed clips.
 patterns: a file's name -> what it says.
 tables: a CSV of any make -> rows of text.
+several: cells of a table -> the labels of each clip, where it may have several.
 labels: text -> class ids, and what cannot be a label.
 folds: made where there are none, written down, read again.
 splits: which folds train, validate and test, and what may not be.

@@ -12,6 +12,7 @@ judges      an interpretation and another classifier -> columns
 checks      maps that are compared: sanity and stability
 table       what each metric is, for tables and for people
 columns     an interpretation -> every metric, one column each
+precision   logits of all clips -> how well each of several labels is found
 tracker     collect columns over a stage, each clip once, right under DDP
 statistics  rows of clips -> means, intervals
 calibration logits -> is a classifier as right as it says?

@@ -367,7 +367,11 @@ def make_clip(
         interpretation.log_magnitude[row, :frames].detach().cpu().float(),
         views,
         [
-            *doubt_answer(probabilities, known is None or bool(known[row])),
+            *doubt_answer(
+                probabilities,
+                known is None or bool(known[row]),
+                interpretation.decision.is_several,
+            ),
             *doubt_sound(level, seconds, seen, _find_end(wav, rate)),
         ],
         neighbors,

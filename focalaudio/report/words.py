@@ -53,8 +53,27 @@ def _compare(before: float, after: float) -> str:
     return f"{verb} from {before:.2f} to {after:.2f}"
 
 
+def _doubt_decisions(probabilities: Sequence[tuple[str, float]]) -> list[str]:
+    """Say which classes may be there or not, and if none is."""
+    first, highest = probabilities[0]
+    open_ones = ", ".join(
+        f"{label} {probability:.2f}"
+        for label, probability in probabilities
+        if abs(probability - 0.5) < CLOSE / 2
+    )
+    doubts = [f"Undecided: {open_ones}."] if open_ones else []
+    if highest < 0.5:
+        doubts.append(
+            f"No class is found: even {first}, the highest, has only "
+            f"{highest:.2f}."
+        )
+    return doubts
+
+
 def doubt_answer(
-    probabilities: Sequence[tuple[str, float]], is_known: bool = True
+    probabilities: Sequence[tuple[str, float]],
+    is_known: bool = True,
+    is_several: bool = False,
 ) -> list[str]:
     """Say why an answer should not be trusted.
 
@@ -64,6 +83,8 @@ def doubt_answer(
         Labels and their probabilities, the highest first, at least one.
     is_known : bool
         Whether the model's rule found evidence for any class.
+    is_several : bool
+        Whether a clip may have several labels, each decided for itself.
 
     Returns
     -------
@@ -76,6 +97,8 @@ def doubt_answer(
     []
     >>> doubt_answer([("dog", 0.46), ("cat", 0.44)])
     ['Close call: dog 0.46, cat 0.44.']
+    >>> doubt_answer([("dog", 0.9), ("cat", 0.52)], is_several=True)
+    ['Undecided: cat 0.52.']
     """
     (first, highest), *others = probabilities
     doubts = []
@@ -84,6 +107,8 @@ def doubt_answer(
             "No evidence for any class: the sound is unlike what the model "
             f"was trained on; {first} is only the closest."
         )
+    if is_several:
+        return doubts + _doubt_decisions(probabilities)
     if others and highest - others[0][1] < CLOSE:
         second, probability = others[0]
         doubts.append(
