@@ -69,7 +69,8 @@ class EpochClock:
     Arguments
     ---------
     n_epochs : int
-        Of the whole training; a run that goes on starts after the first.
+        Of the whole training, of which a run that goes on has done some; None
+        if nobody knows, and then no time is told.
     clock : callable
         Returns seconds.
 
@@ -79,10 +80,12 @@ class EpochClock:
     >>> tell = EpochClock(12, lambda: next(times))
     >>> tell(9), tell(10)
     ('Epoch 9 of 12', 'Epoch 10 of 12 (01:30 left)')
+    >>> EpochClock(None)(3)
+    'Epoch 3'
     """
 
     def __init__(
-        self, n_epochs: int, clock: Callable[[], float] = time.monotonic
+        self, n_epochs: int | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.n_epochs = n_epochs
         self.clock = clock
@@ -90,6 +93,8 @@ class EpochClock:
 
     def __call__(self, epoch: int) -> str:
         """Return the words at the start of an epoch, counted from 1."""
+        if self.n_epochs is None:
+            return f"Epoch {epoch}"
         words, now = f"Epoch {epoch} of {self.n_epochs}", self.clock()
         if self._start is None:
             self._start = epoch, now
@@ -114,12 +119,17 @@ class WatchedBrain(sb.Brain):
     _shows_test = False
 
     def evaluate(
-        self, *args: Any, progressbar: bool | None = None, **kwargs: Any
+        self,
+        test_set: Any,
+        max_key: str | None = None,
+        min_key: str | None = None,
+        progressbar: bool | None = None,
+        **kwargs: Any,
     ) -> Any:
         """See SpeechBrain."""
         wanted = not self.noprogressbar if progressbar is None else progressbar
         self._shows_test = wanted and if_main_process()
-        return super().evaluate(*args, progressbar=False, **kwargs)
+        return super().evaluate(test_set, max_key, min_key, False, **kwargs)
 
     def make_dataloader(
         self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any

@@ -117,7 +117,8 @@ class TrainingBrain(WatchedBrain):
     ) -> None:
         """See SpeechBrain; with `valid_set` None nothing is validated."""
         self.validates = valid_set is not None
-        self._clock = EpochClock(self.hparams.schedule.n_epochs)
+        # SpeechBrain's counter knows its last epoch; any iterable may count
+        self._clock = EpochClock(getattr(epoch_counter, "limit", None))
         super().fit(epoch_counter, train_set, valid_set, **kwargs)
 
     def _fit_train(self, train_set: Any, epoch: int, enable: bool) -> None:
