@@ -59,6 +59,8 @@ def test_the_first_explanation_is_shown_as_the_page_says(book):
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     assert shown["text/plain"] in text
     assert "<audio controls" in shown["text/html"]
+    _, (rest,) = outputs(book, "- recording")
+    assert abs(float(rest["text/plain"])) < 1e-5
     boxes, _ = outputs(book, "found.boxes()")
     assert boxes.count(" Hz\n") == 3
 
