@@ -10,8 +10,9 @@ TEXT = PAGE.read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.split("|")[2:6]]
     for line in TEXT.splitlines()
-    if line.startswith("| ") and "`" in line
+    if line.count("|") == 6 and "`" in line
 ]
+FILES = re.findall(r"^\| .* \| (.*) \|$", TEXT.split("| file |")[1], re.M)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ def test_every_shape_and_range_is_what_it_says(row, known):
 
 def test_parts_add_up_to_the_input(known):
     assert known["rest"].abs().max() < 1e-5
+
+
+def test_every_file_of_an_arrow_is_there():
+    package = PAGE.parents[1] / "focalaudio"
+    names = [name for row in FILES for name in re.findall(r"`(.*?)`", row)]
+    assert len(names) > 15
+    for name in names:
+        assert (package / name.removeprefix("focalaudio/")).exists(), name
 
 
 def test_cells_vote_for_the_logits(known):
