@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from focalaudio.classifier import SoundClassifier
-from focalaudio.decisions import Decision
+from focalaudio.decisions import ONE, Decision, find_decision
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.weight_files import (
     SUFFIXES,
@@ -26,6 +27,7 @@ from focalaudio.encoders.weight_files import (
 from focalaudio.errors import ModelError
 from focalaudio.models.load import compare_analyses, load_model
 from focalaudio.models.run import existing, read_labels
+from focalaudio.models.safe_yaml import read_text
 from focalaudio.spectrogram import Spectrogram
 
 logger = logging.getLogger(__name__)
@@ -124,7 +126,19 @@ def _start_from_file(
     beside = (path.parent / LABELS, path.parent.parent / LABELS)
     found = next((place for place in beside if place.exists()), None)
     known = read_labels(found) if found else ()
-    _transfer(classifier, labels, state, known, path, classifier.decision)
+    _transfer(classifier, labels, state, known, path, _read_decision(path))
+
+
+def _read_decision(path: Path) -> Decision:
+    """Read what the logits of a file of weights mean, beside it; else one."""
+    described = [
+        place / name
+        for place in (path.parent, path.parent.parent)
+        for name in ("model.yaml", "hyperparams.yaml")
+    ]
+    texts = (read_text(each) for each in described if each.is_file())
+    found = re.search(r"^ +labels_per_clip: (\w+)", "\n".join(texts), re.M)
+    return find_decision(found[1]) if found else ONE
 
 
 def _start_from_model(

@@ -17,9 +17,14 @@ from focalaudio.spectrogram import Spectrogram
 CLASSES = ("siren", "bell", "cricket")
 
 
-def make(n_classes=3, head="cosine", name="focalnet_test", channels=1):
+def make(
+    n_classes=3, head="cosine", name="focalnet_test", channels=1, **options
+):
     encoder = build_encoder(name, in_channels=channels)
-    return SoundClassifier(encoder, n_classes, head, image_size=(32, 48)).eval()
+    made = SoundClassifier(
+        encoder, n_classes, head, image_size=(32, 48), **options
+    )
+    return made.eval()
 
 
 @pytest.fixture(params=["run", "bundle", "checkpoint", "weights"])
@@ -73,6 +78,14 @@ def test_other_classes_get_a_new_head_and_that_is_said(
     torch.testing.assert_close(ours.embeddings, theirs.embeddings)
     for key, weight in started.head.state_dict().items():
         assert torch.equal(weight, head[key])
+
+
+def test_a_head_of_one_label_is_none_of_several(source, caplog):
+    new = make(labels_per_clip="several")
+    before = new.head.cosine.weight.clone()
+    start_classifier(new, CLASSES, pretrained=source)
+    assert torch.equal(new.head.cosine.weight, before)
+    assert "the head is new; it was of one of the labels" in caplog.text
 
 
 def test_weights_alone_do_not_tell_their_classes(tmp_path, caplog):
