@@ -75,7 +75,7 @@ def list_others(found: Interpretation, target: int | None) -> list[Tensor]:
     """
     explained = int(found.class_ids[0])
     present = found.present[0].nonzero()[:, 0]
-    others = [index for index in present.split(1) if int(index) != explained]
+    others = [index[None] for index in present if int(index) != explained]
     return others or choose_classes(found, [target])[1:]
 
 

@@ -11,8 +11,11 @@ import torch
 
 from focalaudio import SoundInterpreter
 from focalaudio.audio import write_wav
+from focalaudio.data.folders import open_data
 from focalaudio.data.folds import read_folds
 from focalaudio.errors import DataError
+from focalaudio.inference.folder import FolderExplainer
+from focalaudio.inference.requests import Request
 from focalaudio.models import load_model
 from focalaudio.models.export import export_run
 
@@ -62,7 +65,7 @@ def place(tmp_path_factory, recipe):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, options in commands():
-            tiny = TINY if name == "train_classifier" else {"report": False}
+            tiny = TINY if name == "train_classifier" else {}
             out = f"results/{options.get('experiment_name', name)}/1234"
             recipe(name, out, **tiny, **options)
     return folder
@@ -165,6 +168,56 @@ def test_each_present_class_is_what_asking_for_it_gives(place):
         assert found.class_ids.tolist() == asked.class_ids.tolist()
         torch.testing.assert_close(found.mask, asked.mask)
     assert model.explain_present(torch.zeros(6400), least=1.0) == {}
+
+
+def test_a_bundle_brings_the_folds_of_its_data(run, place, tmp_path):
+    bundle = export_run(run, tmp_path / "bundle")
+    assert read_folds(bundle / "folds.csv") == read_folds(run / "folds.csv")
+    sites = pd.read_csv(bundle / "folds.csv")["group"]
+    assert sites.isna().all()  # who was recorded is nobody's business
+    card = (bundle / "README.md").read_text()
+    assert "the folds of its 30 clips are in `folds.csv`" in card
+    assert "any of 2 labels, or none" in card
+    assert "Mean average precision" in card
+    options = {"manifest": "calls.csv", "columns": {"label": "labels"}}
+    options |= {"labels_per_clip": "several", "label_separator": "+"}
+    data = [
+        open_data(
+            place / "calls", [1, 2, 3], [4], [5], classifier=folder,
+            fold_seed=9, **options,
+        )
+        for folder in (run, bundle)
+    ]  # fmt: skip
+    assert data[0].rows == data[1].rows
+
+
+def test_the_report_is_of_several_labels(place):
+    run = place / "results" / "interpret" / "1234"
+    page = (run / "report.html").read_text(encoding="utf-8")
+    head = re.search(r'"separator":\s*"(.)"', page)
+    assert head[1] == ";"
+    assert re.search(r'"confusion":\s*\[\]', page)
+
+
+def test_the_command_tells_of_all_that_is_there(place, tmp_path):
+    source = SoundInterpreter.from_hparams(place / "results/calls/1234").model
+    bias = source.classifier.head.bias
+    for shift, wanted in ((30.0, set(TONES)), (-60.0, set())):
+        bias.data += shift
+        out = tmp_path / f"{shift}"
+        model = SoundInterpreter(source)
+        request = Request(target=None)
+        path = place / "calls" / "a.wav"
+        with FolderExplainer(model, out, request) as explainer:
+            (outcome,) = explainer.explain([path])
+            explainer.finish()
+        assert {name for name in TONES if f"{name} (" in outcome.answer} == (
+            wanted
+        )
+        stream = model.explain_stream(path, tmp_path / "s", progress=False)
+        heard = {segment.label for segment in stream.segments}
+        assert heard <= (wanted or {"no evidence"})
+    assert "none of the classes" in outcome.answer
 
 
 def test_sources_of_several_labels_are_not_known(place, recipe, monkeypatch):
