@@ -1,11 +1,11 @@
-# make setup | demo | test | test-all | lint | docs : each sets up what it needs.
+# make setup | demo | test | test-slow | test-all | lint | docs : each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 BASE := .venv/.installed-base
 DEV := .venv/.installed-dev
 DEMO_OUT ?= results/demo
 
-.PHONY: setup demo test test-all lint docs
+.PHONY: setup demo test test-slow test-all lint docs
 
 setup: $(DEV)
 
@@ -24,8 +24,10 @@ demo: $(BASE)
 test: $(DEV)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(DEV)
-	$(BIN)/python -m pytest
+test-slow: $(DEV)
+	$(BIN)/python -m pytest -m slow tests
+
+test-all: test test-slow
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -211,6 +211,26 @@ def test_half_precision_trains_and_tests(recipe, dataset, tmp_path):
     assert metrics_of(out)["n_clips"] == TEST_CLIPS
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_precision_predicts_the_same(
+    precision, recipe, dataset, trained, interpreted, tmp_path
+):
+    out = recipe(
+        "interpret",
+        tmp_path,
+        ["--eval_precision", precision],
+        data_folder=dataset,
+        classifier=trained,
+        max_clips=0,
+    )
+    low, exact = rows_of(out), rows_of(interpreted)
+    assert low["predicted"].tolist() == exact["predicted"].tolist()
+    assert not low["probability"].equals(exact["probability"])
+    pd.testing.assert_series_equal(
+        low["probability"], exact["probability"], atol=0.02, rtol=0
+    )
+
+
 def test_interpretation_leaves_sounds_and_a_picture_of_each_clip(interpreted):
     assert names_in(interpreted) >= LEFT_BY_BOTH
     clips = rows_of(interpreted)["clip_id"]
