@@ -22,9 +22,14 @@ def peak_memory() -> int:
     return 1024 * int(found[1])
 
 
-def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a new process and return what it returns."""
-    context = multiprocessing.get_context("spawn")
+def run_alone(
+    function: Callable[..., Any], *arguments: Any, start: str = "spawn"
+) -> Any:
+    """Call a function in a new process and return what it returns.
+
+    `fork` spares the imports, for a caller that has not computed yet.
+    """
+    context = multiprocessing.get_context(start)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
 
