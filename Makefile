@@ -1,11 +1,14 @@
-# make setup | demo | test | test-slow | test-all | lint | docs : each sets up what it needs.
+# make setup | demo | test | test-slow | test-all | lint | docs | bench : each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 BASE := .venv/.installed-base
 DEV := .venv/.installed-dev
 DEMO_OUT ?= results/demo
+BENCH_DATA ?= ../shared/data/ESC-10
+BENCH_REFERENCE ?= $(wildcard ../speechbrain)
+BENCH_FLAGS ?=
 
-.PHONY: setup demo test test-slow test-all lint docs
+.PHONY: setup demo test test-slow test-all lint docs bench
 
 setup: $(DEV)
 
@@ -39,3 +42,7 @@ docs: $(DEV)
 	$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 docs/tutorial.md \
 		--output docs/_build/html/tutorial.ipynb
 	@echo docs/_build/html/index.html
+
+bench: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py --data_folder $(BENCH_DATA) \
+		$(if $(BENCH_REFERENCE),--reference $(BENCH_REFERENCE)) $(BENCH_FLAGS)

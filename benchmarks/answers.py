@@ -31,8 +31,25 @@ class Answer:
     bound: str = ""
 
 
+def format_row(answer: Answer) -> str:
+    """Return a line of the table."""
+    return f"| {' | '.join(astuple(answer))} |"
+
+
 def print_answers(answers: Sequence[Answer]) -> None:
     """Print the table; it is the last that a script prints."""
     print(f"\n{HEADER}\n{RULE}")
     for answer in answers:
-        print(f"| {' | '.join(astuple(answer))} |")
+        print(format_row(answer))
+
+
+def read_answers(printed: str) -> tuple[str, list[Answer]]:
+    """Part what a script printed: what stands before its table, and the rows.
+
+    A script that printed no table has no rows.
+    """
+    before, _, table = printed.partition(f"{HEADER}\n{RULE}\n")
+    rows = [line.strip("|").split("|") for line in table.splitlines()]
+    return before.strip(), [
+        Answer(*(cell.strip() for cell in row)) for row in rows
+    ]

@@ -16,6 +16,7 @@ import statistics
 import time
 
 import torch
+from answers import Answer, print_answers
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -68,6 +69,7 @@ def main() -> None:
     clips = torch.rand(BATCH, FRAMES, FREQUENCIES)
     times = time_turns(classifiers, clips, arguments.turns)
     first, *_ = times.values()
+    answers = []
     for name, classifier in classifiers.items():
         size = sum(each.numel() for each in classifier.parameters()) / 1e6
         print(
@@ -75,6 +77,15 @@ def main() -> None:
             f"{count_operations(classifier, clips):.3f} GFLOP, "
             f"{times[name]:.1f} CPU ms per clip, {times[name] / first:.2f} x"
         )
+        answers.append(
+            Answer(
+                f"`{name}` forward, a clip of 5 s, one thread",
+                f"`{arguments.names[0]}`",
+                f"CPU {times[name]:.1f} ms, {times[name] / first:.2f} of it",
+                "stated",
+            )
+        )
+    print_answers(answers)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 import torch.nn.functional as F
+from answers import Answer, print_answers
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -56,6 +57,7 @@ RECIPES = {  # decoder -> batch size, Adam's learning rate
 }
 WEIGHT_DECAY = 2e-6
 PAPER_LAYOUTS = {(26, 32): "conv2d", (7, 7): "focalnet", (14, 14): "vit"}
+GOALS = {"paper": "1.2x", "light": "kept"}
 GB = 1e9  # bytes
 
 Step = Callable[[], None]
@@ -207,19 +209,22 @@ def compare_steps(arguments: argparse.Namespace) -> None:
     for name, (wall, busy) in seconds.items():
         size = memory[name] / GB
         print(f"{name:11} {wall:8.3f} {busy:8.3f} {size:8.2f}")
-    for name in ("paper", "light"):
-        print_ratios(name, seconds, memory)
+    print_answers(
+        [compare(name, seconds, memory) for name in ("paper", "light")]
+    )
 
 
-def print_ratios(
+def compare(
     name: str, seconds: dict[str, tuple[float, float]], memory: dict[str, int]
-) -> None:
+) -> Answer:
     """Say how much more SpeechBrain's decoder takes than another."""
     theirs, ours = seconds["speechbrain"], seconds[name]
-    print(
-        f"speechbrain / {name}: {theirs[0] / ours[0]:.2f} x the seconds, "
-        f"{theirs[1] / ours[1]:.2f} x the CPU seconds, "
-        f"{memory['speechbrain'] / memory[name]:.2f} x the memory"
+    return Answer(
+        f"PIQ training step, `{name}` decoder",
+        "SpeechBrain's VectorQuantizedPSIFocalNet_Audio",
+        f"{theirs[0] / ours[0]:.2f} x; CPU {theirs[1] / ours[1]:.2f} x; "
+        f"memory {memory['speechbrain'] / memory[name]:.2f} x",
+        GOALS[name],
     )
 
 

@@ -12,7 +12,6 @@ from torch import nn
 
 Job = Callable[[], None]
 Times = Mapping[str, Sequence[tuple[float, float]]]  # wall and CPU time, s
-TITLE = "median of the turns' ratios (lowest to highest), ratio of the best"
 
 
 def count_inputs(modules: Mapping[str, nn.Module], job: Job) -> dict[str, int]:
@@ -88,29 +87,3 @@ def print_times(times: Times) -> None:
     for name, turns in times.items():
         listed = "  ".join(f"{wall:.3f} ({cpu:.3f})" for wall, cpu in turns)
         print(f"{name:14} {listed}")
-
-
-def print_ratios(times: Times, slow: str) -> None:
-    """Print how much longer one job takes than each other, on both clocks."""
-    print(f"\n{TITLE}")
-    for name in times:
-        if name == slow:
-            continue
-        clocks = zip(
-            ("seconds", "CPU seconds"),
-            zip(*times[slow], strict=True),
-            zip(*times[name], strict=True),
-            strict=True,
-        )
-        for clock, theirs, ours in clocks:
-            print(f"{slow} / {name}, {clock}: {describe(theirs, ours)}")
-
-
-def describe(theirs: Sequence[float], ours: Sequence[float]) -> str:
-    """Return how many times longer theirs take than ours, turn by turn."""
-    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
-    return (
-        f"{statistics.median(ratios):.2f} x "
-        f"({min(ratios):.2f} to {max(ratios):.2f}), "
-        f"{min(theirs) / min(ours):.2f} x"
-    )
