@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
 from focalaudio.brains.bars import EpochClock, Watched, WatchedBrain
+from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.errors import FocalAudioError, ModelError
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,8 @@ class TrainingBrain(WatchedBrain):
             )
         super().on_fit_start()
         if self.checkpointer is not None and not self.debug:
-            self.checkpointer.keep_only(**self._kept)
+            if isinstance(self.checkpointer, WholeCheckpointer):
+                self.checkpointer.keep_only(**self._kept)
             rows = self.hparams.history.rows
             done = rows[-1]["epoch"] if rows else 0
             if done:
