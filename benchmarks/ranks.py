@@ -8,9 +8,9 @@ fold 5 of a data set (ESC-50's layout), as one process of two threads and under
 torchrun as two of one thread each. Timed is the evaluation within (the slower
 rank's seconds; the CPU seconds of all), not the start of Python, and neither
 sounds nor pictures are written. Rows per clip must be the same before anything
-is said, and each rank must have interpreted its share only. Where other work
-takes the cores the seconds say little; CPU seconds say what is done twice:
-linear is 1 of these, and 2 of the seconds of one thread.
+is said; how many clips each rank interpreted stands in the row. Where other
+work takes the cores the seconds say little; CPU seconds say what is done twice:
+linear is 1 of these, and 0.5 is a rank that does all that the other does.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ def compare(folder: Path, data_folder: Path, turns: int, batch: int) -> Answer:
         busy.append(alone[1] / sum(rank[1] for rank in both))
     check(folder)
     shares = " + ".join(str(rank[2]) for rank in both)
+    twice = sum(rank[2] for rank in both) - alone[2]
     return Answer(
         "interpretation by two ranks of one thread",
         "one process of two threads",
@@ -170,6 +171,7 @@ def compare(folder: Path, data_folder: Path, turns: int, batch: int) -> Answer:
         f"{statistics.median(busy):.2f} x; clips {shares} of {alone[2]}, rows "
         "the same",
         GOAL,
+        f"{twice} clips are interpreted twice" if twice else "",
     )
 
 
