@@ -18,9 +18,11 @@ Waveforms are in memory and of equal length (the recipe ignores lengths): the
 first `--clips` of fold 5 that hold 5 s. A first evaluation of all of them is
 compared and its encoder passes counted; short turns with the first
 `--turn_clips` are timed, since a machine's other work comes and goes. Weights
-are random, spread by their fan-in so that predictions differ, or
-`embedding_model.ckpt` and `classifier.ckpt` of `--checkpoint`. Ends with 1 if
-the two disagree.
+are random, spread by their fan-in so that predictions differ (accuracy only
+means that both count alike), or `embedding_model.ckpt` and `classifier.ckpt` of
+`--checkpoint`. A few cells of the masks differ: the encoders add in another
+order, and neighbours at the quantile are closer than that. Ends with 1 if the
+two disagree.
 """
 
 from __future__ import annotations
@@ -65,8 +67,7 @@ from focalaudio.spectrogram import Spectrogram
 
 SCRIPT = "recipes/ESC50/interpret/interpret_amt.py"
 SETTINGS = "hparams/amt_focalnet.yaml"  # beside the script
-N_CLASSES = 50
-SECONDS = 5.0  # of each clip
+N_CLASSES, SECONDS = 50, 5.0  # s, of each clip
 TOLERANCE = 1e-4  # of a difference of probabilities
 SEED = 1234
 SPREAD = 0.7  # at 1, rounding grows over the blocks until masks differ
@@ -352,8 +353,7 @@ def print_verdicts(verdicts: Mapping[str, Verdict]) -> None:
 
 
 def print_times(
-    times: Times,
-    counts: Mapping[str, Mapping[str, float]],
+    times: Times, counts: Mapping[str, Mapping[str, float]]
 ) -> None:
     """Print passes per clip, and seconds per turn."""
     print("\ncontender   passes    STFTs  seconds of each turn (CPU seconds)")
