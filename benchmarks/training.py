@@ -43,6 +43,7 @@ from focalaudio.augment import (
 from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.averaging import build_average
 from focalaudio.brains.checkpoints import History
+from focalaudio.brains.training import WarmupCosine
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.examples import list_examples
 from focalaudio.data.pipelines import ClipReader
@@ -54,6 +55,7 @@ from focalaudio.spectrogram import Spectrogram
 RATE, FILE_RATE, SECONDS = 16000, 44100, 5.0
 LABELS = [str(index) for index in range(10)]
 LR, BATCH = 1e-3, 8
+N_EPOCHS = 1000  # more than are timed
 TOLERANCE = 1e-2  # of a sample: two resamplers
 GOALS = ("10x", "within 10 % of the encoder alone", "never slower")
 
@@ -132,7 +134,7 @@ def build_brain() -> ClassifierBrain:
         "labels": LABELS,
         "model": SoundModel(classifier, spectrogram, ClipReader(), LABELS),
         "share_weight": 0.0,
-        "schedule": lambda epoch: LR,
+        "schedule": WarmupCosine(LR, n_epochs=N_EPOCHS),
         "select_by": "epoch",
         "train_logger": TrainLoggers([]),
     }
