@@ -21,9 +21,13 @@ from focalaudio.models.run import save_model
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
-# one runs recipes, the other only looks
-BRAIN_FILES = [name for name in FILES if name not in ("novelty", "reproduce")]
+OTHER_SCRIPTS = {"reproduce_fsdd": "reproduce"}
+# some run recipes, one only looks
+BRAIN_FILES = [
+    name for name in FILES if not name.startswith(("novelty", "reproduce"))
+]
 BRAINS = [getattr(brains, name) for name in brains.__all__]
+DECODERS = {"train_piq": brains.PIQBrain, "train_lmac": brains.LMACBrain}
 OBJECT = re.compile(r"!(new|apply|name):(.+)")
 
 
@@ -36,7 +40,8 @@ def tree_of(source):
 
 
 def script_of(name):
-    return ROOT / "recipes" / "ESC50" / f"{name}.py"
+    script = OTHER_SCRIPTS.get(name, name)
+    return ROOT / "recipes" / "ESC50" / f"{script}.py"
 
 
 def nodes_of(node):
@@ -104,12 +109,18 @@ def attributes_of(kind, owner):
     return names
 
 
+def trees_of(name):
+    """The recipe of this name, and what two of them share."""
+    script = script_of(name).read_text()
+    shared = ROOT / "focalaudio" / "brains" / "decoder_runs.py"
+    texts = [script, *([shared.read_text()] if shared.stem in script else [])]
+    return [tree_of(text) for text in texts]
+
+
 def brain_of(name):
     """The Brain that the recipe of this name asks for."""
-    for node in ast.walk(tree_of(script_of(name).read_text())):
-        if isinstance(node, ast.Call) and last_name(node.func) == "brain":
-            return getattr(brains, node.args[0].id)
-    raise AssertionError(f"{name}.py builds no Brain")
+    kinds = brains_in(name)
+    return kinds[0] if len(kinds) == 1 else DECODERS[name]
 
 
 def optional_of(kind):
@@ -119,19 +130,18 @@ def optional_of(kind):
 def brains_in(name):
     """All Brains that the recipe of this name knows."""
     known = {
-        last_name(node)
-        for node in ast.walk(tree_of(script_of(name).read_text()))
+        last_name(node) for tree in trees_of(name) for node in ast.walk(tree)
     }
     return [kind for kind in BRAINS if kind.__name__ in known]
 
 
 def keys_read_by(name):
     package = Path(importlib.import_module("focalaudio").__file__).parent
-    read = subscripts_of(tree_of(script_of(name).read_text()))
+    read = set().union(*map(subscripts_of, trees_of(name)))
     read |= subscripts_of(tree_of((package / "experiment.py").read_text()))
     if name in BRAIN_FILES:
         read |= set(brain_of(name).HPARAMS_NEEDED)
-    elif name == "reproduce":
+    elif name.startswith("reproduce"):
         plan = package / "reproduction" / "plan.py"
         read |= subscripts_of(tree_of(plan.read_text()))
     return read
@@ -312,8 +322,8 @@ def test_what_the_user_must_give_is_marked(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_script_of_the_same_name_runs_it(name):
+def test_a_script_runs_it(name):
     script = script_of(name).read_text()
-    assert f"hparams/{name}.yaml" in script
+    assert f"hparams/{script_of(name).stem}.yaml" in script
     assert len(script.splitlines()) <= 60
-    assert f"recipes/ESC50/{name}.py" in text_of(name)
+    assert f"recipes/ESC50/{script_of(name).name}" in text_of(name)
