@@ -4,14 +4,15 @@
     python benchmarks/ranks.py --data_folder DIR [--quick] [--turns 3]
 
 `recipes/ESC50/interpret.py` with the model that comes with the package on
-fold 5 of a data set (ESC-50's layout), as one process of two threads, as one of
-one thread, and under torchrun as two of one thread each. Timed is the evaluation within (the slower
-rank's seconds; the CPU seconds of all), not the start of Python, and neither
-sounds nor pictures are written. Rows per clip must be the same at one thread
-(two add in another order, and a cell at the quantile may change sides) before
-anything is said; how many clips each rank interpreted stands in the row. Where other
-work takes the cores the seconds say little; CPU seconds say what is done twice:
-linear is 1 of these, and 0.5 is a rank that does all that the other does.
+fold 5 of a data set (ESC-50's layout), as one process of two threads, as one
+of one thread, and under torchrun as two of one thread each. Timed is the
+evaluation within (the slower rank's seconds; the CPU seconds of all), not the
+start of Python, and neither sounds nor pictures are written. Rows per clip
+must be the same at one thread (two may add in another order) before anything
+is said; how many clips each rank interpreted stands in the row. Where other
+work takes the cores the seconds say little; CPU seconds say what is done
+twice: linear is 1 of these, and 0.5 is a rank that does all that the other
+does.
 """
 
 from __future__ import annotations
