@@ -141,7 +141,7 @@ def alone(folder: Path) -> Iterator[None]:
     Example
     -------
     >>> folder = getfixture("tmp_path") / "new"
-    >>> (folder.parent / ".new-0123456789ab").mkdir()
+    >>> (folder.parent / ".new-0123456789ab.part").mkdir()
     >>> with alone(folder):
     ...     [path.name for path in folder.parent.iterdir()]
     ['.new.lock']
