@@ -6,7 +6,7 @@ from focalaudio.audio import audio_info
 from focalaudio.cli import demo
 from focalaudio.data import synthetic
 from focalaudio.report.tables import read_csv
-from focalaudio.reproduction.launch import _format_value
+from focalaudio.reproduction import launch
 
 SHORT = {
     "encoder_name": "focalnet_test",
@@ -19,8 +19,10 @@ SHORT = {
 
 @pytest.fixture(scope="module")
 def shown(recipe, tmp_path_factory):
+    write = synthetic.write_dataset
+
     def write_less(folder, **_):
-        return synthetic.write_dataset(
+        return write(
             folder,
             clips_per_class=5,
             seconds=1.0,
@@ -28,12 +30,14 @@ def shown(recipe, tmp_path_factory):
         )
 
     def run_here(name, folder, flags=(), **options):
-        texts = {key: _format_value(each) for key, each in options.items()}
+        texts = {
+            key: launch._format_value(each) for key, each in options.items()
+        }
         recipe(name, folder, flags, **texts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "write_dataset", write_less)
-        patch.setattr(demo, "run_recipe", run_here)
+        patch.setattr(synthetic, "write_dataset", write_less)
+        patch.setattr(launch, "run_recipe", run_here)
         patch.setattr(demo, "TRAINING", demo.TRAINING | SHORT)
         return demo.run_demo(tmp_path_factory.mktemp("demo"))
 
