@@ -58,7 +58,7 @@ from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.functional import (
-    accuracy,
+    answer_columns,
     faithfulness_of_kept,
     fidelity,
     predicted_probability,
@@ -152,7 +152,7 @@ class SameMetricsBrain(InterpreterBrain):
         whole = predicted_probability(logits, logits)
         part = predicted_probability(kept, logits)
         return {
-            "accuracy": accuracy(logits, targets),
+            **answer_columns(logits, targets),
             "fidelity": fidelity(logits, kept),
             "faithfulness_of_kept": faithfulness_of_kept(whole, part),
         }
