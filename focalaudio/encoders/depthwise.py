@@ -1,8 +1,8 @@
 """Depthwise convolutions whose weights learn quickly on a CPU.
 
 `[batch, channels, rows, cols] -> the same`. oneDNN, which computes them for
-torch, has a fast gradient of the weights for kernels of 3 x 3 only; for 5 x 5
-it took a quarter of a small FocalNet's training (`benchmarks/encoders.py`).
+torch, has a fast gradient of the weights for kernels of 3 x 3 only; that of
+5 x 5 takes many times as long (a step of training: `benchmarks/peers.py`).
 But the gradient of each weight depends on that weight's place alone, so that
 of a larger kernel is put together from windows of 3 x 3.
 """

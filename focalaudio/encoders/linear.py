@@ -1,10 +1,10 @@
 """Linear maps of the channels, by the faster library that torch has.
 
 `[..., channels] -> [..., channels]`. On a CPU, torch multiplies 32-bit
-matrices with MKL; oneDNN, which torch ships too, is faster where they are large
-(`benchmarks/encoders.py`), and applies a GELU while its numbers are still in
-the cache. torch has a door to that which takes no gradient; whatever else is
-asked goes the ordinary way.
+matrices with MKL; oneDNN, which torch ships too, is faster where they are
+large, and applies a GELU while its numbers are still in the cache (what that
+gives a whole network: `benchmarks/peers.py`). torch has a door to that which
+takes no gradient; whatever else is asked goes the ordinary way.
 """
 
 from __future__ import annotations

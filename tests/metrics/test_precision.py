@@ -46,15 +46,6 @@ def test_it_is_the_definition(said):
     assert mean_precision(*said) == pytest.approx(found[:4].mean().item())
 
 
-def test_it_is_scikit_learns(said):
-    sklearn = pytest.importorskip("sklearn.metrics")
-    logits, marked = (each[:, :4] for each in said)
-    wanted = sklearn.average_precision_score(
-        marked.numpy(), logits.numpy(), average="macro"
-    )
-    assert mean_precision(logits, marked) == pytest.approx(wanted, abs=1e-6)
-
-
 def test_neither_the_order_of_clips_nor_the_scale_matters(said):
     logits, marked = said
     whole = average_precisions(logits, marked)[:4]

@@ -27,9 +27,9 @@ def commands_in(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            python, script, yaml, *rest = shlex.split(line)
+            python, script, hparams, *rest = shlex.split(line)
             assert python == ".venv/bin/python"
-            assert Path(yaml).stem == Path(script).stem
+            assert Path(hparams).stem == Path(script).stem
             keys = [key.removeprefix("--") for key in rest[::2]]
             yield Path(script).stem, dict(zip(keys, rest[1::2], strict=True))
 
