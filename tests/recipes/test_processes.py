@@ -280,7 +280,7 @@ def assert_close(metrics, wanted):
         found = metrics[name]
         if name == "statistics":
             found, value = flatten(found), flatten(value)
-        assert found == pytest.approx(value, abs=1e-6), name
+        assert found == pytest.approx(value, rel=1e-6, abs=1e-6), name
 
 
 def flatten(statistics):
