@@ -126,6 +126,23 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         os.replace(temporary, folder)
 
 
+def lock_file(path: str | Path) -> FileLock:
+    """Return a lock, to be held while a file is written by one of several.
+
+    It waits for the others. The folder is made if needed, and beside the file
+    there is then an empty one, `.<name>.lock`.
+
+    Example
+    -------
+    >>> with lock_file(getfixture("tmp_path") / "a.csv") as lock:
+    ...     lock.is_locked
+    True
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}{LOCK}"))
+
+
 def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
     """Make a folder, if needed, and claim it for this process alone.
 

@@ -31,6 +31,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.masks": 1,
     "focalaudio.metrics.functional": 1,
     "focalaudio.mixtures": 1,
+    "focalaudio.processes": 1,
     "focalaudio.recordings": 1,
     "focalaudio.repairs": 1,
     "focalaudio.saliency": 1,

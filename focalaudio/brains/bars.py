@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process
 from tqdm import tqdm
+
+from focalaudio.brains.loaders import share_clips
 
 
 class Watched:
@@ -106,7 +108,11 @@ class EpochClock:
 
 
 class WatchedBrain(sb.Brain):
-    """A Brain whose bars say what is tested.
+    """A Brain whose bars say what is tested, and whose processes share it.
+
+    Of several processes each validates and tests its share of the clips (see
+    `focalaudio.brains.loaders`); what they found has to be gathered, as
+    `ClipTracker` does.
 
     Arguments
     ---------
@@ -134,8 +140,14 @@ class WatchedBrain(sb.Brain):
     def make_dataloader(
         self, dataset: Any, stage: sb.Stage, *args: Any, **kwargs: Any
     ) -> Any:
-        """See SpeechBrain; what is tested is watched."""
+        """See SpeechBrain; what is tested is watched, and shared."""
+        if stage != sb.Stage.TRAIN:
+            kwargs = share_clips(dataset, kwargs, self.find_done(dataset))
         loader = super().make_dataloader(dataset, stage, *args, **kwargs)
         if stage != sb.Stage.TEST:
             return loader
         return Watched(loader, self.TESTING, self._shows_test)
+
+    def find_done(self, dataset: Any) -> Iterable[str]:
+        """Return the ids of clips that need no evaluation; here none."""
+        return ()

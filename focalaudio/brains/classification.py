@@ -91,9 +91,8 @@ class ClassifierBrain(TrainingBrain):
 
     @property
     def classifier(self) -> SoundClassifier:
-        """The classifier itself, never wrapped for several devices."""
-        wrapped = self.modules.classifier
-        return getattr(wrapped, "module", wrapped)
+        """The classifier itself, never wrapped for several processes."""
+        return self.trained("classifier")
 
     def on_fit_start(self) -> None:
         """Refuse cells that a head in training cannot weigh; resume."""
@@ -167,8 +166,9 @@ class ClassifierBrain(TrainingBrain):
         self, log_magnitude: Tensor, n_frames: Tensor, stage: sb.Stage
     ) -> ClassifierOutput:
         """Classify a batch; in training the images end where its clips do."""
-        snug = stage == sb.Stage.TRAIN
-        return self.modules.classifier(log_magnitude, n_frames, snug=snug)
+        if stage == sb.Stage.TRAIN:
+            return self.modules.classifier(log_magnitude, n_frames, snug=True)
+        return self.classifier(log_magnitude, n_frames)
 
     @torch.no_grad()
     def _find_maps(

@@ -163,7 +163,9 @@ class DecoderBrain(TrainingBrain):
         else:
             spectrum = self.modules.spectrogram(wavs, lens)
             output = self.cache(batch.id, wavs, lens)
-        drawn = self.modules.decoder(output.features, output.class_ids)
+        trains = stage == sb.Stage.TRAIN
+        decode = self.modules.decoder if trains else self.trained("decoder")
+        drawn = decode(output.features, output.class_ids)
         return _Step(spectrum, output, drawn)
 
     @torch.no_grad()

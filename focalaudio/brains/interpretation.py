@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import speechbrain as sb
@@ -30,7 +32,10 @@ from focalaudio.metrics.columns import (
 )
 from focalaudio.metrics.judges import judge_columns, removal_columns
 from focalaudio.metrics.tracker import ClipTracker
+from focalaudio.processes import count_processes, gather
 from focalaudio.spectrogram import power_spectrum
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,10 @@ class InterpreterBrain(WatchedBrain):
         random parts; `checks`, names of `focalaudio.brains.checks.CHECKS`
         (these four cost further passes); `exporter`, called with
         each batch's record of the first interpreter, its clips' ids and
-        labels, and their `Sources` or None; `reporter`, a
-        `focalaudio.brains.reporting.Reporter`; and `progress`, a `Progress`
-        that knows which batches were done before.
+        labels, their `Sources` or None, and the rows to write; `reporter`, a
+        `focalaudio.brains.reporting.Reporter`; `max_clips`, so many of which,
+        the first of the data set, these two are to show; and `progress`, a
+        `Progress` that knows which clips were done before.
 
     Example
     -------
@@ -82,6 +88,7 @@ class InterpreterBrain(WatchedBrain):
         "f_fidelity_samples": 0,
         "judge_classifier": None,
         "exporter": None,
+        "max_clips": None,
         "progress": None,
         "reporter": None,
     }
@@ -89,6 +96,8 @@ class InterpreterBrain(WatchedBrain):
     TESTING = "Interpreting"
 
     trackers: dict[str, ClipTracker]
+    _shows: bool  # whether any process will show a clip
+    _shown: Container[str] | None  # clips to write; None is all
 
     def __init__(
         self,
@@ -153,27 +162,54 @@ class InterpreterBrain(WatchedBrain):
             name: self._listed(batch, first.logits, columns)
             for name, columns in self._measure(predictions, batch, sources)
         }
-        if self.hparams.exporter is not None:
-            self.hparams.exporter(first, batch.id, batch.label, sources)
-        if self.hparams.reporter is not None:
+        rows = self._choose_rows(batch.id)
+        if rows and self.hparams.exporter is not None:
+            self.hparams.exporter(first, batch.id, batch.label, sources, rows)
+        if rows and self.hparams.reporter is not None:
             shown = predictions.interpretations
-            self.hparams.reporter(predictions.look, shown, found, batch.label)
+            self.hparams.reporter(
+                predictions.look, shown, found, batch.label, rows
+            )
         if self.hparams.progress is not None:
             self.hparams.progress.add(batch.id, found)
         self._keep(batch.id, found)
         marked = self._mark(batch)
         return first.decision.losses(first.logits, marked).mean()
 
-    def evaluate_batch(self, batch: PaddedBatch, stage: sb.Stage) -> Tensor:
-        """See SpeechBrain; a batch that was done before has no loss."""
-        progress, exporter = self.hparams.progress, self.hparams.exporter
-        found = None if progress is None else progress.find(batch.id)
-        if found is None:
-            return super().evaluate_batch(batch, stage)
-        self._keep(batch.id, found)
-        if exporter is not None:
-            exporter.skip(batch.id)
-        return torch.zeros(())
+    def _choose_rows(self, clip_ids: Sequence[str]) -> list[int]:
+        """Return which clips of a batch are to be written and shown."""
+        return [
+            row
+            for row, clip_id in enumerate(clip_ids)
+            if self._shown is None or clip_id in self._shown
+        ]
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """See SpeechBrain; a loader of one's own is evaluated whole."""
+        self.trackers = {name: ClipTracker() for name in self.interpreters}
+        self._shows, self._shown = True, None
+        return super().evaluate(*args, **kwargs)
+
+    def find_done(self, dataset: Any) -> Iterable[str]:
+        """Return the clips that a run that was stopped has done.
+
+        Their rows are the first process's. The first `max_clips` of the data
+        set are chosen here too, whoever interprets them.
+        """
+        found_before: set[str] = set()
+        number, _ = count_processes()
+        if number == 0 and self.hparams.progress is not None:
+            for clip_ids, found in self.hparams.progress.read():
+                self._keep(clip_ids, found)
+                found_before.update(clip_ids)
+        done = gather(found_before)[0]
+        if done:
+            logger.info("%d clips were done before.", len(done))
+        clip_ids = getattr(dataset, "data_ids", ())
+        shown = set(clip_ids[: self.hparams.max_clips])
+        self._shows = bool(shown - done)
+        self._shown = shown if self.hparams.max_clips is not None else None
+        return done
 
     def _measure(
         self,
@@ -287,11 +323,15 @@ class InterpreterBrain(WatchedBrain):
             self.trackers[name].update(clip_ids, columns)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
-        """Start counting."""
-        self.trackers = {name: ClipTracker() for name in self.interpreters}
+        """Start what all processes start together."""
         if self.hparams.progress is not None:
             self.hparams.progress.start()
+        if self.hparams.reporter is not None and self._shows:
+            self.hparams.reporter.start()
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of all processes, by the interpreters' names."""
-        return {name: each.rows() for name, each in self.trackers.items()}
+        # a process without clips knows no oracles
+        names = dict.fromkeys(chain(*gather(list(self.trackers))))
+        empty = ClipTracker()
+        return {name: self.trackers.get(name, empty).rows() for name in names}

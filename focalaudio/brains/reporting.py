@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.neighbors import EmbeddingIndex
+from focalaudio.processes import gather, share
 from focalaudio.report.overview import split_name
 from focalaudio.report.page import (
     Neighbor,
@@ -57,8 +59,6 @@ class Reporter:
         In the order of the class ids.
     wanted : bool
         Whether there is to be a page at all.
-    max_clips : int
-        Clips whose sound and picture are in the page; None is all.
     train_data : DynamicItemDataset
         Where the nearest clips come from: rows of `path` and `label`. Each is
         classified once, when the first clip comes.
@@ -92,7 +92,6 @@ class Reporter:
         interpreter: Interpreter,
         labels: Sequence[str],
         wanted: bool = True,
-        max_clips: int | None = None,
         train_data: DynamicItemDataset | None = None,
         reader: ClipReader | None = None,
         n_neighbors: int = 0,
@@ -103,7 +102,6 @@ class Reporter:
         self.interpreter = interpreter
         self.labels = list(labels)
         self.wanted = wanted
-        self.max_clips = max_clips
         self.train_data = train_data
         self.reader = reader or ClipReader()
         self.n_neighbors = n_neighbors
@@ -116,8 +114,9 @@ class Reporter:
         interpretations: Mapping[str, Interpretation],
         found: Found,
         clip_labels: Sequence[str],
+        rows: Sequence[int] | None = None,
     ) -> None:
-        """Add a batch.
+        """Add a batch, or some rows of it.
 
         Arguments
         ---------
@@ -129,26 +128,19 @@ class Reporter:
             From such a name to its columns.
         clip_labels : sequence of str
             The true label of each clip.
+        rows : sequence of int
+            Which clips of the batch are added, from 0; None is all.
         """
-        if not self.wanted or not if_main_process():
-            return
-        rows = [
-            row for row, _ in enumerate(look.clip_ids) if self._has_room(row)
-        ]
-        if not rows:
+        if not self.wanted:
             return
         interpretations = self._judge(look, interpretations)
         further = self._look_further(look, interpretations, clip_labels)
-        for row in rows:
+        for row in range(len(look.clip_ids)) if rows is None else rows:
             self.writer.add(
                 self._make_clip(
                     row, look, interpretations, found, further, clip_labels[row]
                 )
             )
-
-    def _has_room(self, row: int) -> bool:
-        """Whether one more clip, after `row` of the batch, is wanted."""
-        return self.max_clips is None or len(self.writer) + row < self.max_clips
 
     def _judge(
         self, look: Look, interpretations: Mapping[str, Interpretation]
@@ -265,6 +257,11 @@ class Reporter:
             )
         ]
 
+    def start(self) -> None:
+        """Embed the training clips; all processes together, once."""
+        if self.wanted:
+            _ = self._index
+
     @cached_property
     def _index(self) -> EmbeddingIndex | None:
         if self.train_data is None or self.n_neighbors < 1:
@@ -289,7 +286,8 @@ class Reporter:
             Where the page is.
         """
         path = self.writer.path
-        is_old = path.exists() and not len(self.writer)
+        ddp_barrier()  # every process has added its clips
+        is_old = path.exists() and not self.writer.waits
         if self.wanted and if_main_process() and not is_old:
             run = "/".join(path.absolute().parent.parts[-2:])
             title = f"What the classifier listened to: {run}"
@@ -330,6 +328,8 @@ def index_clips(
 ) -> EmbeddingIndex:
     """Embed every clip of a data set by an interpreter's classifier.
 
+    Of several processes, which all have to ask, each embeds its share.
+
     Arguments
     ---------
     dataset : DynamicItemDataset
@@ -347,11 +347,12 @@ def index_clips(
     device = interpreter.classifier.device
     rows = [dataset.data[key] for key in dataset.data_ids]
     paths = [Path(row["path"]) for row in rows]
+    own = share(range(len(paths)))
     embeddings = []
-    for start in range(0, len(paths), BATCH):
+    for start in range(0, len(own), BATCH):
         wavs = [
-            reader.prepare(load_wav(path, reader.sample_rate))
-            for path in paths[start : start + BATCH]
+            reader.prepare(load_wav(paths[place], reader.sample_rate))
+            for place in own[start : start + BATCH]
         ]
         lengths = torch.tensor([len(wav) for wav in wavs]).double()
         _, output = interpreter.look(
@@ -359,6 +360,9 @@ def index_clips(
             (lengths / lengths.max()).to(device),
         )
         embeddings.append(output.embeddings.cpu())
+    found = dict(zip(own, chain(*embeddings), strict=True))
+    for others in gather(found):
+        found |= others
     split = interpreter.classifier.decision.split
     places, labels = [], []  # a clip stands there once for each of its labels
     for place, row in enumerate(rows):
@@ -366,5 +370,7 @@ def index_clips(
             places.append(place)
             labels.append(label)
     return EmbeddingIndex(
-        torch.cat(embeddings)[places], labels, [paths[i] for i in places]
+        torch.stack([found[i] for i in places]),
+        labels,
+        [paths[i] for i in places],
     )

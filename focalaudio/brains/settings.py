@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 import yaml
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import (
@@ -33,6 +32,7 @@ from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.models.safe_yaml import PlainLoader
 from focalaudio.models.start import digest_source
+from focalaudio.processes import count_processes
 
 _Values = dict[str, Any]
 
@@ -52,6 +52,7 @@ _LATER = {
     "fold_seed": 0,
     "freeze_encoder": False,
     "labels_per_clip": "one",
+    "max_equalizer_gain": 0.0,
     "n_folds": 5,
     "outlier_probability": 0.0,
 }
@@ -146,11 +147,7 @@ class RunSettings:
             if name in options.overridden_args or name not in values:
                 values[name] = options[name]
         # how many clips there are in a step
-        values["processes"] = (
-            torch.distributed.get_world_size()
-            if torch.distributed.is_initialized()
-            else 1
-        )
+        _, values["processes"] = count_processes()
         if self._names:
             values["interpreters"] = self._names
         self.content["values"] = _as_json(values)

@@ -145,13 +145,23 @@ class TrainingBrain(WatchedBrain):
     ) -> Any:
         """See SpeechBrain; refuse an epoch without a single batch."""
         loader = super().make_dataloader(dataset, stage, *args, **kwargs)
-        if len(loader) == 0:
+        # of few clips, a process may have none to evaluate
+        is_shared = stage != sb.Stage.TRAIN and len(dataset) > 0
+        if len(loader) == 0 and not is_shared:
             raise ValueError(
                 f"batch_size={kwargs.get('batch_size', 1)} leaves no whole "
                 f"batch of the {len(dataset)} clips to {stage.name.lower()} "
                 "on; lower it."
             )
         return loader
+
+    def trained(self, name: str) -> Any:
+        """Return a module itself, never wrapped for several processes.
+
+        A wrapped one waits for all of them whenever it is called, and in an
+        evaluation they have shares of different lengths.
+        """
+        return getattr(self.modules[name], "module", self.modules[name])
 
     def _wrap_distributed(self) -> None:
         """See SpeechBrain; on the CPU each process normalizes its own share.

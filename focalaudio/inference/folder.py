@@ -232,7 +232,6 @@ class FolderExplainer:
         """Write sounds, picture and tables of a clip, of every way."""
         for each, exporter in zip(found, self._exporters, strict=True):
             exporter(each, [clip_id], [None])
-            exporter.written.clear()  # memory stays flat
         names = (f"{clip_id}{ending}" for ending in ENDINGS)
         written = (self.folder / name for name in names)
         return tuple(path for path in written if path.exists())

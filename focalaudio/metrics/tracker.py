@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.distributed
 from torch import Tensor
+
+from focalaudio.processes import gather
 
 
 class ClipTracker:
@@ -69,12 +70,9 @@ class ClipTracker:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of all processes, one per clip, sorted by clip."""
-        gathered = dict(self._rows)
-        if torch.distributed.is_initialized():
-            ranks: list[Any] = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(ranks, self._rows)
-            for rows in ranks:
-                gathered.update(rows)
+        gathered: dict[str, dict[str, Any]] = {}
+        for rows in gather(self._rows):
+            gathered.update(rows)
         return [gathered[clip_id] for clip_id in sorted(gathered)]
 
     def mean(self, name: str) -> float:

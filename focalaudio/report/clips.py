@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
 from focalaudio.audio import write_wav
@@ -16,7 +16,7 @@ from focalaudio.interpreters.base import Interpretation
 from focalaudio.metrics.columns import Sources
 from focalaudio.pictures import draw_interpretation, save_picture
 from focalaudio.report.boxes import write_audacity_boxes, write_raven
-from focalaudio.report.tables import read_csv, write_csv
+from focalaudio.report.tables import NumberTable
 from focalaudio.spectrogram import Spectrogram
 from focalaudio.waveforms import common_gain, loudness_gain
 
@@ -43,8 +43,6 @@ class InterpretationExporter:
         The analysis of the interpretations.
     labels : sequence of str
         In the order of the class ids.
-    max_clips : int
-        Stop writing after so many; None writes all.
     match_loudness : bool
         Write `_listen.wav` and `listening.csv` too.
     media : bool
@@ -73,7 +71,6 @@ class InterpretationExporter:
         folder: str | Path,
         spectrogram: Spectrogram,
         labels: Sequence[str],
-        max_clips: int | None = None,
         match_loudness: bool = False,
         media: bool = True,
         tables: bool = False,
@@ -84,8 +81,6 @@ class InterpretationExporter:
         self.folder = Path(folder)
         self.spectrogram = spectrogram
         self.labels = list(labels)
-        self.max_clips = max_clips
-        self.written: list[str] = []
 
     def __call__(
         self,
@@ -93,8 +88,9 @@ class InterpretationExporter:
         clip_ids: Sequence[str],
         clip_labels: Sequence[str | None],
         sources: Sources | None = None,
+        rows: Sequence[int] | None = None,
     ) -> None:
-        """Write a batch.
+        """Write a batch, or some rows of it.
 
         Arguments
         ---------
@@ -106,32 +102,30 @@ class InterpretationExporter:
             The true label of each; None where it is not known.
         sources : Sources
             Of the batch, if they are known.
+        rows : sequence of int
+            Which clips of the batch are written, from 0; None is all.
         """
-        if not if_main_process():
-            return
-        for row, clip_id in enumerate(clip_ids):
-            if self.max_clips is None or len(self.written) < self.max_clips:
-                with temporary_folder(self.folder / STAGED) as staged:
-                    if self.media:
-                        stem = staged / clip_id
-                        self._write_sound(interpretation, row, stem, sources)
-                        self._write_picture(
-                            interpretation, row, stem, clip_labels[row]
-                        )
-                    if self.tables:
-                        write_tables(interpretation, row, staged / clip_id)
-                    for path in staged.iterdir():
-                        os.replace(path, self.folder / path.name)
-                self.written.append(clip_id)
+        for row in range(len(clip_ids)) if rows is None else rows:
+            with temporary_folder(self.folder / STAGED) as staged:
+                stem = staged / clip_ids[row]
+                if self.media:
+                    self._write_sound(interpretation, row, stem, sources)
+                    self._write_picture(
+                        interpretation, row, stem, clip_labels[row]
+                    )
+                if self.tables:
+                    write_tables(interpretation, row, stem)
+                for path in staged.iterdir():
+                    os.replace(path, self.folder / path.name)
 
     @property
     def listening(self) -> Path:
         """Where the gains are written."""
         return self.folder / "listening.csv"
 
-    def skip(self, clip_ids: Sequence[str]) -> None:
-        """Count clips whose files are there already."""
-        self.written = [*self.written, *clip_ids][: self.max_clips]
+    @cached_property
+    def _gains(self) -> NumberTable:
+        return NumberTable(self.listening, ("clip_id", "gain_db"))
 
     def _write_sound(
         self,
@@ -159,10 +153,7 @@ class InterpretationExporter:
         decibels = loudness_gain(kept, whole, rate)
         path = _add(stem, "_listen.wav")
         write_wav(path, 10 ** (decibels / 20) * kept, rate)
-        rows = read_csv(self.listening) if self.listening.exists() else []
-        rows = [row for row in rows if str(row["clip_id"]) != stem.name]
-        rows.append({"clip_id": stem.name, "gain_db": decibels})
-        write_csv(rows, self.listening)
+        self._gains.put(stem.name, decibels)
 
     def _write_picture(
         self,

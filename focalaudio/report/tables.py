@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from focalaudio.files import replace_file
+from focalaudio.files import lock_file, replace_file
 
 RENAMED = {"correct": "accuracy"}  # columns that older versions wrote
 
@@ -116,6 +117,66 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
     [{'a': 1.5}]
     """
     return rows_of(pd.read_csv(path).rename(columns=RENAMED))
+
+
+class NumberTable:
+    """A CSV of a name and a number in each row, which several processes extend.
+
+    A row costs the same however many there are. A row that was cut short when
+    a process was killed is gone when the next one comes.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        The file; made with the first row.
+    columns : tuple of str
+        What names and numbers are called.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "gains.csv"
+    >>> table = NumberTable(path, ("clip_id", "gain_db"))
+    >>> for name, gain in (("a", 1.0), ("b", 2.0), ("a", 3.0)):
+    ...     table.put(name, gain)
+    >>> read_csv(path)
+    [{'clip_id': 'b', 'gain_db': 2.0}, {'clip_id': 'a', 'gain_db': 3.0}]
+    """
+
+    def __init__(self, path: str | Path, columns: tuple[str, str]) -> None:
+        self.path = Path(path)
+        self.columns = columns
+        self._known: set[str] | None = None  # names, once they are read
+
+    def put(self, name: str, number: float) -> None:
+        """Append a row, in place of an older one of that name.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses.
+        """
+        with lock_file(self.path):
+            if self._known is None or name in self._known:
+                self._known = self._drop(name)
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerow([name, number])
+            self._known.add(name)
+
+    def _drop(self, name: str) -> set[str]:
+        """Write the whole rows anew without one; return their names."""
+        rows: dict[str, list[str]] = {}
+        if self.path.exists():
+            text = self.path.read_bytes().decode()
+            whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")
+            listed = [*csv.reader(whole)][1:]
+            rows = {row[0]: row for row in listed if row[0] != name}
+        with (
+            replace_file(self.path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([self.columns, *rows.values()])
+        return set(rows)
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

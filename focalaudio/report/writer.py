@@ -1,9 +1,9 @@
 """`clips, one at a time -> report.html`: one file that needs no network.
 
 What is encoded of a clip goes to disk at once, so that memory stays flat and
-a run that was stopped goes on where it was. The page is put together at the
-end: everything in one file up to a size, sounds and pictures in a folder
-beside it above that.
+a run that was stopped goes on where it was. Of several processes each has a
+file of its own. The page is put together at the end: everything in one file up
+to a size, sounds and pictures in a folder beside it above that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader
 from focalaudio.decisions import SEPARATOR
 from focalaudio.errors import escape_text
 from focalaudio.files import replace_file
+from focalaudio.processes import count_processes
 from focalaudio.report.encoded import (
     encode_clip,
     encode_file,
@@ -50,6 +51,7 @@ SCRIPTS = (
     "start.js",
 )
 LINKED = re.compile(r"n?\d+-\d+\.(flac|ogg|png)")  # files beside a page
+KEYS = {"clips": "id", "sounds": "key"}  # each is on the page once
 FORMAT = 1  # of what the page's ratings are saved as
 Encoded = dict[str, Any]
 
@@ -96,6 +98,11 @@ class PageWriter:
     def parts(self) -> Path:
         """Where clips wait for the page; there until it is finished."""
         return self.path.with_name(f"{self.path.stem}.parts")
+
+    @property
+    def waits(self) -> bool:
+        """Whether any process added a clip that is on no page."""
+        return any(self.parts.glob(".clips_*.jsonl"))
 
     @property
     def files(self) -> Path:
@@ -230,22 +237,39 @@ class PageWriter:
 
     def _append(self, name: str, values: Encoded) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
-        path = self.parts / f".{name}.jsonl"
+        path = self.parts / f".{name}_{count_processes()[0]}.jsonl"
         with path.open("a", encoding="utf-8") as file:
             # on a line of its own, whatever a killed process left
             file.write(f"\n{json.dumps(values)}\n")
 
     def _read(self, name: str) -> Iterator[Encoded]:
-        """Read back one after the other; a line that was cut is skipped."""
-        path = self.parts / f".{name}.jsonl"
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:  # empty, or cut short
-                    continue
+        """Read back one after the other, of all processes in turn.
+
+        They shared the clips in turn, so that this is the order of the clips.
+        """
+        number = re.compile(rf"\.{name}_(\d+)\.jsonl")
+        found = {
+            int(match[1]): path
+            for path in self.parts.glob(f".{name}_*.jsonl")
+            if (match := number.fullmatch(path.name))
+        }
+        files = [_read_lines(found[place]) for place in sorted(found)]
+        seen = set()
+        for each in chain.from_iterable(zip_longest(*files)):
+            key = each and each[KEYS[name]]
+            if key is not None and key not in seen:
+                seen.add(key)
+                yield each
+
+
+def _read_lines(path: Path) -> Iterator[Encoded]:
+    """Read back line by line; one that was cut is skipped."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:  # empty, or cut short
+                continue
 
 
 def _render(

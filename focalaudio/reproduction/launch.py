@@ -18,6 +18,7 @@ from typing import Any
 import torch.distributed as dist
 
 from focalaudio.errors import FocalAudioError
+from focalaudio.processes import gather
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -127,8 +128,7 @@ def _run_share(command: list[str], port: int) -> None:
     """Run a recipe in all processes at once; fail if one does."""
     group = {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "False"}
     done = subprocess.run(command, check=False, env=os.environ | group)
-    codes: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(codes, done.returncode)
+    codes = gather(done.returncode)
     if any(codes):
         raise subprocess.CalledProcessError(next(filter(None, codes)), command)
 

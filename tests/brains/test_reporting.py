@@ -59,13 +59,21 @@ def interpreter(classifier):
     )
 
 
-def evaluate(interpreter, dataset, path, compared=(), progress=None, **kwargs):
+def evaluate(
+    interpreter,
+    dataset,
+    path,
+    compared=(),
+    progress=None,
+    max_clips=None,
+    **kwargs,
+):
     reporter = Reporter(path, interpreter, LABELS, **kwargs)
     hparams = {"interpreter": interpreter, "labels": LABELS}
     hparams |= {"compared": compared, "reporter": reporter}
     brain = InterpreterBrain(
         modules={"interpreter": interpreter},
-        hparams=hparams | {"progress": progress},
+        hparams=hparams | {"progress": progress, "max_clips": max_clips},
         run_opts={"device": "cpu", "noprogressbar": True},
     )
     brain.evaluate(dataset, test_loader_kwargs={"batch_size": 4})

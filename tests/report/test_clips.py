@@ -47,7 +47,7 @@ def exported(interpretation, tmp_path, monkeypatch):
 
 
 def test_three_sounds_and_a_picture_for_each_clip(interpretation, tmp_path):
-    make_exporter(tmp_path, max_clips=1)(interpretation, ["a"], ["dog"])
+    make_exporter(tmp_path)(interpretation, ["a"], ["dog"])
     names = [*(f"a_{part}.wav" for part in PARTS), "a.png"]
     assert {path.name for path in tmp_path.iterdir()} == set(names)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
@@ -85,8 +85,7 @@ def test_sources_add_up_to_the_input_at_one_gain(interpretation, tmp_path):
     wavs = interpretation.wavs + interpretation.removed_wavs
     ids, energy = torch.zeros(3, dtype=torch.long), torch.ones(3, 1, 1)
     sources = Sources(first, wavs - first, energy, energy, ids, ids)
-    exporter = make_exporter(tmp_path, max_clips=1)
-    exporter(interpretation, ["a"], ["dog"], sources)
+    make_exporter(tmp_path)(interpretation, ["a"], ["dog"], sources)
     parts = ("source_1", "source_2", "input")
     one, two, both = (
         load_wav(tmp_path / f"a_{part}.wav", 16000) for part in parts
@@ -100,33 +99,16 @@ def test_nothing_is_made_before_the_first_clip(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(("max_clips", "written"), [(0, ""), (2, "ab")])
-def test_writing_stops_after_so_many_clips(
-    interpretation, tmp_path, monkeypatch, max_clips, written
+@pytest.mark.parametrize(
+    ("rows", "written"), [([], ""), ([2, 0], "ac"), (None, "abc")]
+)
+def test_rows_that_are_asked_for_are_written(
+    interpretation, tmp_path, monkeypatch, rows, written
 ):
     monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
-    exporter = make_exporter(tmp_path, max_clips=max_clips)
-    for _ in range(2):
-        exporter(interpretation, ["a", "b", "c"], ["dog", "rain", "dog"])
+    names, labels = ["a", "b", "c"], ["dog", "rain", "dog"]
+    make_exporter(tmp_path)(interpretation, names, labels, rows=rows)
     assert {path.name[0] for path in tmp_path.iterdir()} == set(written)
-    assert exporter.written == list(written)
-
-
-@pytest.mark.parametrize(("max_clips", "written"), [(2, "b"), (None, "bc")])
-def test_what_was_skipped_counts(
-    interpretation, tmp_path, monkeypatch, max_clips, written
-):
-    monkeypatch.setattr(clips, "save_picture", lambda figure, path: path)
-    exporter = make_exporter(tmp_path, max_clips=max_clips)
-    exporter.skip(["a"])
-    exporter(interpretation, ["b", "c"], ["dog", "rain"])
-    assert {path.name[0] for path in tmp_path.iterdir()} == set(written)
-
-
-def test_only_the_main_process_writes(interpretation, tmp_path, monkeypatch):
-    monkeypatch.setattr(clips, "if_main_process", lambda: False)
-    make_exporter(tmp_path)(interpretation, ["a"], ["dog"])
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_kept_is_made_as_loud_as_the_input(

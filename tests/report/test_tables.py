@@ -2,9 +2,15 @@ import csv
 import json
 import math
 
+import pandas as pd
 import pytest
 
-from focalaudio.report.tables import write_csv, write_json, write_markdown
+from focalaudio.report.tables import (
+    NumberTable,
+    write_csv,
+    write_json,
+    write_markdown,
+)
 
 
 def test_csv_reads_back_exactly(tmp_path):
@@ -43,3 +49,23 @@ def test_markdown_cells_cannot_break_the_table(tmp_path):
     lines = path.read_text().splitlines()
     assert len(lines) == 4
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_row_that_was_cut_short_is_gone_with_the_next(tmp_path, cut):
+    path = tmp_path / "gains.csv"
+    table = NumberTable(path, ("clip_id", "gain_db"))
+    for name, gain in (("001", -1.25), ('odd, "name"', 2.5), ("b", 0.125)):
+        table.put(name, gain)
+    path.write_bytes(path.read_bytes()[:-cut])
+    NumberTable(path, ("clip_id", "gain_db")).put("c", 1.0)
+    rows = pd.read_csv(path, dtype={"clip_id": str}).values.tolist()
+    assert rows == [["001", -1.25], ['odd, "name"', 2.5], ["c", 1.0]]
+
+
+def test_rows_of_two_writers_are_all_there(tmp_path):
+    path = tmp_path / "gains.csv"
+    writers = [NumberTable(path, ("clip_id", "gain_db")) for _ in range(2)]
+    for number in range(6):
+        writers[number % 2].put(f"clip{number}", float(number))
+    assert pd.read_csv(path)["gain_db"].tolist() == [*map(float, range(6))]
