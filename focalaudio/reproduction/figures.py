@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -64,7 +63,7 @@ def write_mixture_figures(places: Sequence[Place], folder: Path) -> list[Path]:
     ---------
     places : sequence of tuple
         Test fold, system, and the folder of its interpretations under a
-        condition with known sources.
+        condition with known sources, beside that of its `classifier`.
     folder : pathlib.Path
         Gets the figures.
 
@@ -91,8 +90,7 @@ def write_mixture_figures(places: Sequence[Place], folder: Path) -> list[Path]:
                 sounds,
             )
             continue
-        options = json.loads((made / "options.json").read_text("utf-8"))
-        spectrogram = load_model(options["classifier"]).spectrogram
+        spectrogram = load_model(made.with_name("classifier")).spectrogram
         out = folder / f"figure_2_{system}"
         figures.append(_draw_mixture(heard[0], sounds, spectrogram, out))
     return figures

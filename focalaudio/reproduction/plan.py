@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 # folds that train / validate / test: one selects the checkpoint, or nothing is
 # selected and the last epoch is kept
 SELECTED, FIXED = PROTOCOLS = ("3/1/1", "4/1")
+STEP = re.compile(r".*/(?=fold_[^/]+/[^/]+/[^/]+$)")  # what stands before it
 OTHER = "other"  # a condition's judge: the classifier of another system
 Options = Mapping[str, Any]
 
@@ -359,8 +361,9 @@ def _take_step(
     """Run a recipe, unless it was finished with these options; say which."""
     record = folder / "options.json"
     asked = json.loads(json.dumps({"recipe": recipe, **options}, default=str))
+    asked = _without_root(asked)
     if record.exists():
-        made = json.loads(record.read_text(encoding="utf-8"))
+        made = _without_root(json.loads(record.read_text(encoding="utf-8")))
         if made != asked:
             changed = sorted(
                 key
@@ -377,6 +380,17 @@ def _take_step(
     write_json(asked, record)
     run_recipe(recipe, folder, flags, **options)
     return True
+
+
+def _without_root(options: Any) -> Any:
+    """Name the folders of steps from the plan's own, which may be moved."""
+    if isinstance(options, dict):
+        return {key: _without_root(each) for key, each in options.items()}
+    if isinstance(options, list):
+        return [_without_root(each) for each in options]
+    if isinstance(options, str):
+        return STEP.sub("", options)
+    return options
 
 
 def reproduce(plan: Plan) -> None:

@@ -1,6 +1,7 @@
 """Laws of a reproduction: every step once, with the options it names."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,16 @@ def test_other_options_are_an_error_not_a_mixture(plan, runs):
         other.take_steps()
     place = plan.place(5, "plain", "clean") / "options.json"
     assert "quantile" not in json.loads(place.read_text())
+
+
+def test_a_folder_that_was_moved_goes_on(plan, runs, tmp_path):
+    plan.take_steps()
+    moved = shutil.copytree(plan.folder, tmp_path.with_name("moved"))
+    assert replace(plan, folder=moved).take_steps() == 0
+    shutil.rmtree(moved / "fold_5" / "rich" / "clean")
+    assert replace(plan, folder=moved).take_steps() == 1
+    _, _, options = runs[-1]
+    assert options["classifier"] == moved / "fold_5" / "rich" / "classifier"
 
 
 def read(device="cpu", **options):
