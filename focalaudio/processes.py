@@ -5,11 +5,13 @@ Of a run by torchrun or Slurm; a process that is alone has everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch.distributed as dist
 
+Result = TypeVar("Result")
 Items = TypeVar("Items", bound=Sequence[Any])
 
 
@@ -24,6 +26,52 @@ def count_processes() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def join_processes() -> int:
+    """Join those that torchrun started; return one's number on its machine.
+
+    They talk about what they did, not about tensors: by gloo, on any device.
+
+    Raises
+    ------
+    RuntimeError
+        If the others cannot be found.
+
+    Example
+    -------
+    >>> join_processes()
+    0
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if started and not dist.is_initialized():
+        dist.init_process_group("gloo")
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def agree(step: Callable[[], Result]) -> Result:
+    """Let the first process take a step that may fail, and then the others.
+
+    If it fails in one, all fail: with the error of the first that did.
+
+    Example
+    -------
+    >>> agree(lambda: "done")
+    'done'
+    """
+    number, _ = count_processes()
+    done: Result | None = None
+    for turn in ("first", "others"):
+        error: Exception | None = None
+        if (number == 0) == (turn == "first"):
+            try:
+                done = step()
+            except Exception as raised:  # noqa: BLE001, told to all
+                error = raised
+        failed = [each for each in gather(error) if each is not None]
+        if failed:
+            raise failed[0] if error is None else error
+    return cast(Result, done)
 
 
 def gather(value: Any) -> list[Any]:

@@ -124,9 +124,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     from focalaudio.inference.folder import FolderExplainer
     from focalaudio.inference.requests import Request
     from focalaudio.inference.sources import need_sounds
+    from focalaudio.processes import count_processes, join_processes
 
+    place = join_processes()
+    if arguments.device == "cuda":
+        arguments.device = f"cuda:{place}"
     sources = need_sounds(arguments.files, arguments.out, "FILE")
-    if told := sources.describe():
+    told = sources.describe()
+    if told and count_processes()[0] == 0:
         _say(told)
     model = _load(arguments)
     names = ("quantile", "method", "maps", "mask", "target", "against")
@@ -140,7 +145,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     )
     with FolderExplainer(model, arguments.out, request) as explainer:
         _run(explainer, sources.files)
-        _conclude(explainer)
+        _conclude(explainer, count_processes()[0] == 0)
         return int(bool(explainer.failed))
 
 
@@ -160,7 +165,9 @@ def _load(arguments: argparse.Namespace) -> SoundInterpreter:
 def _run(explainer: FolderExplainer, files: list[Path]) -> None:
     """Explain all files, with a line for each and a bar."""
     n_known = 0
-    with tqdm(total=len(files), unit="file", disable=None) as bar:
+    from focalaudio.processes import share
+
+    with tqdm(total=len(share(files)), unit="file", disable=None) as bar:
         for outcome in explainer.explain(files):
             bar.update()
             name = escape_text(outcome.path)
@@ -175,9 +182,11 @@ def _run(explainer: FolderExplainer, files: list[Path]) -> None:
         _say(f"Done before, and kept as they are: {n_known}")
 
 
-def _conclude(explainer: FolderExplainer) -> None:
-    """Write the tables; say where they are, and what failed."""
+def _conclude(explainer: FolderExplainer, speaks: bool) -> None:
+    """Write the tables; one process says where they are, and what failed."""
     written = explainer.finish()
+    if not speaks:
+        return
     if written:
         _say("Open:")
     for path in written:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENAMETOOLONG
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from focalaudio.inference.streamed import choose_windows, describe_stream
 from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
+from focalaudio.processes import count_processes, gather, share
 from focalaudio.recordings import iter_windows
 from focalaudio.version import __version__
 
@@ -121,6 +123,8 @@ class FolderExplainer:
     def explain(self, paths: Sequence[Path]) -> Iterator[Outcome]:
         """Explain files one after the other; a bad one does not stop the rest.
 
+        Of several processes each explains its share.
+
         Arguments
         ---------
         paths : sequence of pathlib.Path
@@ -129,7 +133,7 @@ class FolderExplainer:
         Yields
         ------
         Outcome
-            One for each, in their order.
+            One for each of this process, in their order.
 
         Raises
         ------
@@ -137,7 +141,7 @@ class FolderExplainer:
             If the disk refuses.
         """
         names = name_clips(paths, self.store.names)
-        for path, clip_id in zip(paths, names, strict=True):
+        for path, clip_id in share(list(zip(paths, names, strict=True))):
             try:
                 known = self.store.find(path)
                 sound = None if known else self._read(path)
@@ -256,7 +260,8 @@ class FolderExplainer:
     def _has_room(self) -> bool:
         """Whether the report takes more clips."""
         wanted = self.request.media and self.request.report
-        return wanted and len(self.page) < MOST_REPORTED
+        _, n_processes = count_processes()
+        return wanted and len(self.page) * n_processes < MOST_REPORTED
 
     def _look_further(
         self, seen: SeenClips, found: Interpretation
@@ -326,19 +331,26 @@ class FolderExplainer:
     def finish(self) -> list[Path]:
         """Write the tables and the report of all that is done.
 
+        Of several processes, which all have to ask, the first writes; from then
+        on `failed` is of all.
+
         Returns
         -------
         list of pathlib.Path
-            The files.
+            The files; empty for the other processes.
 
         Raises
         ------
         OSError
             If the disk refuses.
         """
+        self.failed = [*chain.from_iterable(gather(self.failed))]
+        if count_processes()[0] > 0:
+            return []
+        self.store.refresh()
         compare = bool(self.request.compare)
         written = write_results(self.folder, self.store, self.failed, compare)
-        if self.request.media and self.request.report and len(self.page):
+        if self.request.media and self.request.report and self.page.waits:
             written.append(self._write_page())
         return written
 

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+from filelock import FileLock
 
 from focalaudio.errors import DataError
 from focalaudio.files import lock_folder
+from focalaudio.processes import agree, count_processes
 
-PROGRESS = "progress.jsonl"
+PROGRESS = "progress.jsonl"  # of the first process, progress_1.jsonl ...
+NUMBERED = re.compile(r"progress(?:_(\d+))?\.jsonl")
 MOST_SHOWN = 80  # letters of a setting in an error
 Record = dict[str, Any]
+
+
+class _Place(NamedTuple):
+    """Where a line stands: the latest of a file counts."""
+
+    at: int  # ns
+    number: int  # of the process
+    start: int  # byte
 
 
 class ClipStore:
@@ -21,7 +35,9 @@ class ClipStore:
 
     A line of settings, then a line for each file that is done. A line that was
     cut short when the process was killed counts for nothing. Of the lines only
-    their places are in memory.
+    their places are in memory. Of several processes each has a file of its own,
+    and all know what stands in the others' when they start, and after
+    `refresh`.
 
     Arguments
     ---------
@@ -50,14 +66,19 @@ class ClipStore:
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
-        self.path = Path(folder) / PROGRESS
+        self.folder = Path(folder)
         self.names: dict[str, str] = {}  # clip ids by absolute path
-        self._places: dict[str, int] = {}
-        self._lock = lock_folder(folder, str(folder), "folder")
-        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115
+        self._places: dict[str, _Place] = {}
+        self._number, _ = count_processes()
+        self._lock: FileLock | None = None
+        self._files: dict[int, IO[bytes]] = {}
+        self._known: Record | None = (
+            None  # settings that the folder was made with
+        )
+        self._asked = json.loads(json.dumps(dict(settings)))
         try:
-            self._read(json.loads(json.dumps(dict(settings))))
-        except DataError:
+            agree(self._open)
+        except BaseException:
             self.close()
             raise
 
@@ -69,8 +90,10 @@ class ClipStore:
 
     def close(self) -> None:
         """Leave the folder to others."""
-        self._file.close()
-        self._lock.release()
+        for file in self._files.values():
+            file.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def __len__(self) -> int:
         """Return of how many files something is known."""
@@ -90,7 +113,7 @@ class ClipStore:
         """Append what was found of a file; it is on the disk then."""
         key = os.path.abspath(path)
         head = {"key": key, "clip_id": clip_id, "state": _state_of(path)}
-        self._append({**head, **record})
+        self._append({**head, "at": time.time_ns(), **record})
         self.names[key] = clip_id
 
     def records(self) -> Iterator[Record]:
@@ -98,39 +121,64 @@ class ClipStore:
         for key in sorted(self._places):
             yield self._load(self._places[key])
 
+    def refresh(self) -> None:
+        """Find what other processes have added."""
+        for path in self.folder.glob(PROGRESS.replace(".", "*.")):
+            if number := NUMBERED.fullmatch(path.name):
+                self._read(int(number[1] or 0))
+
+    def _open(self) -> None:
+        """Claim the folder, if this is the first process; read all files."""
+        if self._number == 0:
+            self._lock = lock_folder(self.folder, str(self.folder), "folder")
+        self.refresh()
+        if self._number == 0 and self._known is None:
+            self._append({"settings": self._asked})
+            self._known = self._asked
+        _refuse_others(self.folder, self._known or {}, self._asked)
+
     def _append(self, values: Mapping[str, Any]) -> None:
         # on a line of its own, whatever a killed process left
-        place = self._file.seek(0, os.SEEK_END) + 1
-        self._file.write(b"\n" + json.dumps(values).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        file = self._file_of(self._number)
+        place = file.seek(0, os.SEEK_END) + 1
+        file.write(b"\n" + json.dumps(values).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
         if "key" in values:
-            self._places[values["key"]] = place
+            at = values["at"]
+            self._places[values["key"]] = _Place(at, self._number, place)
 
-    def _load(self, place: int) -> Record:
-        self._file.seek(place)
-        return json.loads(self._file.readline())
+    def _file_of(self, number: int) -> IO[bytes]:
+        """Return the file of a process; only one's own is ever made."""
+        if number not in self._files:
+            name = PROGRESS.replace(".", f"_{number}.") if number else PROGRESS
+            mode = "a+b" if number == self._number else "rb"
+            self._files[number] = open(self.folder / name, mode)  # noqa: SIM115
+        return self._files[number]
 
-    def _read(self, settings: Record) -> None:
-        """Find the places of all whole lines; refuse other settings."""
-        self._file.seek(0)
-        known = None
+    def _load(self, place: _Place) -> Record:
+        file = self._file_of(place.number)
+        file.seek(place.start)
+        return json.loads(file.readline())
+
+    def _read(self, number: int) -> None:
+        """Find the places of all whole lines of a process."""
+        file = self._file_of(number)
+        file.seek(0)
         place = 0
-        while line := self._file.readline():
+        while line := file.readline():
             start, place = place, place + len(line)
             try:
                 values = json.loads(line)
             except ValueError:  # empty, or cut short
                 continue
             if "settings" in values:
-                known = values["settings"]
-            else:
-                self._places[values["key"]] = start
-                self.names[values["key"]] = values["clip_id"]
-        if known is None:
-            self._append({"settings": settings})
-        else:
-            _refuse_others(self.path.parent, known, settings)
+                self._known = values["settings"]
+                continue
+            key, at = values["key"], values.get("at", 0)
+            if key not in self._places or self._places[key].at <= at:
+                self._places[key] = _Place(at, number, start)
+                self.names[key] = values["clip_id"]
 
 
 def _state_of(path: str | Path) -> list[int]:

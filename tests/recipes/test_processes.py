@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -250,6 +251,49 @@ def test_an_interpretation_that_is_killed_goes_on_where_it_was(
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
+@pytest.mark.slow
+def test_two_ranks_explain_a_folder_as_one(dataset, tmp_path):
+    """Five sounds, one of which is none; then one more."""
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    *first, last = sorted((dataset / "audio").glob("*.wav"))[:5]
+    for path in first:
+        shutil.copy(path, sounds)
+    (sounds / "bad.wav").write_bytes(b"no sound")
+    one, two = tmp_path / "one", tmp_path / "two"
+    options = ["--match-loudness", "--compare", "random", "--out"]
+    command = ["-m", "focalaudio", "explain", sounds, *options]
+    for step in ("all", "one more"):
+        run_process([*command, one], returncode=1)
+        launch = [*TORCHRUN, f"--master_port={free_port()}"]
+        said = run_process([*launch, *command, two], returncode=1)
+        assert said.count("Failed: 1") == 1, step
+        rows = [pd.read_csv(folder / "clips.csv") for folder in (one, two)]
+        pd.testing.assert_frame_equal(*rows, atol=1e-6, rtol=1e-6)
+        for name in ("boxes.csv", "comparison.csv", "failed.csv"):
+            tables = [pd.read_csv(folder / name) for folder in (one, two)]
+            pd.testing.assert_frame_equal(*tables, atol=1e-6, rtol=1e-6)
+        gains = [
+            dict(pd.read_csv(folder / "listening.csv").values)
+            for folder in (one, two)
+        ]
+        assert gains[0] == pytest.approx(gains[1])
+        pages = [
+            (folder / "report.html").read_text(encoding="utf-8")
+            for folder in (one, two)
+        ]
+        shown = [page.count('class="clip"') for page in pages]
+        assert shown[0] == shown[1] == len(rows[0])
+        shutil.copy(last, sounds)
+    files = [
+        sorted(p.name for p in folder.rglob("*") if p.is_file())
+        for folder in (one, two)
+    ]
+    assert files[0] == [n for n in files[1] if not re.search(r"_1\.jsonl", n)]
+    lines = (two / "progress_1.jsonl").read_text().splitlines()
+    assert len([line for line in lines if line]) == 2  # of its share
+
+
 def test_two_ranks_interpret_as_one(
     command, dataset, trained, interpreted, tmp_path
 ):
@@ -273,6 +317,13 @@ def test_two_ranks_interpret_as_one(
     )
     assert set(writes.values()) == {1}
     assert {"clips.csv", "metrics.json", "env.log"} <= {p.name for p in writes}
+    shares = [
+        {clip for line in path.read_text().splitlines() if line
+         for clip in json.loads(line)["clip_ids"]}
+        for path in sorted((out / "progress").glob("rows_*.jsonl"))
+    ]  # fmt: skip
+    assert sorted(map(len, shares)) == [1, 2]
+    assert not shares[0] & shares[1]
 
 
 def assert_close(metrics, wanted):
