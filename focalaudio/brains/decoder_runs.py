@@ -41,12 +41,13 @@ def train_decoder(
     data.save_folds(experiment.folder)
     save_decoder(method, hparams["decoder"], experiment.folder)
     brain = experiment.brain(kind)
+    reading = data.read_ahead(hparams["num_workers"])
     brain.fit(
         hparams["epoch_counter"],
         data.train,
         data.valid,
-        train_loader_kwargs=hparams["train_loader"],
-        valid_loader_kwargs=hparams["eval_loader"],
+        train_loader_kwargs=hparams["train_loader"] | reading,
+        valid_loader_kwargs=hparams["eval_loader"] | reading,
     )
     brain.on_evaluate_start(**brain.selection)
     hparams["history"].write_table(experiment.folder / "history.csv")

@@ -7,7 +7,8 @@ several labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class ClipReader:
     """Read clips as the classifier wants them, each file once.
 
     Waveforms stay in memory (64 kB per second at 16 kHz), so that no epoch
-    but the first decodes or resamples.
+    but the first decodes or resamples: up to `room` bytes of them, or an
+    archive would fill the memory. What is beyond that is read again.
 
     Arguments
     ---------
@@ -58,6 +60,8 @@ class ClipReader:
     torch.Size([4000])
     """
 
+    room = 1_000_000_000  # bytes; 3,000 clips of 5 s
+
     def __init__(
         self, sample_rate: int = 16000, clip_seconds: float | None = 5.0
     ) -> None:
@@ -69,6 +73,7 @@ class ClipReader:
         self.sample_rate = sample_rate
         self.clip_seconds = clip_seconds
         self._decoded: dict[str, Tensor] = {}
+        self._n_bytes = 0
 
     def prepare(self, wav: Tensor) -> Tensor:
         """Crop or pad a waveform `[samples]`, then scale its peak to 1."""
@@ -78,10 +83,31 @@ class ClipReader:
 
     def __call__(self, path: str) -> Tensor:
         """Return the clip at `path`, `[samples]` within -1 to 1."""
-        if path not in self._decoded:
-            wav = load_wav(path, self.sample_rate)
-            self._decoded[path] = self.prepare(wav)
-        return self._decoded[path]
+        known = self._decoded.get(path)
+        if known is not None:
+            return known
+        wav = self.prepare(load_wav(path, self.sample_rate))
+        has_room = self._n_bytes + wav.nbytes <= self.room
+        # of threads that read one file at once, one counts
+        if has_room and self._decoded.setdefault(path, wav) is wav:
+            self._n_bytes += wav.nbytes
+        return wav
+
+    def read_ahead(self, paths: Iterable[str], n_threads: int) -> bool:
+        """Read clips by several threads; say whether all are in memory now.
+
+        Raises
+        ------
+        AudioError
+            If a file cannot be read.
+        """
+        waiting = [path for path in paths if path not in self._decoded]
+        with ThreadPoolExecutor(n_threads) as pool:
+            for path, _ in zip(waiting, pool.map(self, waiting), strict=True):
+                if path not in self._decoded:  # there is no room
+                    pool.shutdown(cancel_futures=True)
+                    return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -100,6 +126,8 @@ class SoundData:
     folds : pandas.DataFrame
         The fold of every clip, if folds were made (see
         `focalaudio.data.folds`); None if the data names them.
+    reader : ClipReader
+        What the datasets read with.
     """
 
     train: DynamicItemDataset
@@ -108,6 +136,7 @@ class SoundData:
     label_encoder: CategoricalEncoder
     source: str = CSV_NAME
     folds: pd.DataFrame | None = None
+    reader: ClipReader | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -135,6 +164,30 @@ class SoundData:
             }
             for name, split in splits.items()
         }
+
+    def read_ahead(self, num_workers: int) -> dict[str, int]:
+        """Read what is trained and validated by so many threads, once.
+
+        A loader's processes forget what they read with every epoch; threads
+        leave it in memory.
+
+        Returns
+        -------
+        dict
+            The loaders' `num_workers`: 0 if nothing is left to read, or as it
+            was given, if the clips are more than the reader has room for.
+
+        Raises
+        ------
+        AudioError
+            If a file cannot be read.
+        """
+        if num_workers > 0 and self.reader is not None:
+            read = (self.train, self.valid) if self.valid else (self.train,)
+            paths = [row["path"] for part in read for row in part.data.values()]
+            if self.reader.read_ahead(paths, num_workers):
+                return {"num_workers": 0}
+        return {"num_workers": num_workers}
 
     def save_folds(self, folder: str | Path) -> None:
         """Write made folds into a run's folder; one process does it."""
@@ -248,7 +301,7 @@ def build_data(
         None if part.empty else _build_dataset(part, reader, encoder)
         for part in (manifests.train, manifests.valid, manifests.test)
     )
-    return SoundData(train, valid, test, encoder, source, folds)
+    return SoundData(train, valid, test, encoder, source, folds, reader)
 
 
 def _build_dataset(

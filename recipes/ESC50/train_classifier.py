@@ -22,12 +22,13 @@ def main(argv: list[str]) -> None:
     data.save_labels(hparams["save_folder"])
     save_model(hparams["model"], experiment.folder)
     brain = experiment.brain(ClassifierBrain)
+    reading = data.read_ahead(hparams["num_workers"])
     brain.fit(
         hparams["epoch_counter"],
         data.train,
         data.valid,
-        train_loader_kwargs=hparams["train_loader"],
-        valid_loader_kwargs=hparams["eval_loader"],
+        train_loader_kwargs=hparams["train_loader"] | reading,
+        valid_loader_kwargs=hparams["eval_loader"] | reading,
     )
     brain.evaluate(
         data.test,

@@ -103,6 +103,44 @@ def test_each_clip_is_decoded_once_in_several_epochs(folder, monkeypatch):
     assert all(map(torch.equal, epochs[0], epochs[2]))
 
 
+@pytest.mark.parametrize("n_kept", [0, 4, 9])
+def test_no_more_is_remembered_than_there_is_room_for(
+    folder, monkeypatch, n_kept
+):
+    decoded = []
+
+    def note(path, *args, **kwargs):
+        decoded.append(path)
+        return load_wav(path, *args, **kwargs)
+
+    monkeypatch.setattr(pipelines, "load_wav", note)
+    reader = ClipReader(16000, 1.0)
+    reader.room = 4 * 16000 * n_kept + 1000
+    data = open_esc50(folder, **FOLDS, reader=reader)
+    one, two = ([clip["sig"] for clip in data.train] for _ in range(2))
+    assert all(map(torch.equal, one, two))
+    assert len(decoded) == 9 + 9 - n_kept
+
+
+@pytest.mark.parametrize(("room", "left"), [(1_000_000_000, 0), (200_000, 2)])
+def test_threads_read_all_that_there_is_room_for(
+    folder, monkeypatch, room, left
+):
+    plain = open_esc50(folder, **FOLDS, reader=ClipReader(16000, 1.0))
+    wanted = [
+        clip["sig"] for part in (plain.train, plain.valid) for clip in part
+    ]
+    reader = ClipReader(16000, 1.0)
+    reader.room = room
+    data = open_esc50(folder, **FOLDS, reader=reader)
+    assert data.read_ahead(0) == {"num_workers": 0}
+    assert data.read_ahead(2) == {"num_workers": left}
+    if not left:
+        monkeypatch.setattr(pipelines, "load_wav", pytest.fail)
+    found = [clip["sig"] for part in (data.train, data.valid) for clip in part]
+    assert all(map(torch.equal, found, wanted))
+
+
 def test_batches_do_not_touch_what_is_remembered(folder):
     data = open_esc50(folder, **FOLDS, reader=ClipReader(16000, None))
     before = [clip["sig"].clone() for clip in data.test]

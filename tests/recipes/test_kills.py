@@ -26,8 +26,10 @@ DRIVER = """
     import focalaudio.brains, focalaudio.experiment
     import focalaudio.models, focalaudio.report.training
     from focalaudio.brains.training import TrainingBrain
+    from focalaudio.data.pipelines import ClipReader
 
     torch.set_num_threads(1)
+    ClipReader.room = 0  # so that processes read, if any are asked for
     kills, seed, whole, killed, script, *argv = sys.argv[1:]
     EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 
