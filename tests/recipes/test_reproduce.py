@@ -142,6 +142,7 @@ def test_sounds_of_a_folder_are_drawn_as_the_second_source(
     assert clips["other_label"].isna().all()
 
 
+@pytest.mark.slow
 def test_seeds_of_four_to_one_are_pooled(recipe, dataset, tmp_path):
     plain = {key: SYSTEMS["tiny"][key] for key in ("training", "interpret")}
     small = {"overlap": {"condition": "overlap", "max_clips": 0}}
