@@ -44,12 +44,12 @@ from focalaudio.augment import (
 from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.averaging import build_average
 from focalaudio.brains.checkpoints import History
+from focalaudio.brains.loggers import TrainLoggers
 from focalaudio.brains.training import WarmupCosine
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.examples import list_examples
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
-from focalaudio.experiment import TrainLoggers
 from focalaudio.models import SoundModel
 from focalaudio.spectrogram import Spectrogram
 

@@ -20,11 +20,11 @@ from focalaudio.augment import (
 from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.averaging import build_average
 from focalaudio.brains.checkpoints import History, WholeCheckpointer
+from focalaudio.brains.loggers import TrainLoggers, build_logger
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import FocalAudioError, ModelError
-from focalaudio.experiment import TrainLoggers, build_logger
 from focalaudio.models import SoundModel
 from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
