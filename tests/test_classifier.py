@@ -55,7 +55,7 @@ def test_shapes_of_the_record(tiny, device):
     assert output.logits.shape == output.probs.shape == (2, 4)
     assert output.embeddings.shape == (2, tiny.encoder.n_features)
     assert output.features.shape[:2] == (2, tiny.encoder.n_features)
-    assert len(output.maps) == tiny.encoder.n_maps
+    assert len(output.maps) == len(tiny.encoder.map_names)
     sums = output.probs.sum(1)
     torch.testing.assert_close(sums, torch.ones_like(sums))
     assert torch.equal(output.class_ids, output.probs.argmax(1))

@@ -74,7 +74,6 @@ class Conv2dEncoder(nn.Module):
     (torch.Size([2, 8, 26, 32]), torch.Size([2, 8]))
     """
 
-    n_maps = 1
     map_names = ("last",)
 
     def __init__(

@@ -302,7 +302,6 @@ class FocalNet(nn.Module):
             )
             self.n_features = width
             self.map_names = (*self.map_names, "top_down")
-        self.n_maps = len(self.map_names)
         self.apply(init_linear)
 
     def forward(self, image: Tensor) -> EncoderOutput:

@@ -102,7 +102,6 @@ class TimmEncoder(nn.Module):
         self.network = network
         self.in_channels = in_channels
         self.n_features = int(network.num_features)
-        self.n_maps = len(self.map_names)
         own = tuple(network.default_cfg["input_size"][1:])
         self.image_size = tuple(image_size or own)
         self.fixed = _is_fixed(timm, name)

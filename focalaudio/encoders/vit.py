@@ -160,7 +160,6 @@ class ViT(nn.Module):
         self.n_features = dim
         layers = (f"layer_{layer + 1}" for layer in range(depth))
         self.map_names = (*layers, "pooled")
-        self.n_maps = len(self.map_names)
         self.grid = tuple(-(-size // patch_size) for size in image_size)
         self.embedding = nn.Conv2d(in_channels, dim, patch_size, patch_size)
         self.cls_token = nn.Parameter(torch.empty(1, 1, dim))

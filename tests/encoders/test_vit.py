@@ -130,7 +130,7 @@ def test_shapes(name):
     grid = (-(-96 // encoder.patch_size), -(-70 // encoder.patch_size))
     assert output.features.shape == (2, encoder.n_features, *grid)
     assert output.embeddings.shape == (2, encoder.n_features)
-    assert len(output.maps) == encoder.n_maps == len(encoder.map_names)
+    assert len(output.maps) == len(encoder.map_names)
     assert all(map_.shape == (2, *grid) for map_ in output.maps)
 
 
