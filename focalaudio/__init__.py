@@ -30,7 +30,8 @@ data          folder -> manifests -> datasets
 brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
 report        rows -> CSV, JSON; Interpretation -> wav, png, HTML
-experiment    argv -> hparams and folder
+experiment    argv -> hparams and folder: how a recipe starts
+endings       a mistake, Ctrl-C -> one line: how it ends if not well
 console       what of a run's log is shown
 models        a run, a bundle or a hub <-> model
 inference     a model -> explanations; long recordings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import os
 import re
 import shlex
 import sys
@@ -14,7 +13,6 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import Any, TypeVar
 
 import speechbrain as sb
@@ -25,25 +23,14 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 
 from focalaudio.console import CONSOLE
-from focalaudio.errors import (
-    FocalAudioError,
-    ModelError,
-    describe_error,
-    escape_text,
-)
+from focalaudio.endings import Ending
+from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
-from focalaudio.models.checkpoints import CheckedCheckpointer
 from focalaudio.models.safe_yaml import PlainLoader
 
 RENAMED = {"stages": "maps"}  # keys of older versions
-TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
-DEBUG = "--debug"  # SpeechBrain's; shows that too
-# what a user can mend: these end a recipe in one line
-MISTAKES = (
-    *(FocalAudioError, OSError, ValueError, CalledProcessError),
-    *(ImportError, MemoryError, torch.OutOfMemoryError),
-)
+DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
 TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
 T = TypeVar("T")
@@ -127,7 +114,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         If an option is no key of the YAML file.
     """
     command = shlex.join([sys.executable, sys.argv[0], *argv])
-    end = _Ending(command, traced=DEBUG in argv)
+    end = Ending(command, traced=DEBUG in argv)
     sys.excepthook = end.hook(sys.excepthook)
     obey_signals()
     hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
@@ -226,53 +213,3 @@ def _claim(
             saved = hparams["checkpointer"].list_checkpoints()
             settings.refuse_others(folder, saved, run_opts.test_only)
     return lock
-
-
-@dataclass(frozen=True)
-class _Ending:
-    """What a run says at its end, if that is not the good one."""
-
-    command: str
-    traced: bool = False
-    folder: Path | None = None
-    checkpoints: Path | None = None
-    goes_on: bool = False
-
-    def hook(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-        """Return an exception hook; exceptions of other kinds go on."""
-        return partial(self._explain, otherwise)
-
-    def _explain(
-        self,
-        otherwise: Callable[..., Any],
-        kind: type[BaseException],
-        error: BaseException,
-        *rest: Any,
-    ) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            if if_main_process():
-                saved = self._find_saved()
-                logger.warning("Interrupted; %s: %s", saved, self.command)
-        elif issubclass(kind, MISTAKES) and not self._is_traced():
-            hint = f" ({TRACEBACK}=1 shows where this comes from.)"
-            logger.error("%s%s", describe_error(error), hint)
-        else:
-            otherwise(kind, error, *rest)
-
-    def _is_traced(self) -> bool:
-        return self.traced or bool(os.environ.get(TRACEBACK))
-
-    def _find_saved(self) -> str:
-        """Say what is saved, and whether the command goes on with it."""
-        saver = self.checkpoints and CheckedCheckpointer(self.checkpoints)
-        try:
-            last = saver and saver.find_checkpoint()
-        except ModelError as error:
-            return str(error)
-        if last:
-            epoch = last.meta.get("epoch")
-            return f"epoch {epoch} is saved in {self.folder}, and this goes on"
-        if self.goes_on:
-            return f"what is done is saved in {self.folder}, and this goes on"
-        what = "no epoch" if self.checkpoints else "nothing"
-        return f"{what} is saved, and this starts again"

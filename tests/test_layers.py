@@ -49,6 +49,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.pictures": 5,
     "focalaudio.report": 5,
     "focalaudio.brains": 6,
+    "focalaudio.endings": 6,
     "focalaudio.experiment": 6,
     "focalaudio.inference": 6,
     "focalaudio.models": 6,
