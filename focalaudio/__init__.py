@@ -1,9 +1,14 @@
 """What did a sound classifier listen to? A SpeechBrain plugin.
 
 The package follows one line, `file -> waveform -> STFT -> log-magnitude ->
-encoder -> logits + maps -> saliency -> mask -> kept / removed -> inverse STFT
--> wav + picture + metrics -> report`; to find code, find its arrow:
+image -> encoder -> logits + maps -> saliency -> mask -> kept / removed ->
+inverse STFT -> wav + picture + metrics -> report`; to find code, find its
+arrow:
 
+errors        what a user can meet, one line each
+files         whole files or none
+interrupts    Ctrl-C and SIGTERM, which are not lost
+processes     what each process has -> what all have, and the share of each
 arguments     objects that remember how they were made
 audio         file <-> waveform
 sniffing      the bytes of a file -> what it is, whether all of it is there

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -203,6 +204,20 @@ def test_the_table_names_what_there_is():
     top = {module for module in MODULES if module.count(".") <= 1}
     missing = {m for m in top if m not in LAYERS}
     assert not missing, f"give them a layer in this file: {missing}"
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGE.rglob("__init__.py")))
+def test_a_package_says_what_each_of_its_modules_is(package):
+    told = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8")))
+    # lines such as `piq, lmac  what its decoder learns`
+    named = re.findall(r"^((?:\w+, )*\w+)  +\S", told, re.MULTILINE)
+    listed = {name for names in named for name in names.split(", ")}
+    modules = {path.stem for path in package.parent.glob("*.py")}
+    modules |= {
+        path.parent.name for path in package.parent.glob("*/__init__.py")
+    }
+    missing = modules - {"__init__", "__main__", "version"} - listed
+    assert not missing, f"give them a line in the docstring of {package}"
 
 
 def test_recipes_use_public_things_only():

@@ -8,6 +8,9 @@ reporting       what a Brain interprets -> the listening report
 checks          the further passes of sanity and stability
 bars            how much of an epoch is done, and what is left
 training        what the Brains that train have in common
+loaders         which process validates and tests which clips
+averaging       the weights of many steps -> their mean
+loggers         the log of each epoch, as far as a resumed run keeps it
 checkpoints     what a killed run needs to go on unchanged
 progress        what of an evaluation was done before
 settings        what a run's result depends on; no folder for another's

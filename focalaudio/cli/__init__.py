@@ -1,4 +1,12 @@
-"""The `focalaudio` command."""
+"""The `focalaudio` command, one module for each subcommand.
+
+explain  sounds of one's own -> what a model heard in them
+demo     the same, of recordings that come along
+export   a finished run -> a bundle, here or on a hub
+convert  `focalaudio import`: published checkpoints -> a bundle
+ratings  what listeners answered -> mean opinion scores
+doctor   what is installed, what is wrong, and the way out
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,10 @@ timm_models   any image model of timm, by the name timm:NAME
 conv2d        strided convolutions, the encoder of PIQ's published weights
 checkpoints   published weights -> an encoder
 layouts       a published key -> our key
+configs       transformers' config.json -> class and arguments of an encoder
 weight_files  file -> state dict, without running code from it
+linear        linear maps, by the faster library that torch has
+depthwise     depthwise convolutions whose weights learn quickly on a CPU
 
 A variant is a class and the arguments that differ from its defaults. Sizes
 and names of the published variants follow timm; `nano` (for a laptop) and
@@ -81,7 +84,7 @@ ENCODERS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
 
 
 def list_encoders() -> list[str]:
-    """Return the names that `build_encoder` knows, smallest family first.
+    """Return the names that `build_encoder` knows, family by family.
 
     Example
     -------

@@ -13,6 +13,9 @@ reporting    a sound -> all that a listening report shows of it
 clips        clips as a classifier wants them, and the way back
 targets      labels or class ids -> class ids
 run_opts     device, precision, compile
+doors        a classifier of any make -> SoundInterpreter
+foreign      the same -> SoundModel, by a function in a file of one's own too
+novelty      a model and sounds -> which rule tells known from unknown
 """
 
 from focalaudio.inference.streaming import StreamResult, explain_stream

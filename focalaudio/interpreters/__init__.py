@@ -3,6 +3,7 @@
 base             Interpretation, and the one pipeline of all interpreters
 maps             the classifier's own maps, and the floors -> saliency
 captum           captum's post-hoc methods -> saliency
+rise             the same by random masks, without a gradient
 threshold        saliency -> mask, for every method that needs no training
 decoded          a mask drawn by a trained decoder
 piq, lmac        what its decoder learns

@@ -1,6 +1,7 @@
 """`run, bundle or hub <-> model`: what a trained model is, in one place.
 
-run           a finished run's folder -> classifier, its reader and labels
+model         SoundModel, the one record of a trained model
+run           a finished run's folder -> model, without running its YAML
 bundle        model <-> the folder that is published
 bundle_files  the names of a bundle's files, their number, their sums
 description   what a model is made of -> hyperparams.yaml
@@ -8,6 +9,7 @@ safe_yaml     hyperparams.yaml -> values and objects, running nothing
 schema        the closed table of what that file may say
 load          a run, a bundle or a name on the hub -> model
 start         a model, or weights -> a classifier that goes on learning
+checkpoints   a run's save/ -> its checkpoints, those that are whole
 novelty       what a classifier says -> is it like any class at all
 shipped       the model that comes with the package
 export        a finished run -> bundle
