@@ -109,6 +109,8 @@ class SoundClassifier(Classifier):
     ---------
     encoder : torch.nn.Module
         One of `focalaudio.encoders`.
+    n_classes : int
+        Number of classes.
     head : str
         `cosine` or `linear`.
     scale : float

@@ -102,6 +102,8 @@ def read_audio(path: AnyPath, *, strict: bool = False) -> tuple[Tensor, int]:
 
     Arguments
     ---------
+    path : str or os.PathLike
+        The file; what is in it counts, not its name.
     strict : bool
         Whether a file that is cut off or damaged is an error.
 

@@ -135,7 +135,7 @@ class MaskedViews(nn.Module):
 
     @property
     def is_active(self) -> bool:
-        """Whether training changes anything."""
+        """Whether anything is shown in part now; never in evaluation."""
         return self.training and self.probability > 0
 
     def forward(

@@ -50,7 +50,7 @@ class RandomOutliers(nn.Module):
 
     @property
     def is_active(self) -> bool:
-        """Whether training changes anything."""
+        """Whether any clip is replaced now; none is in evaluation."""
         return self.training and self.probability > 0
 
     def forward(

@@ -12,7 +12,7 @@ EXAMPLES = """examples:
   focalaudio export results/classifier/1234 --out my_sounds
   focalaudio export results/classifier/1234 --out my_sounds --push me/sounds
 """
-DECODERS = ("piq", "lmac")  # the methods that have one
+DECODERS = ("piq", "lmac")  # as in focalaudio.models, which loads slowly
 
 
 def add_export(commands: Any) -> None:

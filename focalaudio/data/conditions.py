@@ -64,7 +64,11 @@ def build_condition(
     Arguments
     ---------
     dataset : DynamicItemDataset
-        Of `focalaudio.data.pipelines.open_esc50`.
+        One split of `focalaudio.data.folders.open_data`.
+    reader : ClipReader
+        Reads the sounds that are added, as it read the clips.
+    encoder : CategoricalEncoder
+        From labels to class ids, of the same data.
     condition : str
         One of the above.
     snr : float

@@ -26,7 +26,7 @@ class DecodedInterpreter(Interpreter):
 
     Arguments
     ---------
-    classifier : SoundClassifier
+    classifier : Classifier
         Frozen in place.
     spectrogram : Spectrogram
         The analysis that the classifier was trained with.

@@ -66,8 +66,8 @@ class LMACInterpreter(DecodedInterpreter):
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Frozen in place.
+    classifier : Classifier
+        Ours or a foreign one; frozen in place.
     spectrogram : Spectrogram
         The analysis that the classifier was trained with.
     decoder : LMACDecoder or SpectrogramDecoder
@@ -137,8 +137,8 @@ def build_decoder(
 
     Arguments
     ---------
-    classifier : SoundClassifier
-        Whose features are decoded.
+    classifier : Classifier
+        Ours, whose features are decoded, or a foreign one.
     width, n_doublings : int
         See `focalaudio.interpreters.decoders.LMACDecoder`.
 

@@ -190,6 +190,8 @@ def load_compared(
 
     Arguments
     ---------
+    model : SoundModel
+        Whose classifier all of them explain.
     interpreter : Interpreter
         What the others are compared with.
     others : sequence of mapping
