@@ -17,13 +17,17 @@ from focalaudio.contract import GRADIENT, Classifier, ClassifierOutput
 from focalaudio.decisions import find_decision
 from focalaudio.errors import ModelError
 from focalaudio.image import ImageLayout
-from focalaudio.spectrogram import Spectrogram, Spectrum, group_by_length
+from focalaudio.spectrogram import (
+    EPS_POWER,
+    Spectrogram,
+    Spectrum,
+    group_by_length,
+)
 
 IMAGE_SIZE = (216, 128)  # what L-MAC's decoder sees of a clip: time, frequency
 SOUND, STFT = "sound", "stft"
 PROBE_SECONDS = 1.0  # of what a classifier is tried out with
 PROBE_LEVEL = 0.1
-EPS_POWER = 1e-14  # as the spectrogram's: a phase of silence
 
 
 class ForeignClassifier(Classifier):
@@ -155,6 +159,7 @@ class ForeignClassifier(Classifier):
     ) -> Tensor:
         """See `Classifier.classify_drawn`."""
         stft = self.maskable(spectrum)[rows, : log_magnitude.shape[1]]
+        # what the analysis adds to silence has no phase
         silent = stft.abs().square() < EPS_POWER
         phase = torch.where(silent, torch.ones_like(stft), stft).sgn()
         magnitude = log_magnitude.float().expm1()
