@@ -78,10 +78,10 @@ class MelAxis(nn.Module):
         self.n_fft = n_fft
         # in double precision, on the CPU, wherever the module is built
         mels = torch.linspace(
-            _to_mel(lowest), _to_mel(highest), n_bands + 2,
+            to_mel(lowest), to_mel(highest), n_bands + 2,
             dtype=torch.double, device="cpu",
         )  # fmt: skip
-        hertz = 700 * (10 ** (mels / 2595) - 1)
+        hertz = to_hertz(mels)
         step = sample_rate / n_fft
         bins = step * torch.arange(
             n_fft // 2 + 1, dtype=torch.double, device="cpu"
@@ -119,8 +119,26 @@ def _project(values: Tensor, matrix: Tensor) -> Tensor:
         return values.float() @ matrix
 
 
-def _to_mel(hertz: float) -> float:
+def to_mel(hertz: float) -> float:
+    """Return where a frequency, Hz, from 0, is on the mel scale (HTK's).
+
+    Example
+    -------
+    >>> round(to_mel(1000.0))
+    1000
+    """
     return 2595 * math.log10(1 + hertz / 700)
+
+
+def to_hertz(mels: Tensor) -> Tensor:
+    """Return the frequencies, Hz, of places on the mel scale; undoes `to_mel`.
+
+    Example
+    -------
+    >>> to_hertz(torch.tensor([0.0, to_mel(1000.0)])).round()
+    tensor([   0., 1000.])
+    """
+    return 700 * (10 ** (mels / 2595) - 1)
 
 
 def build_axis(

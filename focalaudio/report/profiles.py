@@ -6,7 +6,6 @@ filter of the recorder, not by what it is.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from focalaudio.image import to_hertz, to_mel
 from focalaudio.spectrogram import Spectrogram
 
 BANDS = 32  # of equal width in mel, from 0 to half the sample rate
@@ -30,9 +30,8 @@ def find_bands(spectrogram: Spectrogram) -> Tensor:
     >>> find_bands(Spectrogram())[[0, -1]].round()
     tensor([   0., 8000.])
     """
-    highest = 2595 * math.log10(1 + spectrogram.sample_rate / 2 / 700)
-    mels = torch.linspace(0, highest, BANDS + 1)
-    return 700 * (10 ** (mels / 2595) - 1)
+    highest = to_mel(spectrogram.sample_rate / 2)
+    return to_hertz(torch.linspace(0, highest, BANDS + 1))
 
 
 def profile_clip(
