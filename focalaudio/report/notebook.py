@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from focalaudio.audio import write_wav
 from focalaudio.interpreters.base import Interpretation
 from focalaudio.pictures import draw_interpretation, save_picture
+from focalaudio.report.encoded import PNG, to_uri
 from focalaudio.waveforms import common_gain
 
 MOST_SHOWN = 3  # clips; a notebook keeps all that it shows
@@ -64,15 +64,11 @@ def _show_clip(interpretation: Interpretation, row: int) -> str:
         picture = save_picture(figure, Path(folder) / "a.png", dpi=DPI)
         rate, gain = interpretation.synthesis.sample_rate, common_gain(kept)
         sound = write_wav(Path(folder) / "a.wav", kept, rate, gain=gain)
-        sources = _to_uri(picture, "image/png"), _to_uri(sound, "audio/wav")
+        image = to_uri(picture.read_bytes(), PNG)
+        player = to_uri(sound.read_bytes(), "audio/wav")
     line = html.escape(interpretation.describe(row))
     return (
         f"<p>{line}; what was kept:</p>"
-        f'<audio controls src="{sources[1]}"></audio>'
-        f'<img alt="{line}" style="max-width: 100%" src="{sources[0]}">'
+        f'<audio controls src="{player}"></audio>'
+        f'<img alt="{line}" style="max-width: 100%" src="{image}">'
     )
-
-
-def _to_uri(path: Path, kind: str) -> str:
-    text = base64.b64encode(path.read_bytes()).decode()
-    return f"data:{kind};base64,{text}"
