@@ -20,6 +20,7 @@ from focalaudio.report.evaluation import (
     measure_calibration,
     tabulate,
 )
+from focalaudio.report.overview import split_name
 from focalaudio.report.tables import (
     read_csv,
     rows_of,
@@ -72,8 +73,7 @@ def strip_quantile(name: str) -> str:
     >>> strip_quantile("stage_3, quantile 0.9, mask soft")
     'stage_3, mask soft'
     """
-    parts = name.split(", ")
-    return ", ".join(part for part in parts if not part.startswith("quantile "))
+    return split_name(name)[0]
 
 
 def at_quantile(clips: pd.DataFrame, quantile: float) -> pd.DataFrame:
