@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from focalaudio.inference.streaming import NO_CLASS, StreamResult
+from focalaudio.inference.streaming import StreamResult
 from focalaudio.report.tables import read_csv
+from focalaudio.report.timeline import NO_EVIDENCE
 
 
 def describe_stream(result: StreamResult) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def describe_stream(result: StreamResult) -> dict[str, Any]:
         "seconds": round(result.duration, 6),
         "predicted": label,
         "probability": round(sure, 6),
-        "known": NO_CLASS if label == NO_CLASS else "known",
+        "known": NO_EVIDENCE if label == NO_EVIDENCE else "known",
         "n_boxes": len(result.heard),
         "n_windows": sum(one.n_windows for one in result.segments),
         "warnings": (
@@ -66,6 +67,6 @@ def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:
         known = best.setdefault(str(window["label"]), window)
         if window["probability"] > known["probability"]:
             best[str(window["label"])] = window
-    best.pop(NO_CLASS, None)
+    best.pop(NO_EVIDENCE, None)
     ranked = sorted(best.values(), key=lambda one: -one["probability"])
     return ranked[:most]

@@ -42,6 +42,7 @@ from focalaudio.models.novelty import judge_clips
 from focalaudio.recordings import count_samples, iter_windows
 from focalaudio.report.boxes import segments_to_boxes, write_raven
 from focalaudio.report.timeline import (
+    NO_EVIDENCE,
     Segment,
     merge_windows,
     write_audacity_labels,
@@ -51,7 +52,6 @@ from focalaudio.version import __version__
 from focalaudio.waveforms import check_whole, common_gain
 
 WINDOW_SECONDS = 5.0  # where the reader takes clips whole
-NO_CLASS = "no evidence"  # the label of a window that is like no class
 ENDINGS = (  # of the files of a recording
     "_kept.wav",
     "_windows.csv",
@@ -131,10 +131,11 @@ def explain_stream(
     """Interpret a recording of any length, and say what was heard when.
 
     Writes `<name>_kept.wav`, at the model's sample rate, as long as `load_wav`
-    makes the recording and at the recording's own level; `<name>_windows.csv`;
-    and `<name>_labels.txt`. A window is as long as the reader's clips. Windows
-    that are done are kept in `<name>.unfinished`: the same call goes on from
-    there after any interruption, and its results are the same, byte by byte.
+    makes the recording and at the recording's own level, and beside it the
+    tables and the picture that `StreamResult` names. A window is as long as the
+    reader's clips. Windows that are done are kept in `<name>.unfinished`: the
+    same call goes on from there after any interruption, and its results are
+    the same, byte by byte.
 
     Arguments
     ---------
@@ -410,7 +411,7 @@ def _name(
         yield Segment(
             round(start / plan.sample_rate, 6),
             round(end / plan.sample_rate, 6),
-            NO_CLASS if class_id == UNKNOWN else labels[class_id],
+            NO_EVIDENCE if class_id == UNKNOWN else labels[class_id],
             round(float(window["probability"]), 6),
         )
 

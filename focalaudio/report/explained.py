@@ -16,8 +16,9 @@ from focalaudio.report.boxes import write_boxes
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.page import TOP, PageClip, View, make_clip, make_view
 from focalaudio.report.tables import write_table
+from focalaudio.report.timeline import NO_EVIDENCE
 
-KNOWN, UNKNOWN = "known", "no evidence"
+KNOWN = "known"  # else NO_EVIDENCE
 COLUMNS = (  # of clips.csv, in this order; of them a row has what is known
     "clip_id",
     "path",
@@ -102,7 +103,7 @@ def describe_clip(
                 if name in view.scores
             },
             **numbers,
-            "known": KNOWN if known is None or known[row] else UNKNOWN,
+            "known": KNOWN if known is None or known[row] else NO_EVIDENCE,
             "n_boxes": len(view.boxes),
             "warnings": " ".join((*clip.warnings, *view.warnings)),
         }

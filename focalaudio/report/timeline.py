@@ -12,6 +12,8 @@ from pathlib import Path
 
 from focalaudio.report.tables import write_tabbed, write_table
 
+NO_EVIDENCE = "no evidence"  # what a sound that is like no class is called
+
 
 @dataclass(frozen=True)
 class Segment:

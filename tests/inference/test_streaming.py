@@ -16,9 +16,10 @@ from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
 from focalaudio.inference import streaming
-from focalaudio.inference.streaming import NO_CLASS, explain_stream
+from focalaudio.inference.streaming import explain_stream
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
 from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.report.timeline import NO_EVIDENCE
 
 LABELS = ["dog", "rain", "wind, strong", "crow", "saw"]
 SECONDS = 0.25  # 4000 samples
@@ -138,7 +139,8 @@ def test_a_short_recording_is_interpreted_whole(
     assert close(load_wav(result.kept), kept)
     (segment,) = result.segments
     heard = LABELS[whole.class_ids.item()]
-    assert segment.label == (NO_CLASS if n == 1 else heard)  # one is no sound
+    # one sample is no sound
+    assert segment.label == (NO_EVIDENCE if n == 1 else heard)
     assert segment.probability == pytest.approx(
         whole.probs.max().item(), abs=1e-6
     )
@@ -343,11 +345,9 @@ import torch
 sys.path.insert(0, sys.argv[1])
 from test_streaming import LABELS, SECONDS, Keeper
 from focalaudio.classifier import SoundClassifier
-from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.data.annotations import read_annotations
 from focalaudio.encoders import build_encoder
-from focalaudio.inference.streaming import NO_CLASS, explain_stream
+from focalaudio.inference.streaming import explain_stream
 from focalaudio.spectrogram import Spectrogram
 
 classifier = SoundClassifier(build_encoder("focalnet_test"), 5)
@@ -450,6 +450,6 @@ def test_windows_that_are_silent_or_like_no_class_have_none(
             labels.append([row["label"] for row in csv.DictReader(file)])
     free, all_, none = labels
     assert free == all_
-    silent = [place for place, label in enumerate(free) if label == NO_CLASS]
+    silent = [place for place, label in enumerate(free) if label == NO_EVIDENCE]
     assert silent == [3]  # samples 6000 to 10000
-    assert set(none) == {NO_CLASS}
+    assert set(none) == {NO_EVIDENCE}
