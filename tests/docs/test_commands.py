@@ -1,12 +1,12 @@
 """Every command of the pages is one that its script or parser takes.
 
-What is short enough is run, too: see test_tutorial, test_how_to_add,
-test_own_classifier and tests/recipes/test_own_data.py.
+They are run, too: see tests/recipes/test_pages.py.
 """
 
 import re
-import shlex
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import speechbrain as sb
@@ -16,36 +16,14 @@ from focalaudio.cli import build_parser
 from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
 
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "recipes").glob("*/README.md")),
-    ROOT / "focalaudio" / "models" / "default" / "README.md",
-]
+pages = SimpleNamespace(**runpy.run_path(Path(__file__).with_name("pages.py")))
+ROOT = pages.ROOT
 
 
 def commands():
-    """Each command of a page's bash blocks, as words."""
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
-            for words in split(block):
-                yield pytest.param(words, id=f"{page.name}: {words[0]}")
-
-
-def split(block):
-    """Yield the commands of a block; values may have lines of their own."""
-    lexer = shlex.shlex(block.replace("\\\n", " "), posix=True)
-    lexer.whitespace_split, lexer.whitespace = True, " \t\r"
-    words = []
-    for word in [*lexer, "\n"]:
-        first, *rest = re.split(r"\n(?![^\[]*\])", word)
-        words += [first] if first else []
-        for each in rest:
-            if words:
-                yield words
-            words = [each] if each else []
+    """Each command as its words."""
+    for page, words in pages.commands():
+        yield pytest.param(words, id=f"{page}: {words[0]}")
 
 
 def of(kind):
@@ -74,8 +52,7 @@ def test_a_recipe_knows_the_options_that_it_is_given(words):
 
 @pytest.mark.parametrize("words", of(lambda w: Path(w[0]).name == "focalaudio"))
 def test_the_command_takes_what_it_is_given(words):
-    end = next((p for p, w in enumerate(words) if w.startswith("#")), None)
-    assert build_parser().parse_args(words[1:end]).run
+    assert build_parser().parse_args(words[1:]).run
 
 
 @pytest.mark.parametrize("words", of(lambda w: w[0].endswith("python")))
