@@ -29,6 +29,7 @@ from focalaudio.audio import audio_info, load_wav, wav_writer
 from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
+from focalaudio.inference.sources import find_sounds
 from focalaudio.inference.streaming import explain_stream
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.spectrogram import Spectrogram
@@ -39,7 +40,7 @@ GOAL = "200x with two threads, memory flat"
 
 def join_clips(data_folder: Path, minutes: float, path: Path) -> Path:
     """Write a recording of so many minutes from clips, in their order."""
-    clips = sorted((data_folder / "audio").iterdir())
+    clips = find_sounds([data_folder / "audio"]).files
     if not clips:
         raise SystemExit(f"{data_folder / 'audio'} holds no clips.")
     rate = audio_info(clips[0]).sample_rate

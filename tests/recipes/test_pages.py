@@ -44,6 +44,7 @@ NOT_RUN = {  # how a command begins -> why it is not run
     r"make": "the targets are what runs these tests",
     r"git clone": "needs the network",
     r"\S+ benchmarks/evaluation.py": "needs that clone of SpeechBrain",
+    r"\S+ benchmarks/piq_training.py --data": "its peer needs a whole image",
     r"rm -r": "the folder is the test's own, and has nothing to remove",
     r"torchrun --nproc_per_node 4": "needs four GPUs",
     r"torchrun --nnodes": "needs several machines",
@@ -55,13 +56,13 @@ SMALL = {  # script -> options that make it small
         "warmup_epochs": 0,
         "clip_seconds": 1.0,
         "image_size": "[32, 32]",
-        "batch_size": 4,
+        "batch_size": 3,  # of six clips, and two processes
     },
     "novelty": {"n_noises": 1},
     # benchmarks, in place of --quick
     "peers": {"parts": "vit", "turns": 1},
     "encoders": {"turns": 1},
-    "clip": {"encoder_name": "focalnet_test", "turns": 1},
+    "clip": {"turns": 1},
     "training": {"clips": 8, "turns": 1},
     "lmac_training": {"parts": "same", "batch_size": 1, "turns": 1},
     "captum_loop": {"clips": 1, "turns": 1},
@@ -69,7 +70,7 @@ SMALL = {  # script -> options that make it small
     "ranks": {"turns": 1},
     "startup": {"turns": 1},
     "growth": {"parts": "classes"},
-    "piq_training": {"dim": 64, "seconds": 1},
+    "piq_training": {"dim": 64},
 }
 ON_CPU = ["--device", "cpu", "--noprogressbar"]
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -263,7 +264,7 @@ def run_process(words):
 
 RUN = {  # how a command begins -> how it is run
     r"\S*python recipes/": run_recipe,
-    r"\S*python benchmarks/(?!evaluation)": run_benchmark,
+    r"\S*python benchmarks/(?!evaluation|piq_training.py --d)": run_benchmark,
     r"\S*python - ": run_script,
     r"\S*focalaudio ": run_command,
     r"torchrun --nproc_per_node 2 ": run_ranks,

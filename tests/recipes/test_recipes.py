@@ -329,7 +329,7 @@ def test_the_same_settings_give_the_same_result_again(
     for name in ("metrics.json", "clips.csv"):
         assert (again / name).read_bytes() == (interpreted / name).read_bytes()
     log = (again / "log.txt").read_text()
-    assert "3 clips are read back" in log
+    assert "3 clips were done before" in log
 
 
 def test_an_overridden_quantile_is_used_and_recorded(
