@@ -39,10 +39,7 @@ ELSEWHERE = {  # page -> the test that runs its commands, word for word
     "docs/several-labels.md": "recipes/test_several_labels.py",
     "docs/tutorial.md": "docs/test_tutorial.py",
 }
-NOT_FULL = (
-    "evaluation|ranks|piq_training.py --data"  # benchmarks that are not run
-)
-RUN = {  # how a command begins -> why it is not run
+NOT_RUN = {  # how a command begins -> why it is not run
     r"pip install": "changes what is installed",
     r"make": "the targets are what runs these tests",
     r"git clone": "needs the network",
