@@ -5,12 +5,14 @@ memory  bytes in memory: what lossy coding leaves, sounds within a page
 """
 
 from focalaudio.audio.files import (
+    AUDIO_SUFFIXES,
     MAX_WAV_BYTES,
     SAMPLE_BYTES,
     AnyPath,
     AudioInfo,
     audio_info,
     iter_blocks,
+    list_sounds,
     load_wav,
     read_audio,
     wav_writer,
@@ -19,6 +21,7 @@ from focalaudio.audio.files import (
 from focalaudio.audio.memory import code_vorbis, encode_sound
 
 __all__ = [
+    "AUDIO_SUFFIXES",
     "MAX_WAV_BYTES",
     "SAMPLE_BYTES",
     "AnyPath",
@@ -27,6 +30,7 @@ __all__ = [
     "code_vorbis",
     "encode_sound",
     "iter_blocks",
+    "list_sounds",
     "load_wav",
     "read_audio",
     "wav_writer",

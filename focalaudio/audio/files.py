@@ -17,7 +17,7 @@ import torch
 from soundfile import SoundFile, SoundFileError
 from torch import Tensor
 
-from focalaudio.errors import AudioError
+from focalaudio.errors import AudioError, DataError
 from focalaudio.files import replace_file
 from focalaudio.repairs import PatchedFile, find_repair
 from focalaudio.sniffing import (
@@ -41,6 +41,11 @@ from focalaudio.waveforms import (
 
 AnyPath = str | os.PathLike[str]
 
+# how files of sound are called; what is in them decides how they are read
+AUDIO_SUFFIXES = frozenset({
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
+})  # fmt: skip
 MAX_CHANNELS = 1_024  # libsndfile reads no more
 MAX_WAV_BYTES = 2**32 - 2**12  # sizes in a WAV header have 32 bits
 SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
@@ -72,6 +77,32 @@ class AudioInfo:
     def duration(self) -> float:
         """Length in seconds."""
         return self.n_frames / self.sample_rate
+
+
+def list_sounds(folder: AnyPath, name: str) -> list[Path]:
+    """Return the files of sound in a folder, at any depth, by their names.
+
+    None is a `DataError` of the argument `name`.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for each in ("b.WAV", "a.aif", "notes.txt"):
+    ...     (folder / each).touch()
+    >>> [path.name for path in list_sounds(folder, "folder")]
+    ['a.aif', 'b.WAV']
+    """
+    found = sorted(
+        path
+        for path in Path(folder).rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+    )
+    if not found:
+        raise DataError(
+            f"{name}={folder} holds no sound; give a folder with files that "
+            f"end in {', '.join(sorted(AUDIO_SUFFIXES))}."
+        )
+    return found
 
 
 def audio_info(path: AnyPath) -> AudioInfo:

@@ -20,14 +20,13 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
 from torch import Tensor
 
-from focalaudio.audio import load_wav
+from focalaudio.audio import list_sounds, load_wav
 from focalaudio.data.annotations import (
     UNKNOWN,
     encode_boxes,
     find_annotations,
     read_annotations,
 )
-from focalaudio.data.esc50 import AUDIO_SUFFIXES
 from focalaudio.data.labels import SeveralLabelsEncoder
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
@@ -211,17 +210,11 @@ def _list_with_folder(
     rows: dict[str, Row], folder: str | Path | None, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with a sound of the folder, taken in turn."""
-    root = Path(folder or "")
-    found = sorted(
-        path
-        for path in (root.rglob("*") if folder else ())
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    )
-    if not found:
+    if folder is None:
         raise DataError(
-            f"folder={folder} holds no sound; the condition 'folder' needs "
-            f"one with files that end in {', '.join(sorted(AUDIO_SUFFIXES))}."
+            "folder=None holds no sound; the condition 'folder' needs one."
         )
+    found = list_sounds(folder, "folder")
     for place, (name, row) in enumerate(rows.items()):
         other = str(found[place % len(found)])
         pair = {"path": row["path"], "other": other}

@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
+from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.labels import show_label
 from focalaudio.data.problems import Problem, few, refuse
 from focalaudio.data.tables import read_table
@@ -31,7 +32,6 @@ LAYOUT = f"audio/ and {CSV_NAME} (columns {', '.join(CSV_COLUMNS)})"
 METADATA_COLUMNS = (
     *("clip_id", "path", "label", "fold", "target", "src_file", "filename"),
 )
-AUDIO_SUFFIXES = {".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 # The release itself cuts these four recordings into clips of two folds, each
 # time under two categories: they cannot be refused, so they are warned about.
 RELEASE_SHARED_SOURCES = frozenset({"131943", "134049", "209698", "234879"})

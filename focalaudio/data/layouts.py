@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.manifests import LISTED, name_below
 from focalaudio.data.patterns import NamePattern
 from focalaudio.data.problems import few, refuse

@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.problems import refuse
 from focalaudio.data.tables import find_column, read_table
 from focalaudio.errors import DataError

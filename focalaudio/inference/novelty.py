@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from focalaudio.audio import load_wav
-from focalaudio.data.esc50 import AUDIO_SUFFIXES
+from focalaudio.audio import list_sounds, load_wav
 from focalaudio.data.folders import read_clips
 from focalaudio.data.manifests import Manifest
 from focalaudio.data.splits import Names, Splits
@@ -184,16 +183,7 @@ def _make_noise(length: int, peak: float, n_clips: int) -> Iterator[Tensor]:
 
 def _list_sounds(folder: Path, most: int) -> list[Path]:
     """Return at most so many sounds of a folder, evenly spread."""
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    )
-    if not found:
-        raise DataError(
-            f"others={folder} holds no sound; give a folder with files that "
-            f"end in {', '.join(sorted(AUDIO_SUFFIXES))}."
-        )
+    found = list_sounds(folder, "others")
     step = max(1.0, len(found) / most)
     return [found[int(place * step)] for place in range(min(most, len(found)))]
 

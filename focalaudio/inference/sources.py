@@ -8,15 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.inference.store import PROGRESS
 
-# Of what is taken for sound in a folder. The last cannot be read, and are told
-# with the way out rather than left out without a word.
-SUFFIXES = {
-    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    *(".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
-    *(".m4a", ".aac", ".amr", ".wma", ".webm", ".mp4"),
-}
+# Of what is taken for sound in a folder. What is added cannot be read, and is
+# told with the way out rather than left out without a word.
+SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".aac", ".amr", ".wma", ".webm", ".mp4"}
 MOST_BYTES = 200  # of a clip's name; file systems take 255 with its endings
 
 

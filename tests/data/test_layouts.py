@@ -2,8 +2,10 @@
 
 import pytest
 
+from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.layouts import list_by_pattern, list_class_folders
 from focalaudio.errors import DataError
+from focalaudio.inference.sources import find_sounds
 
 
 @pytest.fixture
@@ -61,6 +63,19 @@ def test_a_pattern_reads_all_sounds_or_none(touch):
     touch("z/odd.wav")
     with pytest.raises(DataError, match="1 x sound .of 3. .*z/odd.wav"):
         list_by_pattern(folder, "{group}/{label}-{index:d}")
+
+
+def test_what_is_explained_can_be_trained_on(touch):
+    """Whatever the ending, of a file that can be read."""
+    folder = touch(*(f"a/x{ending}" for ending in AUDIO_SUFFIXES))
+    touch("b/y.AIF", "a/y.txt")
+    explained = {
+        path.relative_to(folder).as_posix()
+        for path in find_sounds([folder]).files
+    }
+    trained = set(list_class_folders(folder)["name"])
+    assert trained == explained
+    assert len(trained) == len(AUDIO_SUFFIXES) + 1
 
 
 def test_a_folder_without_a_sound_is_refused(touch):
