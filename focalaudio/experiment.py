@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import logging
 import re
@@ -28,6 +27,7 @@ from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
 from focalaudio.models.safe_yaml import PlainLoader
+from focalaudio.processes import leave_at_exit
 
 RENAMED = {"stages": "maps"}  # keys of older versions
 DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
@@ -119,7 +119,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     obey_signals()
     hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
     ddp_init_group(run_opts)
-    atexit.register(_leave_group)
+    leave_at_exit()
     text = Path(hparams_file).read_text(encoding="utf-8")
     _check_keys(Path(hparams_file).name, text, overrides)
     hparams = load_hyperpyyaml(text, overrides)
@@ -170,16 +170,6 @@ def _check_keys(name: str, text: str, overrides: str) -> None:
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
-
-
-def _leave_group() -> None:
-    """Leave the group of processes, if there is one.
-
-    A process that ends without may be aborted by its own threads, and
-    torchrun then kills the others, whatever they are writing.
-    """
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _on_main(work: Callable[[], T]) -> T | None:

@@ -5,6 +5,7 @@ Of a run by torchrun or Slurm; a process that is alone has everything.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -46,7 +47,22 @@ def join_processes() -> int:
     started = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if started and not dist.is_initialized():
         dist.init_process_group("gloo")
+        leave_at_exit()
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def leave_at_exit() -> None:
+    """Let this process leave the others in order, however it ends.
+
+    Otherwise the threads that talk to them may still run when Python is gone,
+    which ends a process that has done all its work by an abort.
+    """
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def agree(step: Callable[[], Result]) -> Result:
