@@ -7,15 +7,14 @@ import logging
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import speechbrain as sb
-import torch.distributed
 import yaml
 from filelock import FileLock
 from hyperpyyaml import load_hyperpyyaml, resolve_references
@@ -23,17 +22,16 @@ from speechbrain.utils.distributed import ddp_init_group, if_main_process
 
 from focalaudio.console import CONSOLE
 from focalaudio.endings import Ending
-from focalaudio.errors import FocalAudioError, escape_text
+from focalaudio.errors import escape_text
 from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
 from focalaudio.models.safe_yaml import PlainLoader
-from focalaudio.processes import leave_at_exit
+from focalaudio.processes import leave_at_exit, on_first
 
 RENAMED = {"stages": "maps"}  # keys of older versions
 DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
 TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +123,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     hparams = load_hyperpyyaml(text, overrides)
     resolved = resolve_references(text, overrides).read()
     folder = Path(hparams["output_folder"])
-    lock = _on_main(partial(_claim, folder, hparams, resolved, run_opts))
+    lock = on_first(partial(_claim, folder, hparams, resolved, run_opts))
     sb.create_experiment_directory(
         experiment_directory=str(folder),
         hyperparams_to_save=hparams_file,
@@ -170,22 +168,6 @@ def _check_keys(name: str, text: str, overrides: str) -> None:
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
-
-
-def _on_main(work: Callable[[], T]) -> T | None:
-    """Let the main process work; what it refuses, all processes refuse."""
-    result, problem = None, None
-    if if_main_process():
-        try:
-            result = work()
-        except FocalAudioError as error:
-            problem = error
-    told = [problem]
-    if torch.distributed.is_initialized():
-        torch.distributed.broadcast_object_list(told, src=0)
-    if told[0] is not None:
-        raise told[0]
-    return result
 
 
 def _claim(

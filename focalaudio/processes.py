@@ -8,9 +8,11 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch.distributed as dist
+
+from focalaudio.errors import FocalAudioError
 
 Result = TypeVar("Result")
 Items = TypeVar("Items", bound=Sequence[Any])
@@ -65,29 +67,31 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
-def agree(step: Callable[[], Result]) -> Result:
-    """Let the first process take a step that may fail, and then the others.
+def on_first(work: Callable[[], Result]) -> Result | None:
+    """Let the first process work; what it refuses, all processes refuse.
 
-    If it fails in one, all fail: with the error of the first that did.
+    The others get None, when it is done.
+
+    Raises
+    ------
+    FocalAudioError, OSError
+        If `work` does, in every process.
 
     Example
     -------
-    >>> agree(lambda: "done")
+    >>> on_first(lambda: "done")
     'done'
     """
-    number, _ = count_processes()
-    done: Result | None = None
-    for turn in ("first", "others"):
-        error: Exception | None = None
-        if (number == 0) == (turn == "first"):
-            try:
-                done = step()
-            except Exception as raised:  # noqa: BLE001, told to all
-                error = raised
-        failed = [each for each in gather(error) if each is not None]
-        if failed:
-            raise failed[0] if error is None else error
-    return cast(Result, done)
+    result, problem = None, None
+    if count_processes()[0] == 0:
+        try:
+            result = work()
+        except (FocalAudioError, OSError) as error:
+            problem = error
+    refused = gather(problem)[0]
+    if refused is not None:
+        raise refused
+    return result
 
 
 def gather(value: Any) -> list[Any]:

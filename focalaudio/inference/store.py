@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from focalaudio.errors import DataError
 from focalaudio.files import lock_folder
-from focalaudio.processes import agree, count_processes
+from focalaudio.processes import count_processes, on_first
 
 PROGRESS = "progress.jsonl"  # of the first process, progress_1.jsonl ...
 NUMBERED = re.compile(r"progress(?:_(\d+))?\.jsonl")
@@ -77,7 +77,10 @@ class ClipStore:
         )
         self._asked = json.loads(json.dumps(dict(settings)))
         try:
-            agree(self._open)
+            on_first(self._claim)
+            if self._number > 0:
+                self.refresh()
+            _refuse_others(self.folder, self._known or {}, self._asked)
         except BaseException:
             self.close()
             raise
@@ -127,15 +130,13 @@ class ClipStore:
             if number := NUMBERED.fullmatch(path.name):
                 self._read(int(number[1] or 0))
 
-    def _open(self) -> None:
-        """Claim the folder, if this is the first process; read all files."""
-        if self._number == 0:
-            self._lock = lock_folder(self.folder, str(self.folder), "folder")
+    def _claim(self) -> None:
+        """Lock the folder; write the settings, if it has none."""
+        self._lock = lock_folder(self.folder, str(self.folder), "folder")
         self.refresh()
-        if self._number == 0 and self._known is None:
+        if self._known is None:
             self._append({"settings": self._asked})
             self._known = self._asked
-        _refuse_others(self.folder, self._known or {}, self._asked)
 
     def _append(self, values: Mapping[str, Any]) -> None:
         # on a line of its own, whatever a killed process left
