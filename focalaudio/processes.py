@@ -8,12 +8,15 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch.distributed as dist
 
 from focalaudio.errors import FocalAudioError
 
+# until one that is done gives up on the others; of one that dies torchrun knows
+PATIENCE = timedelta(days=7)
 Result = TypeVar("Result")
 Items = TypeVar("Items", bound=Sequence[Any])
 
@@ -48,7 +51,7 @@ def join_processes() -> int:
     """
     started = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if started and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=PATIENCE)
         leave_at_exit()
     return int(os.environ.get("LOCAL_RANK", "0"))
 

@@ -72,9 +72,7 @@ class ClipStore:
         self._number, _ = count_processes()
         self._lock: FileLock | None = None
         self._files: dict[int, IO[bytes]] = {}
-        self._known: Record | None = (
-            None  # settings that the folder was made with
-        )
+        self._known: Record | None = None  # what the folder was made with
         self._asked = json.loads(json.dumps(dict(settings)))
         try:
             on_first(self._claim)
