@@ -17,6 +17,7 @@ from focalaudio.errors import FocalAudioError
 
 # until one that is done gives up on the others; of one that dies torchrun knows
 PATIENCE = timedelta(days=7)
+_line: list[dist.ProcessGroup] = []  # on which they talk, once they do
 Result = TypeVar("Result")
 Items = TypeVar("Items", bound=Sequence[Any])
 
@@ -59,13 +60,17 @@ def join_processes() -> int:
 def leave_at_exit() -> None:
     """Let this process leave the others in order, however it ends.
 
-    Otherwise the threads that talk to them may still run when Python is gone,
-    which ends a process that has done all its work by an abort.
+    A thread of gloo's that still drops what it sent when Python is gone aborts
+    a process that has done all its work. Leaving joins these threads, but not
+    those of a group that trained by `DistributedDataParallel`, which torch
+    keeps (2.11). So what processes say to each other last, they say by
+    `gather` or `meet`, which have a group of their own.
     """
     atexit.register(_leave)
 
 
 def _leave() -> None:
+    _line.clear()
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
@@ -110,9 +115,21 @@ def gather(value: Any) -> list[Any]:
     _, n_processes = count_processes()
     if n_processes == 1:
         return [value]
+    if not _line:
+        _line.append(dist.new_group(backend="gloo", timeout=PATIENCE))
     values: list[Any] = [None] * n_processes
-    dist.all_gather_object(values, value)
+    dist.all_gather_object(values, value, group=_line[0])
     return values
+
+
+def meet() -> None:
+    """Wait until all processes are here.
+
+    Example
+    -------
+    >>> meet()
+    """
+    gather(None)
 
 
 def share(items: Items) -> Items:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -23,7 +23,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.inference.reporting import look_further
 from focalaudio.interpreters.base import Interpretation, Interpreter
 from focalaudio.metrics.neighbors import EmbeddingIndex
-from focalaudio.processes import gather, share
+from focalaudio.processes import gather, meet, share
 from focalaudio.report.overview import split_name
 from focalaudio.report.page import (
     Neighbor,
@@ -286,7 +286,7 @@ class Reporter:
             Where the page is.
         """
         path = self.writer.path
-        ddp_barrier()  # every process has added its clips
+        meet()  # every process has added its clips
         is_old = path.exists() and not self.writer.waits
         if self.wanted and if_main_process() and not is_old:
             run = "/".join(path.absolute().parent.parts[-2:])
@@ -301,7 +301,7 @@ class Reporter:
                     decision=self.interpreter.classifier.decision,
                 )
             )
-        ddp_barrier()  # no process leaves before the page is there
+        meet()  # no process leaves before the page is there
         return path
 
 

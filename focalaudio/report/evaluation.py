@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import if_main_process
 
 from focalaudio.metrics.calibration import calibration_error
 from focalaudio.metrics.statistics import Statistics, summarize
 from focalaudio.metrics.table import METRICS
+from focalaudio.processes import meet
 from focalaudio.report.tables import write_csv, write_json, write_markdown
 
 Rows = Sequence[Mapping[str, Any]]
@@ -57,7 +58,7 @@ def write_evaluation(
     if if_main_process():
         write_csv(rows, folder / "clips.csv")
         write_json(metrics, folder / "metrics.json")
-    ddp_barrier()  # no process leaves before the files are there
+    meet()  # no process leaves before the files are there
     return metrics
 
 
@@ -148,7 +149,7 @@ def write_comparison(
         write_csv(table, folder / "comparison.csv")
         write_csv(listed, folder / "comparison_clips.csv")
         write_markdown(tabulate(counts, statistics), folder / "comparison.md")
-    ddp_barrier()
+    meet()
 
 
 def flatten(

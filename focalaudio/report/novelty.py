@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import if_main_process
 
 from focalaudio.metrics.novelty import SCORES
+from focalaudio.processes import meet
 from focalaudio.report.tables import write_csv, write_json, write_markdown
 
 
@@ -39,7 +40,7 @@ def write_novelty(folder: Path, measured: Mapping[str, Any]) -> None:
         write_csv(rows, folder / "novelty.csv")
         write_markdown([_format(row) for row in rows], folder / "novelty.md")
         write_json(measured, folder / "novelty.json")
-    ddp_barrier()  # no process leaves before the files are there
+    meet()  # no process leaves before the files are there
 
 
 def _format(row: Mapping[str, Any]) -> dict[str, str]:

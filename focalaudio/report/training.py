@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
 from focalaudio.decisions import SEVERAL
@@ -18,6 +18,7 @@ from focalaudio.pictures import (
     draw_learning_curve,
     save_picture,
 )
+from focalaudio.processes import meet
 from focalaudio.report.classes import describe_classes, write_classes
 from focalaudio.report.evaluation import Rows, write_evaluation
 from focalaudio.report.tables import write_csv, write_table
@@ -80,7 +81,7 @@ def write_training_report(
             write_csv(history, folder / "history.csv")
             curve = draw_learning_curve(history)
             save_picture(curve, folder / "learning_curve.png")
-    ddp_barrier()  # no process leaves before the report is there
+    meet()  # no process leaves before the report is there
     return metrics
 
 

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch.distributed as dist
 
@@ -68,7 +67,7 @@ def run_recipe(
     if dist.is_initialized():
         command += ["--distributed_backend", dist.get_backend()]
         call = (command, _find_port())
-        dist.broadcast_object_list([call], src=0)
+        gather(call)
         _run_share(*call)
     else:
         subprocess.run(command, check=True)
@@ -100,19 +99,18 @@ def lead_or_follow(work: Callable[[], None]) -> None:
         try:
             work()
         finally:
-            dist.broadcast_object_list([None], src=0)
+            gather(None)
     else:
         _follow()
 
 
 def _follow() -> None:
     while True:
-        told: list[Any] = [None]
-        dist.broadcast_object_list(told, src=0)
-        if told[0] is None:
+        call = gather(None)[0]
+        if call is None:
             return
         try:
-            _run_share(*told[0])
+            _run_share(*call)
         except subprocess.CalledProcessError:
             continue  # the first process knows, and says what comes next
 
