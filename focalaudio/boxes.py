@@ -159,7 +159,7 @@ def find_boxes(
         _in_cells(rules.gap_hertz, bin_width),
     )
     parts, n_parts = _connect(kept >= KEPT, gaps)
-    sums = ndimage.sum_labels(held, parts, np.arange(1, n_parts + 1))
+    sums = np.bincount(parts.ravel(), held.ravel(), n_parts + 1)[1:]
     whole = max(held.sum(), EPS_HELD)
     found = [
         HeardBox(

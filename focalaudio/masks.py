@@ -212,9 +212,9 @@ def _threshold_at(values: Tensor, quantile: float) -> Tensor:
     position = quantile * (flat.numel() - 1)
     below = int(position)
     # the largest values only: a partial selection instead of a full sort
-    top = flat.topk(flat.numel() - below).values
-    low, high = top[-1], top[max(len(top) - 2, 0)]
-    return torch.lerp(low, high, position - below)
+    top = flat.topk(flat.numel() - below, sorted=False).values
+    lowest = top.topk(min(2, len(top)), largest=False).values
+    return torch.lerp(lowest[0], lowest[-1], position - below)
 
 
 def check_quantile(quantile: float) -> None:
