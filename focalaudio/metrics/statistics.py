@@ -15,6 +15,7 @@ from torch import Tensor
 
 CONFIDENCE = 0.95  # of the interval
 N_RESAMPLES = 2000
+AT_ONCE = 2**21  # values that are drawn, so that many clips take no more memory
 
 Statistics = dict[str, float]
 
@@ -64,9 +65,12 @@ def _bootstrap_interval(values: Tensor) -> tuple[float, float]:
     if not len(values):
         return math.nan, math.nan
     generator = torch.Generator().manual_seed(0)
-    shape = (N_RESAMPLES, len(values))
-    chosen = torch.randint(len(values), shape, generator=generator)
-    means = values[chosen].mean(1)
+    n = len(values)
+    parts = torch.arange(N_RESAMPLES).split(max(1, AT_ONCE // n))
+    chosen = (
+        torch.randint(n, (len(part), n), generator=generator) for part in parts
+    )
+    means = torch.cat([values[part].mean(1) for part in chosen])
     tail = (1 - CONFIDENCE) / 2
     low, high = means.quantile(
         torch.tensor([tail, 1 - tail], dtype=means.dtype)

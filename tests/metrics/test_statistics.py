@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from focalaudio.metrics import statistics as ours
 from focalaudio.metrics.statistics import (
     describe,
     summarize,
@@ -83,3 +84,14 @@ def test_folds_count_alike_however_many_clips_they_have():
 
 def test_mean_of_many_small_numbers_is_exact():
     assert describe([0.1] * 10)["mean"] == 0.1
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 999, 5000])
+def test_an_interval_does_not_depend_on_how_much_is_drawn_at_once(
+    at_once, monkeypatch
+):
+    source = random.Random(0)
+    values = [source.gauss(0, 1) for _ in range(50)]
+    whole = describe(values)
+    monkeypatch.setattr(ours, "AT_ONCE", at_once)
+    assert describe(values) == whole
