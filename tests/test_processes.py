@@ -7,7 +7,7 @@ import sys
 import pytest
 
 RANK = """
-import json, os, sys
+import json, sys
 from pathlib import Path
 
 import torch
