@@ -29,6 +29,7 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.encoders import build_encoder
 from focalaudio.inference.sources import find_sounds
 from focalaudio.interpreters import ThresholdInterpreter
+from focalaudio.memory import keep_freed_memory
 from focalaudio.spectrogram import Spectrogram
 
 RATE = 16000
@@ -97,6 +98,7 @@ def measure(part: str, size: int) -> tuple[float, float, int]:
 
     Seconds are those of the better of two.
     """
+    keep_freed_memory()  # as commands and recipes do
     job, found = PARTS[part](size), []
     for _ in range(2):
         start = resource.getrusage(resource.RUSAGE_SELF)

@@ -32,6 +32,7 @@ from focalaudio.encoders import build_encoder
 from focalaudio.inference.sources import find_sounds
 from focalaudio.inference.streaming import explain_stream
 from focalaudio.interpreters import ThresholdInterpreter
+from focalaudio.memory import keep_freed_memory
 from focalaudio.spectrogram import Spectrogram
 
 N_CLASSES = 10
@@ -65,6 +66,7 @@ def build_interpreter(encoder_name: str) -> ThresholdInterpreter:
 def interpret(path: Path, out: Path, encoder_name: str, batch: int) -> None:
     """Interpret a recording."""
     labels = [f"class {index}" for index in range(N_CLASSES)]
+    keep_freed_memory()  # as `focalaudio explain --stream` does
     interpreter = build_interpreter(encoder_name)
     explain_stream(
         interpreter, ClipReader(), labels, path, out, batch_size=batch

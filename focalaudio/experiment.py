@@ -25,6 +25,7 @@ from focalaudio.endings import Ending
 from focalaudio.errors import escape_text
 from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
+from focalaudio.memory import keep_freed_memory
 from focalaudio.models.safe_yaml import PlainLoader
 from focalaudio.processes import leave_at_exit, on_first
 
@@ -115,6 +116,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     end = Ending(command, traced=DEBUG in argv)
     sys.excepthook = end.hook(sys.excepthook)
     obey_signals()
+    keep_freed_memory()
     hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
     ddp_init_group(run_opts)
     leave_at_exit()

@@ -190,7 +190,7 @@ class ClassifierBrain(TrainingBrain):
         self, mixed: MixedClips, spectrum: Spectrum
     ) -> tuple[Tensor, Tensor]:
         """Return the power spectra of both parts; their STFTs add up."""
-        own = self.modules.spectrogram(mixed.own, mixed.lens).stft
+        own = self.modules.spectrogram.transform(mixed.own, spectrum.n_samples)
         return power_spectrum(own), power_spectrum(spectrum.stft - own)
 
     def compute_objectives(

@@ -24,6 +24,7 @@ from focalaudio.cli.export import add_export
 from focalaudio.cli.ratings import add_ratings
 from focalaudio.errors import FocalAudioError, describe_error, escape_text
 from focalaudio.interrupts import obeyed_signals
+from focalaudio.memory import keep_freed_memory
 from focalaudio.version import __version__
 
 WELL, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(given)
+    keep_freed_memory()
     try:
         with obeyed_signals():
             return arguments.run(arguments) or WELL

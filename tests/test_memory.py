@@ -1,0 +1,36 @@
+"""Memory of freed tensors is used again, without the kernel."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource
+import torch
+from focalaudio.memory import keep_freed_memory
+
+def count_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(10_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = count_faults()
+if keep_freed_memory():
+    count_faults()  # blocks find their places
+    print(before, count_faults())
+"""
+
+
+def test_pages_of_freed_tensors_are_not_asked_for_again():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if not done.stdout:
+        pytest.skip("only glibc keeps the memory")
+    before, after = map(int, done.stdout.split())
+    assert after < before / 10
