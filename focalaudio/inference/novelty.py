@@ -26,17 +26,13 @@ from focalaudio.data.splits import Names, Splits
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import DataError
 from focalaudio.inference.clips import prepare_clips
-from focalaudio.metrics.novelty import (
-    SCORES,
-    STORABLE,
-    EmbeddingSpace,
-    NoveltyRule,
-)
+from focalaudio.metrics.novelty import SCORES, EmbeddingSpace, NoveltyRule
 from focalaudio.models.model import SoundModel
-from focalaudio.models.novelty import score_clips
+from focalaudio.models.novelty import score_clips, storable_scores
 
 BATCH_SIZE = 16
 SECONDS = 5.0  # of what is synthesized
+STEP = 0.02  # s between the pieces of which the loudest is taken
 VALID, TEST, LEFT_OUT, SILENCE = "valid", "test", "left_out", "silence"
 
 
@@ -85,6 +81,9 @@ class Sounds:
         dB, peaks of white noise.
     n_noises : int
         Clips of each level.
+    piece_seconds : sequence of float
+        s: the loudest pieces of so long of the test clips are groups of their
+        own, `test_<seconds>_s`. A rule should not refuse what is short.
     manifest, columns, pattern, n_folds, fold_seed
         As `data_folder`.
     classifier : str
@@ -105,6 +104,7 @@ class Sounds:
     max_others: int = 300
     noise_levels: Sequence[float] = (0, -20, -40, -60)
     n_noises: int = 50
+    piece_seconds: Sequence[float] = (1.0,)
     manifest: Manifest | None = None
     columns: Mapping[str, str | None] | None = None
     pattern: str | None = None
@@ -173,6 +173,33 @@ class Sounds:
             yield LEFT_OUT, (load_wav(path, rate) for path in left_out)
 
 
+def cut_loudest(wav: Tensor, n_samples: int, step: int = 1) -> Tensor:
+    """Return the piece of a waveform that has the most energy.
+
+    Arguments
+    ---------
+    wav : torch.Tensor
+        `[samples]`.
+    n_samples : int
+        Of the piece; a shorter waveform is returned whole.
+    step : int
+        Samples from piece to piece.
+
+    Returns
+    -------
+    torch.Tensor
+        `[n_samples]` at the most.
+
+    Example
+    -------
+    >>> cut_loudest(torch.tensor([0.0, 2.0, -2.0, 1.0]), 2)
+    tensor([ 2., -2.])
+    """
+    energy = wav.double().square().unfold(0, min(n_samples, len(wav)), step)
+    start = step * int(energy.sum(1).argmax())
+    return wav[start : start + n_samples]
+
+
 def _make_noise(length: int, peak: float, n_clips: int) -> Iterator[Tensor]:
     """Yield white noise, the same every time."""
     generator = torch.Generator().manual_seed(0)
@@ -236,7 +263,7 @@ def score_sounds(
         output = model.classifier(spectrum.log_magnitude, spectrum.n_frames)
         columns = {
             name: score_clips(name, model.classifier, spectrum, output)
-            for name in STORABLE
+            for name in storable_scores(model.classifier)
         }
         columns |= space.score(output.embeddings) if space else {}
         columns |= {
@@ -273,7 +300,7 @@ def measure_novelty(
         Share of the validation clips that are to be known, 0 to 1.
     score : str
         Of the rule that is chosen, one of
-        `focalaudio.metrics.novelty.STORABLE`.
+        `focalaudio.models.novelty.storable_scores`.
 
     Returns
     -------
@@ -292,29 +319,41 @@ def measure_novelty(
     ValueError
         If `keep` is out of range, or no model can hold a rule of the score.
     """
-    if score not in STORABLE:
-        raise ValueError(
-            f"score={score!r} must be one of {', '.join(STORABLE)}, which need "
-            "nothing but what a model computes anyway."
-        )
     model = sounds.model
+    possible = storable_scores(model.classifier)
+    if score not in possible:
+        raise ValueError(
+            f"score={score!r} must be one of {', '.join(possible)}, which need "
+            "nothing but what this model computes anyway."
+        )
     rate = model.reader.sample_rate
 
-    def read(split: str, space: EmbeddingSpace | None) -> tuple[Scored, Tensor]:
+    def read(
+        split: str,
+        space: EmbeddingSpace | None = None,
+        seconds: float | None = None,
+    ) -> tuple[Scored, Tensor]:
         paths, ids = zip(*sounds.rows[split], strict=True)
         wavs = (load_wav(path, rate) for path in paths)
+        if seconds is not None:
+            sizes = round(seconds * rate), round(STEP * rate)
+            wavs = (cut_loudest(wav, *sizes) for wav in wavs)
         return score_sounds(model, wavs, space, ids)
 
     ids = torch.tensor([class_id for _, class_id in sounds.rows["train"]])
-    space = EmbeddingSpace.fit(read("train", None)[1], ids)
+    space = EmbeddingSpace.fit(read("train")[1], ids)
     groups = {split: read(split, space)[0] for split in (VALID, TEST)}
+    groups |= {
+        f"{TEST}_{seconds:g}_s": read(TEST, space, seconds)[0]
+        for seconds in sounds.piece_seconds
+    }
     groups |= {
         name: score_sounds(model, wavs, space)[0]
         for name, wavs in sounds.unknown()
     }
     rules = [
         NoveltyRule.calibrate(name, groups[VALID].scores[name], keep)
-        for name in SCORES
+        for name in groups[VALID].scores
     ]
     chosen = next(rule for rule in rules if rule.score == score)
     return {

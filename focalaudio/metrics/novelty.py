@@ -251,11 +251,14 @@ class Score:
         Whether high values are those of sounds like the training data.
     source : str
         Who proposed it.
+    of_cells : bool
+        Whether it needs a classifier whose cells have a share of the logit.
     """
 
     words: str
     higher_is_known: bool
     source: str
+    of_cells: bool = False
 
 
 SCORES = {
@@ -266,6 +269,7 @@ SCORES = {
         "share of the loudness that the cells give to the class",
         True,
         "this project",
+        of_cells=True,
     ),
     "mahalanobis": Score(
         "distance of the embedding to the nearest class",

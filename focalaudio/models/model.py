@@ -20,8 +20,8 @@ from focalaudio.interpreters import (
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import QUANTILE, RATIO
-from focalaudio.metrics.novelty import STORABLE, NoveltyRule
-from focalaudio.models.novelty import judge_clips
+from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.models.novelty import judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 DECODED: dict[str, Callable[..., Interpreter]] = {
@@ -139,10 +139,11 @@ class SoundModel:
                 f"{self.classifier.n_classes} classes."
             )
         self._check_axis()
-        if self.novelty and self.novelty.score not in STORABLE:
+        scores = storable_scores(self.classifier)
+        if self.novelty and self.novelty.score not in scores:
             raise ModelError(
-                f"novelty: a model cannot hold score={self.novelty.score!r}; "
-                f"it must be one of {', '.join(STORABLE)}."
+                f"novelty: the model cannot hold score={self.novelty.score!r}; "
+                f"it must be one of {', '.join(scores)}."
             )
         if self.explanation.method == "by_design":
             try:

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from focalaudio.contract import Classifier, ClassifierOutput
+from focalaudio.contract import CELLS, Classifier, ClassifierOutput
 from focalaudio.decisions import Decision
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import by_design
 from focalaudio.metrics import novelty
-from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.spectrogram import Spectrum
 
 _Scorer = Callable[[Classifier, Spectrum, ClassifierOutput], Tensor]
@@ -59,6 +59,22 @@ SCORERS: dict[str, _Scorer] = {
 }
 
 
+def storable_scores(classifier: Classifier) -> tuple[str, ...]:
+    """List the scores of which a rule on a classifier can be.
+
+    Example
+    -------
+    >>> from focalaudio.classifier import SoundClassifier
+    >>> from focalaudio.encoders import build_encoder
+    >>> storable_scores(SoundClassifier(build_encoder("focalnet_test"), 2))
+    ('probability', 'entropy', 'energy', 'evidence')
+    """
+    has_cells = classifier.lacks(CELLS) is None
+    return tuple(
+        name for name in STORABLE if has_cells or not SCORES[name].of_cells
+    )
+
+
 def score_clips(
     score: str,
     classifier: Classifier,
@@ -70,7 +86,7 @@ def score_clips(
     Arguments
     ---------
     score : str
-        One of `focalaudio.metrics.novelty.STORABLE`.
+        One of `storable_scores`.
     classifier : SoundClassifier
         Made the output.
     spectrum : Spectrum

@@ -9,15 +9,19 @@ import pytest
 import torch
 
 from focalaudio.audio import load_wav, write_wav
-from focalaudio.errors import DataError
+from focalaudio.classifier import SoundClassifier
+from focalaudio.encoders import build_encoder
+from focalaudio.errors import DataError, ModelError
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.novelty import (
     Sounds,
+    cut_loudest,
     measure_novelty,
     score_sounds,
 )
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.models import load_model
+from focalaudio.models.model import Explanation
 
 FOLDS = ([1, 2, 3], [4], [5])
 
@@ -59,7 +63,14 @@ def more(dataset, tmp_path_factory):
 @pytest.fixture(scope="module")
 def measured(model, more, others):
     sounds = Sounds(
-        model, more, *FOLDS, others, 3, noise_levels=[0, -40, -100], n_noises=2
+        model,
+        more,
+        *FOLDS,
+        others,
+        3,
+        noise_levels=[0, -40, -100],
+        n_noises=2,
+        piece_seconds=[0.1, 9],
     )
     return measure_novelty(sounds, 0.5, "evidence")
 
@@ -69,6 +80,8 @@ def test_every_score_and_group_is_measured(measured):
     assert measured["n_clips"] == {
         "valid": 3,
         "test": 3,
+        "test_0.1_s": 3,
+        "test_9_s": 3,
         "noise_0_db": 2,
         "noise_-40_db": 2,
         "noise_-100_db": 2,
@@ -103,6 +116,20 @@ def test_the_share_of_valid_clips_is_kept(measured):
     )
 
 
+def test_a_piece_that_holds_all_of_a_clip_is_the_clip(measured):
+    for row in measured["rows"]:
+        assert row["test_9_s"] == row["test"]
+
+
+def test_no_piece_has_more_energy_than_the_loudest():
+    wav = torch.randn(500) * torch.rand(500)
+    piece = cut_loudest(wav, 70)
+    energies = [wav[start : start + 70].square().sum() for start in range(431)]
+    assert len(piece) == 70
+    assert piece.square().sum() >= max(energies) - 1e-5
+    assert cut_loudest(wav, 501).equal(wav)
+
+
 def test_silence_never_gets_an_answer(measured):
     for row in measured["rows"]:
         assert row["silence"] == row["noise_-100_db"] == 0
@@ -123,6 +150,21 @@ def test_the_left_out_class_sounds_as_the_one_it_is_a_copy_of(
             ruled = SoundInterpreter(replace(model, novelty=rule))
             known = ruled.explain_file(path).is_known
             assert row["left_out"] == float(known)
+
+
+def test_without_cells_the_other_scores_are_measured(model):
+    encoder = build_encoder("focalnet_test")
+    encoder.n_embedding = encoder.n_features  # whatever they are the mean of
+    blind = SoundClassifier(encoder, len(model.labels)).eval()
+    other = replace(model, classifier=blind, explanation=Explanation())
+    scored, _ = score_sounds(other, [torch.randn(9000)])
+    assert [*scored.scores] == ["probability", "entropy", "energy"]
+    with pytest.raises(ValueError, match="one of probability, entropy, energy"):
+        measure_novelty(
+            Sounds(other, "no/such/folder", *FOLDS), 0.9, "evidence"
+        )
+    with pytest.raises(ModelError, match="cannot hold score='evidence'"):
+        replace(other, novelty=NoveltyRule("evidence", 0.5))
 
 
 def test_scores_do_not_depend_on_the_batch(model):
