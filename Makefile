@@ -6,6 +6,7 @@ DEV := .venv/.installed-dev
 DEMO_OUT ?= results/demo
 BENCH_DATA ?= ../shared/data/ESC-10
 BENCH_REFERENCE ?= $(wildcard ../speechbrain)
+BENCH_THREADS ?= 1
 BENCH_FLAGS ?=
 
 .PHONY: setup demo test test-slow test-all lint docs bench
@@ -44,5 +45,5 @@ docs: $(DEV)
 	@echo docs/_build/html/index.html
 
 bench: $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py --data_folder $(BENCH_DATA) \
+	OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python benchmarks/run.py --data_folder $(BENCH_DATA) \
 		$(if $(BENCH_REFERENCE),--reference $(BENCH_REFERENCE)) $(BENCH_FLAGS)

@@ -2,13 +2,15 @@
 """Does interpreting a long recording take more memory than a short one?
 
     python benchmarks/streaming.py --data_folder DIR [--minutes 10]
+        [--threads 2]
 
 Joins clips of the data set (ESC-50's layout) to a recording of one minute and
 one of `--minutes`, at the clips' own rate, and interprets each with
-`explain_stream` in a process of its own (`--encoder_name` with random weights,
-by design). Peak memory is the process's largest resident set, with Python and
-its libraries. Prints seconds, memory and speed; the ratio of memory last. A
-short recording is profiled for what takes the time.
+`explain_stream` in a process of its own with `--threads` threads
+(`--encoder_name` with random weights, by design). Peak memory is the process's
+largest resident set, with Python and its libraries. Prints seconds, memory and
+speed; the ratio of memory last. A short recording is profiled for what takes
+the time.
 """
 
 from __future__ import annotations
@@ -74,21 +76,26 @@ def interpret(path: Path, out: Path, encoder_name: str, batch: int) -> None:
 
 
 def measure_one(
-    path: Path, out: Path, encoder_name: str, batch: int
+    threads: int, path: Path, out: Path, encoder_name: str, batch: int
 ) -> tuple[float, float, int]:
     """Interpret; return wall and CPU time in s, and peak memory in bytes."""
+    torch.set_num_threads(threads)
     job = partial(interpret, path, out, encoder_name, batch)
     return *time_turn(job), peak_memory()
 
 
 def measure(
-    data_folder: Path, minutes: float, encoder_name: str, batch: int
+    data_folder: Path,
+    minutes: float,
+    threads: int,
+    encoder_name: str,
+    batch: int,
 ) -> tuple[float, float, int]:
     """Do what `measure_one` does in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = join_clips(data_folder, minutes, Path(folder) / "long.wav")
         out = Path(folder) / "out"
-        return run_alone(measure_one, path, out, encoder_name, batch)
+        return run_alone(measure_one, threads, path, out, encoder_name, batch)
 
 
 def profile(data_folder: Path, encoder_name: str, batch: int) -> str:
@@ -108,14 +115,18 @@ def main() -> None:
     )
     parser.add_argument("--data_folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--encoder_name", default="focalnet_nano")
     parser.add_argument("--batch_size", type=int, default=8)
     arguments = parser.parse_args()
     choice = arguments.encoder_name, arguments.batch_size
+    threads = arguments.threads
     print("minutes  seconds    CPU s  peak memory (MB)  x real time")
     peaks = []
     for minutes in (1.0, arguments.minutes):
-        seconds, cpu, peak = measure(arguments.data_folder, minutes, *choice)
+        seconds, cpu, peak = measure(
+            arguments.data_folder, minutes, threads, *choice
+        )
         peaks.append(peak)
         speed = 60 * minutes / seconds
         print(
@@ -126,7 +137,7 @@ def main() -> None:
     print(f"memory of {arguments.minutes:g} minutes / 1 minute: {growth:.3f}")
     per_core = 60 * arguments.minutes / cpu
     answer = Answer(
-        f"`explain_stream`, `{choice[0]}`, {torch.get_num_threads()} thread",
+        f"`explain_stream`, `{choice[0]}`, {threads} thread(s)",
         "real time",
         f"{speed:.0f}x, {per_core:.0f}x per CPU second; memory of "
         f"{arguments.minutes:g} minutes {growth:.3f} of one's",
