@@ -7,6 +7,7 @@ DEMO_OUT ?= results/demo
 BENCH_DATA ?= ../shared/data/ESC-10
 BENCH_REFERENCE ?= $(wildcard ../speechbrain)
 BENCH_THREADS ?= 1
+TEST_WORKERS ?= auto
 BENCH_FLAGS ?=
 
 .PHONY: setup demo test test-slow test-all lint docs bench
@@ -26,10 +27,10 @@ demo: $(BASE)
 	$(BIN)/python -m focalaudio demo --out $(DEMO_OUT)
 
 test: $(DEV)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(TEST_WORKERS) --dist loadfile
 
 test-slow: $(DEV)
-	$(BIN)/python -m pytest -m slow tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
 
 test-all: test test-slow
 

@@ -65,6 +65,7 @@ setup(
             "pytest>=8",
             "hypothesis>=6",
             "pytest-cov>=5",
+            "pytest-xdist>=3.6",
             "ruff>=0.12",
             "mypy>=1.15",
             "pandas-stubs",

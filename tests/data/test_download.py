@@ -89,7 +89,7 @@ def left_in(folder):
 # Fetching
 
 
-@pytest.mark.parametrize("sha256", [digest(ARCHIVE), None])
+@pytest.mark.parametrize("sha256", [digest(ARCHIVE), None], ids=["sum", "none"])
 @pytest.mark.parametrize("says_length", [True, False])
 def test_folder_holds_what_the_archive_held(
     fetch, server, tmp_path, sha256, says_length

@@ -197,7 +197,12 @@ def test_a_classifier_trains_with_every_encoder(encoder, dataset, tmp_path):
     assert {k: v.shape for k, v in built.items()} == shapes
 
 
-@pytest.mark.parametrize("encoder", {kind for kind, _ in ENCODERS.values()})
+@pytest.mark.parametrize(
+    "encoder",
+    sorted(
+        {kind for kind, _ in ENCODERS.values()}, key=lambda kind: kind.__name__
+    ),
+)
 def test_every_encoder_takes_what_the_yaml_passes(encoder):
     parameters = inspect.signature(encoder).parameters
     assert {"in_channels", "drop_path"} <= set(parameters)
