@@ -50,6 +50,7 @@ SCRIPTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "ranks": (("--data_folder", DATA), ("--data_folder", DATA, "--quick")),
     "startup": ((), ("--quick",)),
     "growth": ((), ("--quick",)),
+    "suite": ((), ("--quick",)),
 }
 OTHERS = {
     "foreign": "own-classifier.md",
