@@ -42,11 +42,12 @@ import speechbrain as sb
 import torch
 from answers import Answer, print_answers
 from hyperpyyaml import load_hyperpyyaml
+from limits import largest_shares
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from torch import Tensor, nn
 from transformers import FocalNetBackbone, FocalNetConfig
-from turns import Times, count_inputs, ratio, take_turns
+from turns import Job, Times, count_inputs, ratio, take_turns
 
 from focalaudio.audio import audio_info
 from focalaudio.brains.interpretation import InterpreterBrain
@@ -367,14 +368,15 @@ def print_times(
         )
 
 
-def find_answers(times: Times) -> list[Answer]:
-    """Return how both of ours stand."""
+def find_answers(times: Times, jobs: Mapping[str, Job]) -> list[Answer]:
+    """Return how both of ours stand, and what takes their time."""
     return [
         Answer(
             f"evaluation of a fold, FocalNet-B, {name} metrics",
             "the reference's `interpret_amt.py`",
             ratio(times, "reference", name),
             goal,
+            largest_shares(jobs[name]),
         )
         for name, goal in GOALS.items()
     ]
@@ -419,7 +421,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
     times = take_turns(jobs, arguments.turns)
     print_times(times, counts)
     print("\n".join(faults) or "the metrics are the same")
-    print_answers(find_answers(times))
+    print_answers(find_answers(times, jobs))
     return faults
 
 

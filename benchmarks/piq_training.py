@@ -24,12 +24,13 @@ import argparse
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
 import torch.nn.functional as F
 from answers import Answer, print_answers
+from limits import largest_shares
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -182,10 +183,9 @@ def measure_memory(name: str, dim: int, device: str) -> int:
 
 
 def measure_seconds(
-    dim: int, device: str, n_steps: int
+    steps: Mapping[str, Step], device: str, n_steps: int
 ) -> dict[str, tuple[float, float]]:
     """Return each contender's best wall and CPU time, s; they take turns."""
-    steps = {name: build_step(name, dim, device) for name in CONTENDERS}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(n_steps):
         for name, step in steps.items():
@@ -203,19 +203,26 @@ def compare_steps(arguments: argparse.Namespace) -> None:
     build_optimizer(nn.Linear(1, 1), 1.0)
     # before this process computes anything: its children are copies of it
     memory = {name: measure_memory(name, dim, device) for name in CONTENDERS}
-    seconds = measure_seconds(dim, device, arguments.steps)
+    steps = {name: build_step(name, dim, device) for name in CONTENDERS}
+    seconds = measure_seconds(steps, device, arguments.steps)
     print(f"one training step, features [1, {dim}, 7, 7], {device}")
     print("decoder      seconds    CPU s  memory (GB)")
     for name, (wall, busy) in seconds.items():
         size = memory[name] / GB
         print(f"{name:11} {wall:8.3f} {busy:8.3f} {size:8.2f}")
     print_answers(
-        [compare(name, seconds, memory) for name in ("paper", "light")]
+        [
+            compare(name, seconds, memory, largest_shares(steps[name]))
+            for name in ("paper", "light")
+        ]
     )
 
 
 def compare(
-    name: str, seconds: dict[str, tuple[float, float]], memory: dict[str, int]
+    name: str,
+    seconds: Mapping[str, tuple[float, float]],
+    memory: Mapping[str, int],
+    bound: str,
 ) -> Answer:
     """Say how much more SpeechBrain's decoder takes than another."""
     theirs, ours = seconds["speechbrain"], seconds[name]
@@ -225,6 +232,7 @@ def compare(
         f"{theirs[0] / ours[0]:.2f} x; CPU {theirs[1] / ours[1]:.2f} x; "
         f"memory {memory['speechbrain'] / memory[name]:.2f} x",
         GOALS[name],
+        bound,
     )
 
 
