@@ -35,7 +35,7 @@ from focalaudio.spectrogram import Spectrogram
 RATE = 16000
 GOAL = "slope stated, at most 1"
 SIZES = {
-    "length": (1, 10, 60, 300, 1200),  # s, in one piece
+    "length": (1, 10, 60, 300, 1200, 3600),  # s, in one piece
     "batch": (1, 2, 4, 8, 16, 32, 64),
     "classes": (10, 30, 100, 300, 1000),
     "quantiles": (1, 2, 5, 10, 20),
