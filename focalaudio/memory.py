@@ -15,19 +15,14 @@ def keep_freed_memory() -> bool:
     glibc maps each large block anew and gives it back when it is freed, so that
     the kernel clears every page of every tensor again: half of the time that
     an explanation of five minutes of sound takes (`benchmarks/growth.py`). From
-    here on blocks are taken from the heap, which does not shrink; its peak
-    hardly changes. For commands and recipes, whose memory is given back at
-    their end; nothing is done on import.
+    here on blocks are taken from the heap, which does not shrink; its peak is
+    about a tenth higher. For commands and recipes, whose memory is given back
+    at their end; nothing is done on import.
 
     Returns
     -------
     bool
         Whether the C library is one that does so: glibc, on Linux.
-
-    Example
-    -------
-    >>> keep_freed_memory() in (True, False)
-    True
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
