@@ -50,7 +50,7 @@ SCRIPTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "ranks": (("--data_folder", DATA), ("--data_folder", DATA, "--quick")),
     "startup": ((), ("--quick",)),
     "growth": ((), ("--quick",)),
-    "suite": ((), ("--quick",)),
+    "suite": ((), ("--tests", "tests/metrics")),
 }
 OTHERS = {
     "foreign": "own-classifier.md",

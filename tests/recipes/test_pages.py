@@ -71,6 +71,7 @@ SMALL = {  # script -> options that make it small
     "startup": {"turns": 1},
     "growth": {"parts": "classes"},
     "piq_training": {"dim": 64},
+    "suite": {"tests": "tests/metrics"},
 }
 ON_CPU = ["--device", "cpu", "--noprogressbar"]
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
