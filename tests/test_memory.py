@@ -1,9 +1,12 @@
-"""Memory of freed tensors is used again, without the kernel."""
+"""Memory of freed tensors is used again; what stays is not searched."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from focalaudio.memory import quick_imports
 
 SCRIPT = """
 import resource
@@ -34,3 +37,24 @@ def test_pages_of_freed_tensors_are_not_asked_for_again():
         pytest.skip("only glibc keeps the memory")
     before, after = map(int, done.stdout.split())
     assert after < before / 10
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_garbage_is_collected_as_before(was_enabled):
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        with pytest.raises(ImportError), quick_imports():
+            raise ImportError
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_what_was_loaded_is_not_searched():
+    with quick_imports():
+        loaded = [[]]
+    try:
+        assert all(each is not loaded for each in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focalaudio.memory import quick_imports
+
 SECONDS = 2.5  # of a clip
 TRAINING = {  # a plain network that is trained in a minute or two
     "encoder_name": "focalnet_nano",
@@ -145,14 +147,15 @@ def show_examples(folder: Path) -> Iterator[str]:
     FileNotFoundError, ModelError
         If this installation has no model or no clips, or they are damaged.
     """
-    from focalaudio.audio import load_wav
-    from focalaudio.data.examples import list_examples
-    from focalaudio.inference.folder import FolderExplainer
-    from focalaudio.inference.interpreter import SoundInterpreter
-    from focalaudio.inference.reporting import explain_for_page
-    from focalaudio.inference.requests import Request
-    from focalaudio.report.page import Page
-    from focalaudio.report.writer import PageWriter
+    with quick_imports():
+        from focalaudio.audio import load_wav
+        from focalaudio.data.examples import list_examples
+        from focalaudio.inference.folder import FolderExplainer
+        from focalaudio.inference.interpreter import SoundInterpreter
+        from focalaudio.inference.reporting import explain_for_page
+        from focalaudio.inference.requests import Request
+        from focalaudio.report.page import Page
+        from focalaudio.report.writer import PageWriter
 
     examples = list_examples()
     model = SoundInterpreter.from_hparams()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from focalaudio.errors import escape_text
+from focalaudio.memory import quick_imports
 
 if TYPE_CHECKING:
     from focalaudio.inference.folder import FolderExplainer
@@ -121,10 +122,11 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _explain(arguments: argparse.Namespace) -> int:
     """Run the command; a bad file does not stop the others."""
-    from focalaudio.inference.folder import FolderExplainer
-    from focalaudio.inference.requests import Request
-    from focalaudio.inference.sources import need_sounds
-    from focalaudio.processes import count_processes, join_processes
+    with quick_imports():
+        from focalaudio.inference.folder import FolderExplainer
+        from focalaudio.inference.requests import Request
+        from focalaudio.inference.sources import need_sounds
+        from focalaudio.processes import count_processes, join_processes
 
     place = join_processes()
     if arguments.device == "cuda":
@@ -167,16 +169,17 @@ def _run(explainer: FolderExplainer, files: list[Path]) -> None:
     n_known = 0
     from focalaudio.processes import share
 
+    def tell(path: Path, answer: str) -> None:
+        bar.write(f"{escape_text(path)}: {answer}", file=sys.stdout)
+        sys.stdout.flush()
+
     with tqdm(total=len(share(files)), unit="file", disable=None) as bar:
-        for outcome in explainer.explain(files):
+        for outcome in explainer.explain(files, tell):
             bar.update()
-            name = escape_text(outcome.path)
             if outcome.error:
                 bar.write(f"focalaudio: {outcome.error}", file=sys.stderr)
-            elif outcome.is_new:
-                bar.write(f"{name}: {outcome.answer}", file=sys.stdout)
-                for path in outcome.files if len(files) == 1 else ():
-                    bar.write(f"  {escape_text(path)}", file=sys.stdout)
+            for path in outcome.files if len(files) == 1 else ():
+                bar.write(f"  {escape_text(path)}", file=sys.stdout)
             n_known += not outcome.is_new
     if n_known:
         _say(f"Done before, and kept as they are: {n_known}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENAMETOOLONG
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from focalaudio.report.page import PageClip, View
     from focalaudio.report.writer import PageWriter
 
+Tell = Callable[[Path, str], None]
 MARGIN = 1.5  # a recording that is so many clips long is streamed
 WHOLE_SECONDS = 60.0  # the same, where the model takes clips whole
 MOST_REPORTED = 200  # clips that the report shows
@@ -120,7 +121,9 @@ class FolderExplainer:
 
         return PageWriter(self.folder / "report.html", self.model.spectrogram)
 
-    def explain(self, paths: Sequence[Path]) -> Iterator[Outcome]:
+    def explain(
+        self, paths: Sequence[Path], tell: Tell | None = None
+    ) -> Iterator[Outcome]:
         """Explain files one after the other; a bad one does not stop the rest.
 
         Of several processes each explains its share.
@@ -129,6 +132,9 @@ class FolderExplainer:
         ---------
         paths : sequence of pathlib.Path
             The files, each once.
+        tell : callable
+            Is given each file that is explained and its answer as soon as it is
+            known, before its sounds and its picture are written.
 
         Yields
         ------
@@ -140,6 +146,7 @@ class FolderExplainer:
         OSError
             If the disk refuses.
         """
+        tell = tell or (lambda path, answer: None)
         names = name_clips(paths, self.store.names)
         for path, clip_id in share(list(zip(paths, names, strict=True))):
             try:
@@ -152,10 +159,10 @@ class FolderExplainer:
                 yield Outcome(path, known["answer"], is_new=False)
             elif sound is not None:
                 with _quiet(clips_logger):  # a row says what is cut
-                    outcome = self._explain_clip(path, clip_id, *sound)
+                    outcome = self._explain_clip(path, clip_id, *sound, tell)
                 yield outcome
             else:
-                yield self._try_recording(path, clip_id)
+                yield self._try_recording(path, clip_id, tell)
 
     def _fail(self, path: Path, error: Exception) -> Outcome:
         self.failed.append({"path": str(path), "error": str(error)})
@@ -173,16 +180,24 @@ class FolderExplainer:
         return wav, _list_notes(caught)
 
     def _explain_clip(
-        self, path: Path, clip_id: str, wav: Tensor, notes: list[str]
+        self,
+        path: Path,
+        clip_id: str,
+        wav: Tensor,
+        notes: list[str],
+        tell: Tell,
     ) -> Outcome:
         """Explain, write and keep one clip."""
-        from focalaudio.report.explained import describe_clip
-
         try:
             seen = self.model.look(wav[None])
         except AudioError as error:
             return self._fail(path, error)
-        found, shown = self._show(seen, clip_id)
+        found = self.model.explain_with(self.ways, seen, self.request.target)
+        answer = found[0].describe(0)
+        tell(path, answer)
+        from focalaudio.report.explained import describe_clip
+
+        shown = self._show(found, clip_id)
         clip = replace(
             shown[0][0],
             views=[view for _, view in shown],
@@ -196,7 +211,6 @@ class FolderExplainer:
         if self._has_room:
             more = self._look_further(seen, found[0])
             self.page.add(replace(clip, views=[*clip.views, *more]))
-        answer = found[0].describe(0)
         self.store.add(
             path,
             clip_id,
@@ -210,15 +224,13 @@ class FolderExplainer:
         return Outcome(path, answer, files=files)
 
     def _show(
-        self, seen: SeenClips, name: str
-    ) -> tuple[list[SoundInterpretation], list[tuple[PageClip, View]]]:
-        """Explain a clip in all ways; return what a report shows, too."""
+        self, found: Sequence[SoundInterpretation], name: str
+    ) -> list[tuple[PageClip, View]]:
+        """Return what a report shows of a clip, explained in all ways."""
         from focalaudio.inference.reporting import show_scored
 
-        target = self.request.target
-        found = self.model.explain_with(self.ways, seen, target)
         pairs = zip(found, self.ways, strict=True)
-        return found, [show_scored(each, way, name) for each, way in pairs]
+        return [show_scored(each, way, name) for each, way in pairs]
 
     def _compare_rows(self, rows: Sequence[Record]) -> list[Record]:
         """Return the rows of comparison.csv, none without a comparison."""
@@ -280,7 +292,7 @@ class FolderExplainer:
         further = look_further(self.ways[0], explain, list_others(found, None))
         return [show_scored(each, way, "")[1] for way, each in further]
 
-    def _try_recording(self, path: Path, clip_id: str) -> Outcome:
+    def _try_recording(self, path: Path, clip_id: str, tell: Tell) -> Outcome:
         """Explain a recording window by window."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -306,6 +318,7 @@ class FolderExplainer:
             f"{escape_text(row['predicted'])} most of "
             f"{result.duration:.1f} s ({len(result.segments)} segments)"
         )
+        tell(path, answer)
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
         record["boxes"] = [pack_box(box) for box in result.heard]
         self.store.add(path, clip_id, record)
@@ -324,7 +337,10 @@ class FolderExplainer:
             length = round(window["end_s"] * rate) - start
             wav = next(iter_windows(path, rate, length, 1, first=start))
             name = f"{clip_id} at {window['start_s']:.1f} s"
-            _, shown = self._show(self.model.look(wav[None]), name)
+            found = self.model.explain_with(
+                self.ways, self.model.look(wav[None]), self.request.target
+            )
+            shown = self._show(found, name)
             views = [view for _, view in shown]
             yield replace(shown[0][0], views=views, start=window["start_s"])
 

@@ -64,6 +64,21 @@ def run(model, out, paths, request=QUICK, most=None):
         return outcomes
 
 
+def test_an_answer_is_told_before_anything_is_written(model, sounds, tmp_path):
+    told = []
+
+    def tell(path, answer):
+        assert not list(tmp_path.glob(f"{path.stem}*.wav"))
+        told.append((path, answer))
+
+    request = Request(report=False)
+    with FolderExplainer(model, tmp_path, request) as explainer:
+        outcomes = list(explainer.explain(sounds, tell))
+    answered = [(each.path, each.answer) for each in outcomes if each.answer]
+    assert told == answered
+    assert (tmp_path / "a_kept.wav").exists()
+
+
 def read(path):
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
