@@ -158,9 +158,10 @@ def find_boxes(
         _in_cells(rules.gap_seconds, hop),
         _in_cells(rules.gap_hertz, bin_width),
     )
-    parts, n_parts = _connect(kept >= KEPT, gaps)
-    sums = np.bincount(parts.ravel(), held.ravel(), n_parts + 1)[1:]
-    whole = max(held.sum(), EPS_HELD)
+    in_parts = kept >= KEPT
+    parts, n_parts = _connect(in_parts, gaps)
+    sums = np.bincount(parts[in_parts], held[in_parts], n_parts + 1)[1:]
+    whole = max(held.sum(dtype=np.float64), EPS_HELD)
     found = [
         HeardBox(
             *_edges(times, hop, duration),
@@ -168,7 +169,9 @@ def find_boxes(
             float(share),
         )
         for (times, bins), share in zip(
-            ndimage.find_objects(parts), sums / whole, strict=True
+            ndimage.find_objects(parts),
+            np.minimum(sums / whole, 1.0),  # they add up in another order
+            strict=True,
         )
         if share > 0 and share >= rules.least_score
     ]
@@ -177,7 +180,7 @@ def find_boxes(
 
 
 def _to_numpy(cells: Tensor) -> np.ndarray:
-    return cells.detach().cpu().double().numpy()
+    return cells.detach().cpu().float().numpy()
 
 
 def _in_cells(gap: float, width: float) -> int:

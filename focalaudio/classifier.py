@@ -149,6 +149,8 @@ class SoundClassifier(Classifier):
     torch.Size([2, 10])
     """
 
+    is_thread_safe = True
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -224,6 +226,7 @@ class SoundClassifier(Classifier):
     def compile_network(self) -> None:
         """See `Classifier.compile_network`."""
         self.encoder.compile()
+        self.is_thread_safe = False  # while one thread still compiles
 
     def look(self, spectrum: Spectrum, wavs: Tensor) -> ClassifierOutput:
         """See `Classifier.look`; this one sees, and hears nothing."""

@@ -83,6 +83,8 @@ class Classifier(nn.Module):
     share_decoder: Any
     labels_per_clip = ONE.labels_per_clip
     frozen = False
+    # whether threads may ask at once: no call changes anything of it
+    is_thread_safe = False
 
     def freeze(self: Kind) -> Kind:
         """Stop learning for good: no gradient, always in evaluation mode."""

@@ -2,6 +2,7 @@
 
 interpreter  SoundInterpreter: classify, interpret and explain sounds
 streaming    a recording of any length -> kept sound and timeline
+threads      items -> results, several at once, in their order
 windows      explained windows <-> the file that a stream goes on from
 folder       files -> a folder of explanations, which can be taken up again
 requests     how files shall be explained, and what came of each

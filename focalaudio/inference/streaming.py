@@ -1,16 +1,17 @@
 """`recording of any length -> kept sound, timeline`, in flat memory.
 
-Overlapping windows, in batches: each is prepared as a clip is (peak 1),
-interpreted, brought back to the recording's own level and put on the disk; at
-the end, neighbors are cross-faded. A stream that was stopped counts the windows
-that are there, and goes on after the last whole batch.
+Overlapping windows, in batches, some of them at once: each is prepared as a
+clip is (peak 1), interpreted, brought back to the recording's own level and put
+on the disk; at the end, neighbors are cross-faded. A stream that was stopped
+counts the windows that are there, and goes on after the last whole batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
+from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
 from focalaudio.metrics.novelty import NoveltyRule
@@ -51,6 +53,7 @@ from focalaudio.report.timeline import (
 from focalaudio.version import __version__
 from focalaudio.waveforms import check_whole, common_gain
 
+MOST_AT_ONCE = 4  # batches, each of which takes memory
 WINDOW_SECONDS = 5.0  # where the reader takes clips whole
 ENDINGS = (  # of the files of a recording
     "_kept.wav",
@@ -152,7 +155,8 @@ def explain_stream(
     overlap : float
         Share of a window that the next one has too, 0 to 0.5.
     batch_size : int
-        Windows at once, at least 1; results do not depend on it.
+        Windows of a batch, at least 1; results do not depend on it. On a CPU as
+        many batches are explained at once as torch has threads, four at most.
     progress : bool
         Whether to show a bar on stderr.
     strict : bool
@@ -193,7 +197,15 @@ def explain_stream(
     done = WindowStore(
         unfinished, settings, plan.n_window, batch_size, rules.most
     )
-    ways = _Ways(interpreter, reader, temperature, novelty, target, rules)
+    ways = _Ways(
+        interpreter,
+        reader,
+        temperature,
+        novelty,
+        target,
+        rules,
+        _precision(interpreter),
+    )
     lengths = plan.sample_rate, plan.n_window, plan.n_hop
     windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
     with tqdm(
@@ -203,9 +215,12 @@ def explain_stream(
         desc=plan.info.path.name,
         disable=not progress,
     ) as bar:
-        while batch := list(islice(windows, batch_size)):
-            done.append(_explain(ways, batch, done.record))
-            bar.update(len(batch))
+        batches = iter(lambda: list(islice(windows, batch_size)), [])
+        explain = partial(_explain, ways, record=done.record)
+        n_threads = _count_threads(interpreter)
+        for records in map_at_once(explain, batches, n_threads):
+            done.append(records)
+            bar.update(len(records))
     return _finish(done, plan, labels, stem)
 
 
@@ -272,6 +287,23 @@ def _device(interpreter: Interpreter) -> torch.device:
     return next(found).device
 
 
+def _count_threads(interpreter: Interpreter) -> int:
+    """How many batches may be explained at once."""
+    is_safe = interpreter.is_thread_safe
+    is_safe = is_safe and interpreter.classifier.is_thread_safe
+    if not is_safe or _device(interpreter).type != "cpu":
+        return 1
+    return min(torch.get_num_threads(), MOST_AT_ONCE)
+
+
+def _precision(interpreter: Interpreter) -> Callable[[], torch.autocast]:
+    """Return what other threads enter for the precision of this one."""
+    kind = _device(interpreter).type
+    dtype = torch.get_autocast_dtype(kind)
+    enabled = torch.is_autocast_enabled(kind)
+    return partial(torch.autocast, kind, dtype, enabled)
+
+
 @dataclass(frozen=True)
 class _Ways:
     """How windows are explained."""
@@ -282,13 +314,21 @@ class _Ways:
     novelty: NoveltyRule | None
     target: int | None
     rules: BoxRules
+    precision: Callable[[], torch.autocast]
 
 
-@torch.no_grad()
 def _explain(
     ways: _Ways, windows: Sequence[Tensor], record: np.dtype
 ) -> np.ndarray:
-    """Interpret windows `[samples]` in one batch."""
+    """Interpret windows `[samples]` in one batch, on any thread."""
+    with torch.no_grad(), ways.precision():
+        return _explain_here(ways, windows, record)
+
+
+def _explain_here(
+    ways: _Ways, windows: Sequence[Tensor], record: np.dtype
+) -> np.ndarray:
+    """Interpret windows, in the precision that is set."""
     interpreter = ways.interpreter
     wavs = pad_sequence(list(windows), batch_first=True)
     sizes = torch.tensor([len(window) for window in windows])

@@ -246,6 +246,8 @@ class Interpreter(nn.Module):
 
     # fraction of a clip's cells to drop; None if masks are not thresholded
     quantile: float | None = None
+    # whether threads may explain at once, if they may ask the classifier
+    is_thread_safe = True
 
     def __init__(
         self, classifier: Classifier, spectrogram: Spectrogram

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -18,6 +19,8 @@ from focalaudio.report.timeline import Segment
 COLORS = [colormaps["tab10"](place) for place in range(10) if place != 7]
 MOST_DRAWN = 5000  # boxes, the highest scores; more are not told apart
 LETTERS = 24  # of a label, in a line
+
+Limits = tuple[float, float, float, float]  # left, right, bottom, top
 
 
 def draw_timeline(
@@ -55,16 +58,12 @@ def draw_timeline(
     figure = new_figure(WIDTH, 5.0)
     where, when = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     colors = _choose_colors(segments, boxes)
-    _draw_boxes(where, boxes, colors)
+    told = sorted(boxes, key=lambda one: -one.score)[:MOST_DRAWN]
+    limits = [(b.begin, b.end, b.low / 1000, b.high / 1000) for b in told]
+    _fill(where, limits, [colors[box.label] for box in told], alpha=0.6)
     where.set(ylabel="Frequency (kHz)", ylim=(0, highest / 1000))
-    for one in segments:
-        when.bar(
-            one.start,
-            one.probability,
-            one.end - one.start,
-            align="edge",
-            color=colors[one.label],
-        )
+    limits = [(one.start, one.end, 0.0, one.probability) for one in segments]
+    _fill(when, limits, [colors[one.label] for one in segments])
     end = segments[-1].end or 1.0
     when.set(ylabel="Probability", ylim=(0, 1), xlim=(0, end))
     when.set_xlabel("Time (s)")
@@ -87,14 +86,19 @@ def _choose_colors(
     }
 
 
-def _draw_boxes(
-    axes: Axes, boxes: Sequence[HeardBox], colors: dict[str, object]
+def _fill(
+    axes: Axes,
+    limits: Sequence[Limits],
+    colors: Sequence[object],
+    alpha: float | None = None,
 ) -> None:
-    for box in sorted(boxes, key=lambda one: -one.score)[:MOST_DRAWN]:
-        corner = box.begin, box.low / 1000
-        size = box.end - box.begin, (box.high - box.low) / 1000
-        style: Style = {"facecolor": colors[box.label], "edgecolor": "none"}
-        axes.add_patch(Rectangle(corner, *size, alpha=0.6, **style))
+    """Draw rectangles as one thing, which takes a tenth of their seconds."""
+    corners = [
+        [(left, low), (left, high), (right, high), (right, low)]
+        for left, right, low, high in limits
+    ]
+    style: Style = {"facecolors": colors, "edgecolors": "none", "alpha": alpha}
+    axes.add_collection(PolyCollection(corners, **style))
 
 
 def _draw_legend(figure: Figure, colors: dict[str, object]) -> None:

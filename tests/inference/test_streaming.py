@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from itertools import pairwise
 
@@ -34,6 +35,7 @@ class Keeper(Interpreter):
 
     fails_at, n_batches, fail, factor = None, 0, staticmethod(interrupt), 1.0
     skips = None  # every second batch: 0 or 1
+    is_thread_safe = False  # it counts
     settings = {"method": "all"}  # noqa: RUF012
 
     def explain(self, output, spectrum, class_ids):
@@ -180,6 +182,58 @@ def test_results_do_not_depend_on_the_batch_size(
     for row, other_row in zip(rows(one), rows(other), strict=True):
         assert row[:3] == other_row[:3]
         assert row[3] == pytest.approx(other_row[3], abs=2e-6)
+
+
+@pytest.fixture
+def threads():
+    """`threads(n)` gives torch so many, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+class Watched(ThresholdInterpreter):
+    """Remembers which threads explained."""
+
+    def interpret(self, *args, **kwargs):
+        self.threads.add(threading.get_ident())
+        return super().interpret(*args, **kwargs)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_results_do_not_depend_on_the_number_of_threads(
+    explain, by_design, threads, bf16
+):
+    read_by = []
+    for n_threads in (1, 2, 6):
+        threads(n_threads)
+        with torch.autocast("cpu", enabled=bf16):
+            result = explain(by_design, batch_size=2, out=f"by_{n_threads}")
+        read_by.append(read(result) + [result.boxes.read_bytes()])
+        assert torch.get_num_threads() == n_threads
+    assert read_by[0] == read_by[1] == read_by[2]
+    if bf16:
+        assert read_by[0] != read(explain(by_design, out="fp32"))
+
+
+@pytest.mark.parametrize("unsafe", [None, "interpreter", "classifier"])
+def test_only_what_never_changes_explains_on_other_threads(
+    explain, classifier, spectrogram, threads, unsafe
+):
+    threads(3)
+    interpreter = Watched(classifier, spectrogram)
+    interpreter.threads = set()
+    if unsafe == "interpreter":
+        interpreter.is_thread_safe = False
+    if unsafe == "classifier":
+        classifier.compile_network()
+        classifier.encoder._compiled_call_impl = None  # without the compiler
+    explain(interpreter, batch_size=1)
+    here = {threading.get_ident()}
+    if unsafe:
+        assert interpreter.threads == here
+    else:
+        assert not interpreter.threads & here
 
 
 def test_the_timeline_covers_the_recording_without_gap(
