@@ -326,10 +326,6 @@ class ClassifierBrain(TrainingBrain):
         )
         return logits, marked
 
-    def said_of_several(self) -> tuple[Tensor, Tensor] | None:
-        """Return `said` of clips with several labels, None of others."""
-        return self.said() if self.classifier.decision.is_several else None
-
     def _find_temperature(self) -> float:
         """Return the temperature that fits the validated clips best."""
         return find_temperature(*self.said(), self.classifier.decision)

@@ -38,6 +38,7 @@ def train_decoder(
         the data.
     """
     hparams, data = experiment.hparams, experiment.hparams["data"]
+    data.need_test()
     data.save_folds(experiment.folder)
     save_decoder(method, hparams["decoder"], experiment.folder)
     brain = experiment.brain(kind)

@@ -28,7 +28,7 @@ from focalaudio.data.annotations import (
     read_annotations,
 )
 from focalaudio.data.labels import SeveralLabelsEncoder
-from focalaudio.data.pipelines import ClipReader
+from focalaudio.data.pipelines import ClipReader, need_clips
 from focalaudio.errors import DataError
 from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
 from focalaudio.waveforms import fit_length
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 def build_condition(
-    dataset: DynamicItemDataset,
+    dataset: DynamicItemDataset | None,
     reader: ClipReader,
     encoder: CategoricalEncoder,
     condition: str = "clean",
@@ -63,7 +63,8 @@ def build_condition(
     Arguments
     ---------
     dataset : DynamicItemDataset
-        One split of `focalaudio.data.folders.open_data`.
+        One split of `focalaudio.data.folders.open_data`; a `DataError` if it is
+        None, since no fold was named.
     reader : ClipReader
         Reads the sounds that are added, as it read the clips.
     encoder : CategoricalEncoder
@@ -110,6 +111,7 @@ def build_condition(
     >>> torch.allclose(pair["first"] + pair["second"], pair["sig"], atol=1e-6)
     True
     """
+    dataset = need_clips(dataset)
     if condition == "clean":
         return dataset
     if condition == ANNOTATIONS:

@@ -48,8 +48,8 @@ class Folds:
     Arguments
     ---------
     train, valid, test : tuple of int
-        At least one fold each, but `valid` may be empty: nothing is selected
-        then. A list is turned into a tuple.
+        At least one fold each, but `valid` and `test` may be empty: nothing is
+        selected, or measured, then. A list is turned into a tuple.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class Folds:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            at_least = 0 if field.name == "valid" else 1
+            at_least = 1 if field.name == "train" else 0
             folds = _fold_tuple(field.name, getattr(self, field.name), at_least)
             object.__setattr__(self, field.name, folds)
         named = self.train + self.valid + self.test

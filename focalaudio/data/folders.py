@@ -73,7 +73,8 @@ def open_data(
         See `read_clips`.
     train_folds, valid_folds, test_folds : sequence of int or str
         Names of the folds to train on, to choose the checkpoint by (none, if
-        nothing is chosen), and held out for the result; each stands once.
+        nothing is chosen), and held out for the result (none, if nothing is
+        measured); each stands once.
     reader : ClipReader
         Reads the files; 16 kHz and 5 s if None.
     download : bool

@@ -117,8 +117,8 @@ class SoundData:
     Arguments
     ---------
     train, valid, test : DynamicItemDataset
-        Give `id`, `sig`, `label` and `target`; `valid` is None if no fold
-        validates.
+        Give `id`, `sig`, `label` and `target`; `valid` and `test` are None if
+        no fold validates or tests.
     label_encoder : CategoricalEncoder
         Label to class id.
     source : str
@@ -132,7 +132,7 @@ class SoundData:
 
     train: DynamicItemDataset
     valid: DynamicItemDataset | None
-    test: DynamicItemDataset
+    test: DynamicItemDataset | None
     label_encoder: CategoricalEncoder
     source: str = CSV_NAME
     folds: pd.DataFrame | None = None
@@ -164,6 +164,10 @@ class SoundData:
             }
             for name, split in splits.items()
         }
+
+    def need_test(self) -> DynamicItemDataset:
+        """Return the test clips; a `DataError` if no fold tests."""
+        return need_clips(self.test)
 
     def read_ahead(self, num_workers: int) -> dict[str, int]:
         """Read what is trained and validated by so many threads, once.
@@ -212,6 +216,16 @@ class SoundData:
         return path
 
 
+def need_clips(tested: DynamicItemDataset | None) -> DynamicItemDataset:
+    """Return the test clips; a `DataError` if there are none."""
+    if tested is None:
+        raise DataError(
+            "test_folds=[] names no fold; what is heard in a clip is shown of "
+            "clips that were not trained on."
+        )
+    return tested
+
+
 def open_esc50(
     data_folder: str | Path,
     train_folds: Sequence[int],
@@ -230,7 +244,8 @@ def open_esc50(
         Holds `audio/` and `meta/esc50.csv`, complete or a subset.
     train_folds, valid_folds, test_folds : sequence of int
         Numbers of those to train on, to choose the checkpoint by (none, if
-        nothing is chosen), and held out for the result; each stands once.
+        nothing is chosen), and held out for the result (none, if nothing is
+        measured); each stands once.
     reader : ClipReader
         Reads the files; 16 kHz and 5 s if None.
     download : bool
@@ -281,7 +296,7 @@ def build_data(
     Returns
     -------
     SoundData
-        `valid` is None if no clip validates.
+        `valid` and `test` are None if no clip validates or tests.
 
     Raises
     ------

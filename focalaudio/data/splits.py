@@ -25,8 +25,8 @@ class Splits:
     Arguments
     ---------
     train, valid, test : sequence of int or str
-        At least one fold each, but `valid` may be empty: nothing is selected
-        then. A single name is a list of one.
+        At least one fold each, but `valid` and `test` may be empty: nothing is
+        selected, or measured, then. A single name is a list of one.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _fold_names(split: str, given: Names) -> tuple[str, ...]:
     """Turn what names a split's folds into text, or say what is wrong."""
     names = list(given) if isinstance(given, (list, tuple)) else [given]
     odd = [name for name in names if type(name) not in (int, str)]
-    empty = not names and split != "valid"
+    empty = not names and split == "train"
     if odd or empty:
         what = f"has {odd[0]!r}" if odd else "is empty"
         raise DataError(

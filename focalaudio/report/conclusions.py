@@ -27,7 +27,9 @@ REPRODUCED = {
 SORTED_OUT = {"novelty.md": "all scores", "novelty.json": "the chosen rule"}
 
 
-def conclude_training(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
+def conclude_training(
+    folder: Path, metrics: Mapping[str, Any] | None = None
+) -> list[str]:
     """Say how often a classifier was right, and what to do with it.
 
     Arguments
@@ -35,7 +37,8 @@ def conclude_training(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
     folder : pathlib.Path
         Of the run; only files that are there are told of.
     metrics : mapping
-        Of `focalaudio.report.evaluation.write_evaluation`.
+        Of `focalaudio.report.evaluation.write_evaluation`; None if nothing was
+        measured.
 
     Returns
     -------
@@ -52,10 +55,15 @@ def conclude_training(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
     >>> conclude_training(Path("bare/run"), metrics)[-1]
     '  focalaudio explain FILE --model ./bare/run'
     """
-    share = _tell_share(metrics, "accuracy")
+    first = "Trained on all that there is; no fold was left to measure it on."
+    if metrics is not None:
+        share = _tell_share(metrics, "accuracy")
+        first = (
+            f"Right on {share[0]} of the {metrics['n_clips']} test clips "
+            f"(95 % interval {share[1]})."
+        )
     return [
-        f"Right on {share[0]} of the {metrics['n_clips']} test clips "
-        f"(95 % interval {share[1]}).",
+        first,
         *tell_files(folder, TRAINED),
         "To explain a file with it:",
         f"  focalaudio explain FILE --model {_as_source(folder)}",

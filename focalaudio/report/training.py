@@ -1,4 +1,4 @@
-"""`rows and history of a training run -> metrics.json, clips.csv, pictures`."""
+"""`history, rows of a training run -> metrics.json, clips.csv, pictures`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
-from focalaudio.decisions import SEVERAL
+from focalaudio.decisions import ONE, Decision
 from focalaudio.metrics.precision import describe_precision, mean_precision
 from focalaudio.pictures import (
     draw_confusion,
@@ -23,36 +23,54 @@ from focalaudio.report.classes import describe_classes, write_classes
 from focalaudio.report.evaluation import Rows, write_evaluation
 from focalaudio.report.tables import write_csv, write_table
 
-DIGITS = 6  # of probabilities
+DIGITS = 6  # of probabilities, those that count
+PROBABILITIES = "probabilities.csv"
+
+
+def write_history(folder: Path, history: Rows) -> None:
+    """Write how a training run got where it is; of processes, one does it.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        Gets `history.csv` and `learning_curve.png`.
+    history : sequence of mapping
+        One row per epoch; without any, nothing is written.
+    """
+    if if_main_process() and history:
+        write_csv(history, folder / "history.csv")
+        curve = draw_learning_curve(history)
+        save_picture(curve, folder / "learning_curve.png")
+    meet()
 
 
 def write_training_report(
     folder: Path,
     rows: Rows,
-    history: Rows,
     labels: Sequence[str],
     temperature: float = 1.0,
     said: tuple[Tensor, Tensor] | None = None,
+    decision: Decision = ONE,
 ) -> dict[str, Any]:
-    """Write what a training run reached and how it got there.
+    """Write what a training run reached.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Gets `metrics.json`, `clips.csv`, `classes.csv`, `classes.md`,
-        `history.csv`, `learning_curve.png`, and `confusion.png`, or, of several
-        labels, `probabilities.csv` instead.
+        Gets `metrics.json`, `clips.csv`, `classes.csv`, `classes.md`; of one
+        label for each clip `confusion.png`; and, if it is known what was said,
+        `probabilities.csv`, those of every class at a temperature of 1.
     rows : sequence of mapping
         One per test clip, as `ClassifierBrain` collects them.
-    history : sequence of mapping
-        One per epoch.
     labels : sequence of str
         In the order of the class ids.
     temperature : float
         That the rows' `probability_scaled` was scaled by.
     said : tuple of torch.Tensor
-        Where a clip has several labels: logits and marks (1 of the true
-        classes) of the rows, each `[clips, n_classes]`.
+        Logits and marks (1 of the true classes) of the rows, each `[clips,
+        n_classes]`; needed where a clip has several labels.
+    decision : Decision
+        What the logits mean.
 
     Returns
     -------
@@ -64,23 +82,21 @@ def write_training_report(
     >>> row = {"clip_id": "a", "label": "dog", "predicted": "dog"}
     >>> row |= {"accuracy": 1.0, "loss": 0.1, "probability": 0.9}
     >>> folder = getfixture("tmp_path")
-    >>> metrics = write_training_report(folder, [row], [], ["dog"])
+    >>> metrics = write_training_report(folder, [row], ["dog"])
     >>> metrics["accuracy"], round(metrics["calibration_error"], 4)
     (1.0, 0.1)
     """
     settings: dict[str, Any] = {"temperature": temperature}
-    if said is not None:
+    if said is not None and decision.is_several:
         settings["average_precision"] = mean_precision(*said)
     metrics = write_evaluation(folder, rows, settings)
     if if_main_process():
-        if said is None:
-            _write_one(folder, rows, labels)
+        if said is not None:
+            _write_probabilities(folder, rows, labels, decision.probs(said[0]))
+        if said is not None and decision.is_several:
+            write_classes(describe_precision(*said, labels), folder)
         else:
-            _write_several(folder, rows, labels, said)
-        if history:
-            write_csv(history, folder / "history.csv")
-            curve = draw_learning_curve(history)
-            save_picture(curve, folder / "learning_curve.png")
+            _write_one(folder, rows, labels)
     meet()  # no process leaves before the report is there
     return metrics
 
@@ -92,20 +108,15 @@ def _write_one(folder: Path, rows: Rows, labels: Sequence[str]) -> None:
     save_picture(confusion, folder / "confusion.png")
 
 
-def _write_several(
-    folder: Path,
-    rows: Rows,
-    labels: Sequence[str],
-    said: tuple[Tensor, Tensor],
+def _write_probabilities(
+    folder: Path, rows: Rows, labels: Sequence[str], probs: Tensor
 ) -> None:
-    """Write how well each class is found, and all probabilities."""
-    write_classes(describe_precision(*said, labels), folder)
-    probs = SEVERAL.probs(said[0]).tolist()
+    """Write what every class of every clip was given."""
     cells = [
-        (row["clip_id"], *(round(value, DIGITS) for value in own))
-        for row, own in zip(rows, probs, strict=True)
+        (row["clip_id"], *(f"{value:.{DIGITS}g}" for value in own))
+        for row, own in zip(rows, probs.tolist(), strict=True)
     ]
-    write_table(("clip_id", *labels), cells, folder / "probabilities.csv")
+    write_table(("clip_id", *labels), cells, folder / PROBABILITIES)
 
 
 def _count_confusions(

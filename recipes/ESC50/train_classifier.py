@@ -11,7 +11,7 @@ from focalaudio.brains import ClassifierBrain
 from focalaudio.experiment import start_experiment
 from focalaudio.models.run import save_model
 from focalaudio.report.conclusions import conclude_training
-from focalaudio.report.training import write_training_report
+from focalaudio.report.training import write_history, write_training_report
 
 
 def main(argv: list[str]) -> None:
@@ -30,19 +30,22 @@ def main(argv: list[str]) -> None:
         train_loader_kwargs=hparams["train_loader"] | reading,
         valid_loader_kwargs=hparams["eval_loader"] | reading,
     )
-    brain.evaluate(
-        data.test,
-        **brain.selection,
-        test_loader_kwargs=hparams["eval_loader"],
-    )
-    metrics = write_training_report(
-        experiment.folder,
-        brain.tracker.rows(),
-        hparams["history"].rows,
-        data.labels,
-        brain.temperature,
-        brain.said_of_several(),
-    )
+    metrics = None
+    if data.test is not None:
+        brain.evaluate(
+            data.test,
+            **brain.selection,
+            test_loader_kwargs=hparams["eval_loader"],
+        )
+        metrics = write_training_report(
+            experiment.folder,
+            brain.tracker.rows(),
+            data.labels,
+            brain.temperature,
+            brain.said(),
+            brain.classifier.decision,
+        )
+    write_history(experiment.folder, hparams["history"].rows)
     experiment.conclude(conclude_training(experiment.folder, metrics))
 
 

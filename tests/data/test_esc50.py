@@ -160,7 +160,6 @@ def test_spreadsheet_byte_order_mark_is_ignored(tmp_path, rows):
         ({"train": (1, 2), "valid": (3,), "test": (1,)}, "[1]"),
         ({"train": (1, 1), "valid": (3,), "test": (2,)}, "[1]"),
         ({"train": ()}, "train=()"),
-        ({"test": ()}, "test=()"),
         ({"valid": None}, "valid=None"),
         ({"test": (5.0,)}, "5.0"),
         ({"test": ("5",)}, "'5'"),
@@ -181,6 +180,13 @@ def test_nothing_need_be_selected_on(tmp_path, rows):
     manifests = prepare_esc50(write_folder(tmp_path, rows), folds)
     assert sorted(set(manifests.train["fold"])) == [1, 2, 3, 4]
     assert manifests.valid.empty
+
+
+def test_nothing_need_be_held_out(tmp_path, rows):
+    folds = Folds(train=[1, 2, 3, 4, 5], valid=[], test=[])
+    manifests = prepare_esc50(write_folder(tmp_path, rows), folds)
+    assert len(manifests.train) == len(rows)
+    assert manifests.test.empty
 
 
 def test_folds_of_a_yaml_list_equal_those_of_a_tuple():

@@ -19,6 +19,7 @@ def test_folds_have_names_of_any_kind():
         "test": ("lucas",),
     }
     assert Splits(1, [], 2).parts["valid"] == ()
+    assert Splits([1, 2], [], []).named == ("1", "2")
 
 
 @pytest.mark.parametrize("name", ["1", "1.0", "01", " 1", 1])
@@ -30,7 +31,6 @@ def test_a_number_is_the_same_however_it_is_written(name):
     ("folds", "said"),
     [
         (([], [1], [2]), "train_folds=.. is empty"),
-        (([1], [2], []), "test_folds=.. is empty"),
         (([1], [2], None), "test_folds=None has None"),
         (([True], [2], [3]), "has True; .*in quotes"),
         (([1.5], [2], [3]), "has 1.5"),

@@ -124,6 +124,22 @@ def test_testing_alone_gives_the_same_result(
     assert log[4:] == log[3:4]
 
 
+def test_all_clips_may_train(recipe, dataset, tmp_path):
+    folds = {"train_folds": "[1, 2, 3, 4, 5]", "valid_folds": "[]"}
+    folds |= {"test_folds": "[]", "data_folder": dataset}
+    run = tmp_path / "run"
+    recipe("train_classifier", run, **folds, select_by="epoch")
+    assert len(pd.read_csv(run / "history.csv")) == 3
+    assert not (run / "metrics.json").exists()
+    bundle = export_run(run, tmp_path / "bundle")
+    said = [load_model(source) for source in (run, bundle)]
+    assert is_same(*(model.classifier.state_dict() for model in said))
+    assert "Nothing was measured" in (bundle / "README.md").read_text()
+    for name in ("interpret", "train_piq", "train_lmac"):
+        with pytest.raises(DataError, match="test_folds=.. names no fold"):
+            recipe(name, tmp_path / name, **folds, classifier=run)
+
+
 def test_a_run_without_a_validation_fold_is_as_good_as_another(
     recipe, dataset, tmp_path
 ):

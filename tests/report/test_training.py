@@ -1,11 +1,18 @@
 import json
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from focalaudio.decisions import ONE, SEVERAL
 from focalaudio.report import evaluation, training
-from focalaudio.report.training import _count_confusions, write_training_report
+from focalaudio.report.training import (
+    _count_confusions,
+    write_history,
+    write_training_report,
+)
 
 LABELS = ["dog", "rain", "wind"]
 HISTORY = [
@@ -62,7 +69,8 @@ def test_confusions_follow_the_order_of_the_labels():
 
 def test_report_is_the_means_and_the_rows(tmp_path, pictures):
     rows = make_rows()
-    metrics = write_training_report(tmp_path, rows, HISTORY, LABELS)
+    metrics = write_training_report(tmp_path, rows, LABELS)
+    write_history(tmp_path, HISTORY)
     accuracy = sum(row["accuracy"] for row in rows) / len(rows)
     assert metrics["accuracy"] == pytest.approx(accuracy)
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
@@ -73,21 +81,37 @@ def test_report_is_the_means_and_the_rows(tmp_path, pictures):
 
 
 def test_without_history_there_is_no_curve(tmp_path, pictures):
-    write_training_report(tmp_path, make_rows(), [], LABELS)
-    assert pictures == ["confusion.png"]
+    write_history(tmp_path, [])
+    assert pictures == []
     assert not (tmp_path / "history.csv").exists()
+
+
+@pytest.mark.parametrize("decision", [ONE, SEVERAL])
+def test_probabilities_are_of_every_class_and_those_that_count(
+    tmp_path, decision
+):
+    logits = torch.tensor([[9.0, -9.0, 0.1], [0.0, 3.0, -30.0]])
+    rows = [make_rows()[0] | {"clip_id": name} for name in "ab"]
+    said = logits, torch.eye(3)[:2]
+    write_training_report(tmp_path, rows, LABELS, 1.0, said, decision)
+    read = pd.read_csv(tmp_path / "probabilities.csv", index_col="clip_id")
+    assert (list(read.index), list(read.columns)) == (["a", "b"], LABELS)
+    wanted = decision.probs(logits).numpy()
+    np.testing.assert_allclose(read.to_numpy(), wanted, rtol=1e-5)
 
 
 def test_only_the_main_process_writes(tmp_path, pictures, monkeypatch):
     for report in (evaluation, training):
         monkeypatch.setattr(report, "if_main_process", lambda: False)
-    metrics = write_training_report(tmp_path, make_rows(), HISTORY, LABELS)
+    write_history(tmp_path, HISTORY)
+    metrics = write_training_report(tmp_path, make_rows(), LABELS)
     assert metrics["n_clips"] == 20
     assert (list(tmp_path.iterdir()), pictures) == ([], [])
 
 
 def test_pictures_are_pictures(tmp_path, monkeypatch):
     monkeypatch.undo()
-    write_training_report(tmp_path, make_rows(), HISTORY, LABELS)
+    write_training_report(tmp_path, make_rows(), LABELS)
+    write_history(tmp_path, HISTORY)
     for name in ("confusion.png", "learning_curve.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
