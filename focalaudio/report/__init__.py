@@ -2,6 +2,7 @@
 
 evaluation   rows of a tested fold -> metrics.json, clips.csv, comparison.*
 training     the same of a training run, and its pictures
+held_out     runs that each left out a fold -> how sure they may be
 classes      rows of a classifier's clips -> classes.csv, classes.md
 novelty      what rules let through -> novelty.json, novelty.csv, novelty.md
 conclusions  what was measured -> the last lines of a run

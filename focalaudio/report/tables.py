@@ -15,6 +15,12 @@ import pandas as pd
 from focalaudio.files import lock_file, replace_file
 
 RENAMED = {"correct": "accuracy"}  # columns that older versions wrote
+MISSING = ["", "nan"]  # numbers
+# columns whose cells are names, even those that read as numbers or as nothing
+NAMES = (
+    *("clip_id", "label", "predicted", "explained"),
+    *("interpreter", "system", "class", "taken_for"),
+)
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
@@ -108,15 +114,22 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One per row.
+        One per row; names are text, and empty where they are missing.
 
     Example
     -------
-    >>> path = write_csv([{"a": 1.5}], getfixture("tmp_path") / "clips.csv")
-    >>> read_csv(path)
-    [{'a': 1.5}]
+    >>> rows = [{"label": "007", "a": 1.5}]
+    >>> read_csv(write_csv(rows, getfixture("tmp_path") / "clips.csv"))
+    [{'label': '007', 'a': 1.5}]
     """
-    return rows_of(pd.read_csv(path).rename(columns=RENAMED))
+    columns = pd.read_csv(path, nrows=0).columns
+    rows = pd.read_csv(
+        path,
+        dtype={name: str for name in columns if name in NAMES},
+        keep_default_na=False,
+        na_values={name: MISSING for name in columns if name not in NAMES},
+    )
+    return rows_of(rows.rename(columns=RENAMED))
 
 
 class NumberTable:

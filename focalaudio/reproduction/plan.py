@@ -27,6 +27,7 @@ from focalaudio.reproduction.page import write_page
 from focalaudio.reproduction.tables import (
     Place,
     read_clips,
+    scale_across,
     write_agreement,
     write_classifiers,
     write_condition,
@@ -404,6 +405,8 @@ def reproduce(plan: Plan) -> None:
     taken = plan.take_steps()
     logger.info("%d steps were missing; now the tables and figures.", taken)
     trained = read_clips(plan.places("classifier"), "clips.csv")
+    if plan.protocol == FIXED:
+        trained = scale_across(trained, plan.places("classifier"))
     write_classifiers(trained, plan.folder)
     for name in plan.conditions:
         clips = read_clips(plan.places(name), "comparison_clips.csv")

@@ -20,6 +20,7 @@ from focalaudio.report.evaluation import (
     measure_calibration,
     tabulate,
 )
+from focalaudio.report.held_out import cross_fit, read_answers
 from focalaudio.report.overview import split_name
 from focalaudio.report.tables import (
     read_csv,
@@ -174,6 +175,43 @@ def read_sweep(clips: pd.DataFrame) -> list[dict[str, Any]]:
             row = flatten(f"{system}: {series}", len(at), found)
             rows.append(row | {"quantile": float(quantile)})
     return rows
+
+
+def scale_across(clips: pd.DataFrame, places: Iterable[Place]) -> pd.DataFrame:
+    """Scale what is said of each fold by what fits the other folds best.
+
+    For a protocol without a validation fold: the temperature of a system's
+    classifier of one fold is fitted to what its others said of their own folds
+    (`focalaudio.report.held_out`).
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        Of `read_clips`, the `clips.csv` of training runs.
+    places : iterable
+        The same places.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With another `probability_scaled`, where a system has more than one fold
+        and `probabilities.csv` of all.
+    """
+    folders: dict[str, dict[int | str, Path]] = {}
+    for fold, system, folder in places:
+        folders.setdefault(system, {})[fold] = folder
+    scaled = clips.copy()
+    for system, by_fold in folders.items():
+        found = [read_answers(folder) for folder in by_fold.values()]
+        answers = [each for each in found if each is not None]
+        if len(answers) < max(2, len(found)):
+            continue
+        for fold, own, best in zip(
+            by_fold, answers, cross_fit(answers), strict=True
+        ):
+            rows = (scaled["system"] == system) & (scaled["fold"] == fold)
+            scaled.loc[rows, "probability_scaled"] = own.scaled(best).numpy()
+    return scaled
 
 
 def write_classifiers(clips: pd.DataFrame, folder: Path) -> None:

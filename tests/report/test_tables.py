@@ -7,6 +7,7 @@ import pytest
 
 from focalaudio.report.tables import (
     NumberTable,
+    read_csv,
     write_csv,
     write_json,
     write_markdown,
@@ -22,6 +23,12 @@ def test_csv_reads_back_exactly(tmp_path):
     with path.open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert [row | {"loss": float(row["loss"])} for row in read] == rows
+
+
+@pytest.mark.parametrize("name", ["nan", "None", "NA", "007", "1e3", "", "a"])
+def test_a_name_is_a_name_whatever_it_reads_like(tmp_path, name):
+    rows = [{"clip_id": name, "label": name, "loss": 0.5}]
+    assert read_csv(write_csv(rows, tmp_path / "clips.csv")) == rows
 
 
 def test_json_reads_back_exactly(tmp_path):

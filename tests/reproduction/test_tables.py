@@ -5,10 +5,12 @@ import json
 import pandas as pd
 import pytest
 
+from focalaudio.report.held_out import cross_fit, read_answers
 from focalaudio.report.tables import write_csv
 from focalaudio.reproduction.tables import (
     read_clips,
     read_sweep,
+    scale_across,
     write_agreement,
     write_classifiers,
     write_condition,
@@ -125,6 +127,47 @@ def test_scaled_probabilities_have_an_error_of_their_own(tmp_path):
     assert found["calibration_error_scaled"] == pytest.approx(0)
     text = (tmp_path / "classifiers.md").read_text()
     assert "| one | all | 1 | 1.000 [1.000, 1.000] | 0.500 | 0.000 |" in text
+
+
+def write_fold(folder, sure):
+    """Three clips of a fold, the last of them wrong, and what was said."""
+    rows = [
+        {"clip_id": name, "label": "dog", "predicted": predicted}
+        | {"accuracy": float(predicted == "dog"), "probability": sure}
+        | {"probability_scaled": sure}
+        for name, predicted in (("a", "dog"), ("b", "dog"), ("c", "rain"))
+    ]
+    write_csv(rows, folder / "clips.csv")
+    said = [(sure, 1 - sure), (sure, 1 - sure), (1 - sure, sure)]
+    said = [
+        {"clip_id": row["clip_id"], "dog": dog, "rain": rain}
+        for row, (dog, rain) in zip(rows, said, strict=True)
+    ]
+    write_csv(said, folder / "probabilities.csv")
+
+
+def test_each_fold_is_scaled_by_what_fits_the_others(tmp_path):
+    places = []
+    for fold, sure in ((1, 0.9), (2, 0.7), (3, 0.6)):
+        write_fold(tmp_path / str(fold), sure)
+        places.append((fold, "one", tmp_path / str(fold)))
+    clips = read_clips(places, "clips.csv")
+    scaled = scale_across(clips, places)
+    answers = [read_answers(folder) for _, _, folder in places]
+    best = cross_fit(answers)
+    for (fold, _, _), own, temperature in zip(
+        places, answers, best, strict=True
+    ):
+        found = scaled.loc[scaled["fold"] == fold, "probability_scaled"]
+        assert found.tolist() == own.scaled(temperature).tolist()
+    assert scaled["probability"].equals(clips["probability"])
+    assert len(set(best)) == 3
+    # one fold has no other, and what one fold lacks the others lack too
+    assert scale_across(clips[clips["fold"] == 1], places[:1]).equals(
+        clips[clips["fold"] == 1]
+    )
+    (tmp_path / "2" / "probabilities.csv").unlink()
+    assert scale_across(clips, places).equals(clips)
 
 
 def test_agreement_is_spearmans_over_the_means_of_the_interpreters(tmp_path):

@@ -1,0 +1,158 @@
+"""`runs that each left out a fold -> how sure a classifier may be`.
+
+Where no fold validates, the temperature of one run is fitted to what the others
+said of the clips that they had not heard. No clip is judged by a temperature
+that it had a part in.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from focalaudio.decisions import ONE, SEVERAL, Decision, mark_classes
+from focalaudio.errors import DataError
+from focalaudio.metrics.calibration import find_temperature
+from focalaudio.metrics.functional import predicted_probability
+from focalaudio.report.tables import read_csv
+from focalaudio.report.training import PROBABILITIES
+
+EPS_PROBABILITY = 1e-12  # what is smaller says no more
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a classifier said of clips that it had not heard.
+
+    Arguments
+    ---------
+    labels : tuple of str
+        In the order of the class ids.
+    logits, marked : torch.Tensor
+        `[clips, n_classes]`: up to a constant, what it said; 1 of the classes
+        that are there, else 0.
+    decision : Decision
+        What the logits mean.
+    """
+
+    labels: tuple[str, ...]
+    logits: Tensor
+    marked: Tensor
+    decision: Decision
+
+    def scaled(self, temperature: float) -> Tensor:
+        """Return the probability of each clip's answer, `[clips]`, 0 to 1."""
+        return predicted_probability(
+            self.logits / temperature, self.logits, self.decision
+        )
+
+
+def read_answers(run: str | Path) -> Answers | None:
+    """Read what a training run said of its test clips.
+
+    Arguments
+    ---------
+    run : str or pathlib.Path
+        Its folder, with `clips.csv` and `probabilities.csv`.
+
+    Returns
+    -------
+    Answers
+        In the order of `clips.csv`; None if there are no probabilities, which
+        older versions did not write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no `clips.csv`.
+    DataError
+        If the two are not of the same clips.
+
+    Example
+    -------
+    >>> from focalaudio.report.tables import write_csv
+    >>> folder = getfixture("tmp_path")
+    >>> rows = [{"clip_id": "a", "label": "dog"}]
+    >>> _ = write_csv(rows, folder / "clips.csv")
+    >>> said = [{"clip_id": "a", "dog": 0.75, "rain": 0.25}]
+    >>> _ = write_csv(said, folder / "probabilities.csv")
+    >>> read_answers(folder).scaled(1.0)
+    tensor([0.7500], dtype=torch.float64)
+    """
+    run = Path(run)
+    clips = read_csv(run / "clips.csv")
+    if not (run / PROBABILITIES).is_file():
+        return None
+    # labels head the columns, whatever they are
+    with (run / PROBABILITIES).open(encoding="utf-8", newline="") as file:
+        (_, *labels), *said = csv.reader(file)
+    if [row["clip_id"] for row in clips] != [name for name, *_ in said]:
+        raise DataError(f"{run}: clips.csv and {PROBABILITIES} are not alike.")
+    decision = SEVERAL if "hit" in clips[0] else ONE
+    probs = torch.tensor(
+        [[float(value) for value in values] for _, *values in said]
+    )
+    probs = probs.double().clamp(EPS_PROBABILITY, 1 - EPS_PROBABILITY)
+    logits = probs.logit() if decision.is_several else probs.log()
+    places = {name: place for place, name in enumerate(labels)}
+    marked = mark_classes(
+        [
+            [places[name] for name in decision.split(row["label"])]
+            for row in clips
+        ],
+        len(labels),
+    )
+    return Answers(tuple(labels), logits, marked, decision)
+
+
+def fit_temperature(answers: Sequence[Answers]) -> float:
+    """Return the one temperature that fits what several classifiers said best.
+
+    Arguments
+    ---------
+    answers : sequence of Answers
+        Of classifiers of the same classes, at least one.
+
+    Returns
+    -------
+    float
+        See `focalaudio.metrics.calibration.find_temperature`.
+    """
+    return find_temperature(
+        torch.cat([each.logits for each in answers]),
+        torch.cat([each.marked for each in answers]),
+        answers[0].decision,
+    )
+
+
+def cross_fit(answers: Sequence[Answers]) -> list[float]:
+    """Return of each classifier the temperature that fits the others best.
+
+    Arguments
+    ---------
+    answers : sequence of Answers
+        At least two, each of clips of its own.
+
+    Returns
+    -------
+    list of float
+        One for each.
+
+    Example
+    -------
+    >>> sure = torch.tensor([[2.0, 0.0]]).repeat(4, 1)
+    >>> marked = torch.eye(2)[[0, 0, 0, 1]]
+    >>> first = Answers(("dog", "rain"), sure, marked, ONE)
+    >>> second = Answers(("dog", "rain"), 2 * sure, marked, ONE)
+    >>> [round(value, 4) for value in cross_fit([first, second])]
+    [3.641, 1.8205]
+    """
+    return [
+        fit_temperature([*answers[:place], *answers[place + 1 :]])
+        for place in range(len(answers))
+    ]
