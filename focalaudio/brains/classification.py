@@ -267,6 +267,7 @@ class ClassifierBrain(TrainingBrain):
                 logits / self.temperature, logits, decision
             ),
             **answer_columns(logits, targets, decision),
+            "energy": decision.energy(logits),
             "loss": losses,
         }
 

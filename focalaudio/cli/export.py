@@ -11,6 +11,8 @@ from focalaudio.errors import escape_text
 EXAMPLES = """examples:
   focalaudio export results/classifier/1234 --out my_sounds
   focalaudio export results/classifier/1234 --out my_sounds --push me/sounds
+  focalaudio export results/all/1234 --out my_sounds \
+      --held_out results/reproduce/4-1/1234/fold_*/focalnet/classifier
 """
 DECODERS = ("piq", "lmac")  # as in focalaudio.models, which loads slowly
 
@@ -38,6 +40,15 @@ def add_export(commands: Any) -> None:
         type=Path,
         metavar="RUN",
         help="run of novelty.py, whose rule says what is like no class",
+    )
+    parser.add_argument(
+        "--held_out",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="of a run that all clips trained: runs of the same recipe that "
+        "each left some out, which choose the temperature",
     )
     parser.add_argument(
         "--push", metavar="OWNER/NAME", help="upload it to the hub"
@@ -71,6 +82,7 @@ def _export(arguments: argparse.Namespace) -> None:
         {method: getattr(arguments, method) for method in DECODERS},
         arguments.license,
         arguments.novelty,
+        arguments.held_out,
     )
     say_what_was_written(folder)
     if arguments.push:

@@ -3,7 +3,8 @@
 Thresholds are chosen so that a share of the validation clips is known; then
 sounds of other kinds are tried on every score: what of them gets an answer that
 should get none? Chosen and tried on one model, this says how a rule works on
-it, not how a score works in general.
+it, not how a score works in general. Of a model that has heard all clips, what
+others of the same recipe said of clips that they had not heard chooses.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from glob import glob
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,12 @@ from focalaudio.errors import DataError
 from focalaudio.inference.clips import prepare_clips
 from focalaudio.metrics.novelty import SCORES, EmbeddingSpace, NoveltyRule
 from focalaudio.models.model import SoundModel
-from focalaudio.models.novelty import score_clips, storable_scores
+from focalaudio.models.novelty import (
+    OF_LOGITS,
+    score_clips,
+    storable_scores,
+)
+from focalaudio.report.held_out import Answers, read_held_out
 
 BATCH_SIZE = 16
 SECONDS = 5.0  # of what is synthesized
@@ -88,6 +95,11 @@ class Sounds:
         As `data_folder`.
     classifier : str
         The run that trained the model, if it is one: its made folds are used.
+    held_out : sequence of str, or str
+        Of a model that has heard all clips: the folders of runs of the same
+        recipe that each left some out, or a pattern of them, such as
+        `results/reproduce/4-1/1234/fold_*/focalnet/classifier`. Their test
+        clips stand for those of the validation folds.
 
     Raises
     ------
@@ -111,6 +123,17 @@ class Sounds:
     n_folds: int = 5
     fold_seed: int = 0
     classifier: str | None = None
+    held_out: Sequence[str | Path] | str = ()
+
+    @cached_property
+    def answers(self) -> list[Answers]:
+        """What the runs of `held_out` said, each of its own clips."""
+        runs = self.held_out
+        if isinstance(runs, str):
+            runs = sorted(glob(runs))
+            if not runs:
+                raise DataError(f"held_out={self.held_out} finds no folder.")
+        return read_held_out(runs, self.model.labels)
 
     @cached_property
     def rows(self) -> dict[str, list[tuple[str, int]]]:
@@ -146,7 +169,8 @@ class Sounds:
             name: list(zip(part["path"], part["class_id"], strict=True))
             for name, part in parts.items()
         }
-        empty = [n for n in ("train", VALID, TEST) if not rows[n]]
+        needed = ("train",) if self.held_out else ("train", VALID, TEST)
+        empty = [name for name in needed if not rows[name]]
         if empty:
             raise DataError(
                 f"data_folder={self.data_folder} has no clip of the model's "
@@ -300,7 +324,8 @@ def measure_novelty(
         Share of the validation clips that are to be known, 0 to 1.
     score : str
         Of the rule that is chosen, one of
-        `focalaudio.models.novelty.storable_scores`.
+        `focalaudio.models.novelty.storable_scores`; where runs are held out,
+        of the logits alone.
 
     Returns
     -------
@@ -310,7 +335,8 @@ def measure_novelty(
         `score`, `threshold`, the share of each group that gets an answer,
         `test_accuracy` (of all test clips) and `test_known_accuracy` (of those
         that get one), and `silence_by_score`, what the score alone would let
-        through of silence.
+        through of silence. Where runs are held out, `test` is their clips
+        again, each by the threshold that the others choose, if there are any.
 
     Raises
     ------
@@ -321,11 +347,72 @@ def measure_novelty(
     """
     model = sounds.model
     possible = storable_scores(model.classifier)
+    if sounds.answers:
+        possible = _scores_of(sounds.answers)
     if score not in possible:
         raise ValueError(
             f"score={score!r} must be one of {', '.join(possible)}, which need "
-            "nothing but what this model computes anyway."
+            "nothing but what is known of a clip anyway."
         )
+    known = _recall_known(sounds) if sounds.answers else _read_known(sounds)
+    groups = known.groups | {
+        name: score_sounds(model, wavs, known.space)[0]
+        for name, wavs in sounds.unknown()
+    }
+    rules = [
+        NoveltyRule.calibrate(name, values, keep)
+        for name, values in groups[VALID].scores.items()
+    ]
+    chosen = next(rule for rule in rules if rule.score == score)
+    return {
+        "novelty": asdict(chosen),
+        "keep": keep,
+        "n_clips": {name: len(group.silent) for name, group in groups.items()},
+        "classifier_digest": digest_weights(model.classifier),
+        "rows": [
+            _judge(rule, groups, known.answered(rule, keep)) for rule in rules
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Scored clips of the model's classes.
+
+    Arguments
+    ---------
+    groups : dict
+        `valid`, `test`, and the latter's pieces.
+    space : EmbeddingSpace
+        Of the training clips; None if there are no scores of distance.
+    parts : sequence of Scored
+        Those of which `test` is made, if each is judged by the others.
+    """
+
+    groups: dict[str, Scored]
+    space: EmbeddingSpace | None = None
+    parts: Sequence[Scored] = ()
+
+    def answered(self, rule: NoveltyRule, keep: float) -> Tensor:
+        """Return which test clips get an answer, `[n_clips]`, bool."""
+        if not self.parts:
+            return self.groups[TEST].known(rule)
+        values = [part.scores[rule.score] for part in self.parts]
+        rules = [
+            NoveltyRule.calibrate(
+                rule.score,
+                torch.cat([*values[:place], *values[place + 1 :]]),
+                keep,
+            )
+            for place in range(len(values))
+        ]
+        parts = zip(rules, self.parts, strict=True)
+        return torch.cat([part.known(own) for own, part in parts])
+
+
+def _read_known(sounds: Sounds) -> _Known:
+    """Let the model hear the clips of its folds."""
+    model = sounds.model
     rate = model.reader.sample_rate
 
     def read(
@@ -347,36 +434,55 @@ def measure_novelty(
         f"{TEST}_{seconds:g}_s": read(TEST, space, seconds)[0]
         for seconds in sounds.piece_seconds
     }
-    groups |= {
-        name: score_sounds(model, wavs, space)[0]
-        for name, wavs in sounds.unknown()
-    }
-    rules = [
-        NoveltyRule.calibrate(name, groups[VALID].scores[name], keep)
-        for name in groups[VALID].scores
+    return _Known(groups, space)
+
+
+def _recall_known(sounds: Sounds) -> _Known:
+    """Take what others said of the clips that they had not heard."""
+    parts = [
+        Scored(
+            {
+                name: OF_LOGITS[name](each.logits, each.decision)
+                for name in _scores_of(sounds.answers)
+            },
+            torch.zeros_like(each.correct),
+            each.correct,
+        )
+        for each in sounds.answers
     ]
-    chosen = next(rule for rule in rules if rule.score == score)
-    return {
-        "novelty": asdict(chosen),
-        "keep": keep,
-        "n_clips": {name: len(group.silent) for name, group in groups.items()},
-        "classifier_digest": digest_weights(model.classifier),
-        "rows": [_judge(rule, groups) for rule in rules],
-    }
+    whole = Scored(
+        {
+            name: torch.cat([part.scores[name] for part in parts])
+            for name in parts[0].scores
+        },
+        torch.cat([part.silent for part in parts]),
+        torch.cat([part.correct for part in parts]),
+    )
+    several = parts if len(parts) > 1 else ()
+    return _Known({VALID: whole, TEST: whole}, parts=several)
 
 
-def _judge(rule: NoveltyRule, groups: Mapping[str, Scored]) -> dict[str, Any]:
-    """Say what a rule lets through of each group."""
+def _scores_of(answers: Sequence[Answers]) -> tuple[str, ...]:
+    """List the scores that can be told of what was said."""
+    has_energy = all(each.has_energy for each in answers)
+    return tuple(name for name in OF_LOGITS if has_energy or name != "energy")
+
+
+def _judge(
+    rule: NoveltyRule, groups: Mapping[str, Scored], answered: Tensor
+) -> dict[str, Any]:
+    """Say what a rule lets through of each group, and of the test clips."""
     shares = {
         name: float(group.known(rule).float().mean())
         for name, group in groups.items()
     }
-    right, known = groups[TEST].correct.float(), groups[TEST].known(rule)
+    right = groups[TEST].correct.float()
     alone = rule.is_known(groups[SILENCE].scores[rule.score])
     return {
         **asdict(rule),
         **shares,
+        TEST: float(answered.float().mean()),
         "test_accuracy": float(right.mean()),
-        "test_known_accuracy": float(right[known].mean()),
+        "test_known_accuracy": float(right[answered].mean()),
         "silence_by_score": float(alone.float().mean()),
     }

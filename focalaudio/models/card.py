@@ -11,6 +11,7 @@ from focalaudio.metrics.novelty import SCORES, NoveltyRule
 from focalaudio.metrics.statistics import describe
 from focalaudio.metrics.table import METRICS
 from focalaudio.models.bundle_files import DECODER_FILES, DECODERS
+from focalaudio.report.held_out import Answers
 from focalaudio.report.tables import read_csv
 
 SHOWN = ("accuracy", "fidelity", "faithfulness", "kept_fraction")
@@ -76,6 +77,9 @@ class Card:
         Of the weights, as the hub abbreviates it.
     measurements : sequence of Measurement
         Of held-out clips; none if it was not measured.
+    n_others : int
+        How many models of the same recipe were measured instead of this one,
+        each on clips that it had not heard; 0 if it is this one.
     decoders : sequence of str
         Methods whose decoders are in the bundle: `piq`, `lmac`.
     novelty : NoveltyRule
@@ -91,6 +95,7 @@ class Card:
     example: str
     license: str = "apache-2.0"
     measurements: Sequence[Measurement] = field(default_factory=tuple)
+    n_others: int = 0
     decoders: Sequence[str] = ()
     novelty: NoveltyRule | None = None
     several: bool = False
@@ -158,10 +163,18 @@ class Card:
             return "Nothing was measured with this bundle."
         head = "| What | Mean | 95 % interval | Clips |\n|---|---|---|---|\n"
         rows = "\n".join(row.to_row() for row in self.measurements)
+        who = "On held-out clips."
+        if self.n_others:
+            who = (
+                f"Not of this model, which has heard all clips, but of "
+                f"{self.n_others} of the same recipe, each on those that it "
+                "had not heard. Probabilities are scaled by what fits these "
+                "clips best."
+            )
         return (
-            head + rows + "\n\nOn held-out clips. The intervals are bootstrap "
-            "intervals over these clips; they do not cover other folds, seeds "
-            "or recording conditions."
+            f"{head}{rows}\n\n{who} The intervals are bootstrap intervals over "
+            "these clips; they do not cover other folds, seeds or recording "
+            "conditions."
         )
 
 
@@ -177,6 +190,18 @@ wavs, labels, sample_rate = model.interpret_file("example.wav")
 
 or `focalaudio explain example.wav --model ./this_folder --out explained`. The
 files are data: loading them runs no code of theirs."""
+
+
+def measure_held_out(answers: Sequence[Answers]) -> list[Measurement]:
+    """Return how often several classifiers were right, over all their clips.
+
+    `answers` are those of `focalaudio.report.held_out.read_held_out`.
+    """
+    right = [float(value) for each in answers for value in each.correct]
+    found = describe(right)
+    words = METRICS["accuracy"].words
+    ends = found["low"], found["high"]
+    return [Measurement(words, found["mean"], *ends, len(right))]
 
 
 def read_measurements(run: Path) -> list[Measurement]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,18 @@ from focalaudio.errors import AudioError, DataError, ModelError
 from focalaudio.files import replace_folder
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models.bundle import read_bundle, write_bundle
-from focalaudio.models.card import TITLES, Card, Measurement, read_measurements
+from focalaudio.models.card import (
+    TITLES,
+    Card,
+    Measurement,
+    measure_held_out,
+    read_measurements,
+)
 from focalaudio.models.model import SoundModel
 from focalaudio.models.novelty import read_rule
 from focalaudio.models.run import add_decoders, load_run, read_values
 from focalaudio.report.clips import InterpretationExporter
+from focalaudio.report.held_out import fit_temperature, read_held_out
 from focalaudio.report.tables import read_csv
 from focalaudio.waveforms import resample
 
@@ -42,6 +49,7 @@ def export_run(
     decoders: Mapping[str, str | Path | None] | None = None,
     license_name: str = "apache-2.0",
     novelty: str | Path | None = None,
+    held_out: Sequence[str | Path] = (),
 ) -> Path:
     """Make a bundle of a finished run.
 
@@ -60,6 +68,11 @@ def export_run(
     novelty : str or pathlib.Path
         The folder of a run of `novelty.py` on that classifier, if the rule
         that it chose shall be in the bundle.
+    held_out : sequence of str or pathlib.Path
+        Of a run that all clips trained: the folders of runs of the same recipe
+        that each left some out, such as those of `reproduce.py` under `4/1`, or
+        copies without checkpoints. What they said of these clips chooses the
+        temperature, and stands in the card.
 
     Returns
     -------
@@ -74,6 +87,8 @@ def export_run(
         If the folder is not empty, the run is damaged, the decoder or the rule
         is another classifier's, or what was written does not give the run's
         own answers.
+    DataError
+        If a run of `held_out` knows other classes.
     """
     run, folder = Path(run), Path(folder)
     check_free(folder)
@@ -82,8 +97,11 @@ def export_run(
     if novelty is not None:
         rule = read_rule(novelty, model.classifier)
         model = replace(model, novelty=rule)
+    answers = read_held_out(held_out, model.labels)
+    if answers:
+        model = replace(model, temperature=fit_temperature(answers))
     values = read_values(run / "hyperparams.yaml", ["encoder_name"])
-    wav, example = _choose_example(run, values, model)
+    wav, example = _choose_example(run, held_out, values, model)
     made = run / FOLDS_CSV
     folds = read_folds(made) if made.is_file() else {}
     card = Card(
@@ -93,7 +111,8 @@ def export_run(
         _describe_training(values, folds) + _describe_precision(run),
         example,
         license_name,
-        _measure(run, given),
+        measure_held_out(answers) if answers else _measure(run, given),
+        len(answers),
         tuple(model.decoders),
         model.novelty,
         model.classifier.decision.is_several,
@@ -209,11 +228,18 @@ def _as_list(given: Any) -> list[Any]:
 
 
 def _choose_example(
-    run: Path, values: Mapping[str, Any], model: SoundModel
+    run: Path,
+    held_out: Sequence[str | Path],
+    values: Mapping[str, Any],
+    model: SoundModel,
 ) -> tuple[Tensor, str]:
-    """Take a clip of the test fold, if the data is still there."""
+    """Take a clip that was tested, by another run if need be, if it is there.
+
+    In that case this run has heard it.
+    """
+    place = Path(held_out[-1]) if held_out else run
     try:
-        tested = read_csv(run / "clips.csv")
+        tested = read_csv(place / "clips.csv")
         # the first that is classified right, or else the first
         first = max(tested, key=lambda row: row["accuracy"])["clip_id"]
         where = {key: values[key] for key in WHERE if key in values}
@@ -222,7 +248,8 @@ def _choose_example(
         wav = load_wav(clip["path"], model.reader.sample_rate)
     except _NO_CLIP:
         return synthesize_example(model)
-    example = f"clip {first} of the test fold ({clip['label']})"
+    origin = "that it was trained on" if held_out else "of the test fold"
+    example = f"clip {first} {origin} ({clip['label']})"
     return model.reader.prepare(wav), example
 
 

@@ -51,10 +51,13 @@ def _evidence(
     return novelty.evidence(share, spectrum.log_magnitude)
 
 
+OF_LOGITS: dict[str, Callable[[Tensor, Decision], Tensor]] = {
+    "probability": novelty.probability,
+    "entropy": novelty.entropy,
+    "energy": novelty.energy,
+}
 SCORERS: dict[str, _Scorer] = {
-    "probability": partial(_of_logits, novelty.probability),
-    "entropy": partial(_of_logits, novelty.entropy),
-    "energy": partial(_of_logits, novelty.energy),
+    **{name: partial(_of_logits, score) for name, score in OF_LOGITS.items()},
     "evidence": _evidence,
 }
 

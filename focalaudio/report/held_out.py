@@ -1,8 +1,9 @@
 """`runs that each left out a fold -> how sure a classifier may be`.
 
 Where no fold validates, the temperature of one run is fitted to what the others
-said of the clips that they had not heard. No clip is judged by a temperature
-that it had a part in.
+said of the clips that they had not heard: no clip is judged by a temperature
+that it had a part in. Where all clips train, what such runs said of theirs is
+all there is to choose a temperature by, or a threshold.
 """
 
 from __future__ import annotations
@@ -34,16 +35,22 @@ class Answers:
     labels : tuple of str
         In the order of the class ids.
     logits, marked : torch.Tensor
-        `[clips, n_classes]`: up to a constant, what it said; 1 of the classes
-        that are there, else 0.
+        `[clips, n_classes]`: what it said; 1 of the classes that are there,
+        else 0.
+    correct : torch.Tensor
+        `[clips]`, bool, whether it was right.
     decision : Decision
         What the logits mean.
+    has_energy : bool
+        Whether logits are known, and not only up to a constant of each clip.
     """
 
     labels: tuple[str, ...]
     logits: Tensor
     marked: Tensor
-    decision: Decision
+    correct: Tensor
+    decision: Decision = ONE
+    has_energy: bool = True
 
     def scaled(self, temperature: float) -> Tensor:
         """Return the probability of each clip's answer, `[clips]`, 0 to 1."""
@@ -77,7 +84,7 @@ def read_answers(run: str | Path) -> Answers | None:
     -------
     >>> from focalaudio.report.tables import write_csv
     >>> folder = getfixture("tmp_path")
-    >>> rows = [{"clip_id": "a", "label": "dog"}]
+    >>> rows = [{"clip_id": "a", "label": "dog", "accuracy": 1.0}]
     >>> _ = write_csv(rows, folder / "clips.csv")
     >>> said = [{"clip_id": "a", "dog": 0.75, "rain": 0.25}]
     >>> _ = write_csv(said, folder / "probabilities.csv")
@@ -98,7 +105,12 @@ def read_answers(run: str | Path) -> Answers | None:
         [[float(value) for value in values] for _, *values in said]
     )
     probs = probs.double().clamp(EPS_PROBABILITY, 1 - EPS_PROBABILITY)
+    has_energy = decision.is_several or "energy" in clips[0]
     logits = probs.logit() if decision.is_several else probs.log()
+    if has_energy and not decision.is_several:
+        energy = torch.tensor([[row["energy"]] for row in clips])
+        # those in the table are rounded, and add up to 1 but nearly
+        logits = logits.log_softmax(1) + energy.double()
     places = {name: place for place, name in enumerate(labels)}
     marked = mark_classes(
         [
@@ -107,7 +119,52 @@ def read_answers(run: str | Path) -> Answers | None:
         ],
         len(labels),
     )
-    return Answers(tuple(labels), logits, marked, decision)
+    correct = torch.tensor([row.get("hit", row["accuracy"]) for row in clips])
+    return Answers(
+        tuple(labels), logits, marked, correct.bool(), decision, has_energy
+    )
+
+
+def read_held_out(
+    runs: Sequence[str | Path], labels: Sequence[str]
+) -> list[Answers]:
+    """Read what several runs said of their test clips.
+
+    Arguments
+    ---------
+    runs : sequence of str or pathlib.Path
+        Their folders, or copies of them without checkpoints.
+    labels : sequence of str
+        The classes that they know, in any order.
+
+    Returns
+    -------
+    list of Answers
+        One for each run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a run left no `clips.csv`.
+    DataError
+        If one has other classes, or left no probabilities.
+    """
+    found = []
+    for run in runs:
+        answers = read_answers(run)
+        if answers is None:
+            raise DataError(
+                f"{run} has no {PROBABILITIES}: an older version made it. Give "
+                "the command that trained it once more: it trains nothing "
+                "anew, and writes what is missing."
+            )
+        if set(answers.labels) != set(labels):
+            raise DataError(
+                f"{run} knows other classes: {', '.join(answers.labels)}; give "
+                f"runs that know {', '.join(labels)}."
+            )
+        found.append(answers)
+    return found
 
 
 def fit_temperature(answers: Sequence[Answers]) -> float:
@@ -147,8 +204,9 @@ def cross_fit(answers: Sequence[Answers]) -> list[float]:
     -------
     >>> sure = torch.tensor([[2.0, 0.0]]).repeat(4, 1)
     >>> marked = torch.eye(2)[[0, 0, 0, 1]]
-    >>> first = Answers(("dog", "rain"), sure, marked, ONE)
-    >>> second = Answers(("dog", "rain"), 2 * sure, marked, ONE)
+    >>> right = marked[:, 0] == 1
+    >>> first = Answers(("dog", "rain"), sure, marked, right)
+    >>> second = Answers(("dog", "rain"), 2 * sure, marked, right)
     >>> [round(value, 4) for value in cross_fit([first, second])]
     [3.641, 1.8205]
     """

@@ -22,6 +22,7 @@ from focalaudio.inference.novelty import (
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.models import load_model
 from focalaudio.models.model import Explanation
+from focalaudio.report.training import write_training_report
 
 FOLDS = ([1, 2, 3], [4], [5])
 
@@ -210,3 +211,86 @@ def test_any_folder_of_sounds_has_its_groups(model, dataset, tmp_path):
     usual = Sounds(model, dataset, *folds).rows
     for part, clips in usual.items():
         assert sorted(i for _, i in clips) == sorted(i for _, i in named[part])
+
+
+@pytest.fixture
+def held_out(model, tmp_path):
+    """Three runs of other clips, without checkpoints."""
+    for fold in range(3):
+        draw = torch.Generator().manual_seed(fold)
+        logits = torch.randn(4 + fold, 3, generator=draw) * (1 + fold)
+        ids = torch.randint(3, (4 + fold,), generator=draw)
+        rows = [
+            {
+                "clip_id": f"{place:02}",
+                "label": model.labels[int(ids[place])],
+                "predicted": model.labels[int(own.argmax())],
+                "probability": float(own.softmax(0).max()),
+                "accuracy": float(own.argmax() == ids[place]),
+                "energy": float(own.logsumexp(0)),
+            }
+            for place, own in enumerate(logits)
+        ]
+        said = logits, torch.eye(3)[ids]
+        folder = tmp_path / f"fold_{fold}"
+        folder.mkdir()
+        write_training_report(folder, rows, model.labels, 1.0, said)
+    return [tmp_path / f"fold_{fold}" for fold in range(3)]
+
+
+NONE_LEFT = ([1, 2, 3, 4, 5], [], [])  # to validate or test on
+
+
+def test_where_all_clips_train_others_choose_the_threshold(
+    model, dataset, others, held_out, tmp_path
+):
+    sounds = Sounds(model, dataset, *NONE_LEFT, others, 5, n_noises=2)
+    sounds = replace(sounds, held_out=str(tmp_path / "fold_*"))
+    found = measure_novelty(sounds, 0.8, "energy")
+    assert [row["score"] for row in found["rows"]] == [
+        "probability",
+        "entropy",
+        "energy",
+    ]
+    energies = [pd.read_csv(run / "clips.csv")["energy"] for run in held_out]
+    right = pd.concat(
+        [pd.read_csv(run / "clips.csv")["accuracy"] for run in held_out]
+    )
+    row = found["rows"][-1]
+    pooled = sorted(pd.concat(energies))
+    assert row["threshold"] == pytest.approx(pooled[3])  # 12 of 15 are kept
+    known = []
+    for place, own in enumerate(energies):
+        rest = pd.concat([*energies[:place], *energies[place + 1 :]])
+        limit = sorted(rest, reverse=True)[math.ceil(0.8 * len(rest)) - 1]
+        known += [value >= limit for value in own]
+    assert row["test"] == pytest.approx(sum(known) / 15)
+    assert row["test_accuracy"] == pytest.approx(right.mean())
+    assert row["test_known_accuracy"] == pytest.approx(right[known].mean())
+    assert found["n_clips"]["valid"] == found["n_clips"]["test"] == 15
+    # the model itself hears what is of no class
+    rule = NoveltyRule("energy", row["threshold"])
+    wavs = [load_wav(path, 16000) for path in sorted(others.glob("*.wav"))]
+    scored, _ = score_sounds(model, wavs)
+    assert row["others"] == float(scored.known(rule).float().mean())
+
+
+def test_what_others_did_not_say_chooses_nothing(
+    model, dataset, held_out, tmp_path
+):
+    sounds = Sounds(model, dataset, *NONE_LEFT, held_out=held_out)
+    with pytest.raises(ValueError, match="one of probability, entropy, energy"):
+        measure_novelty(sounds, score="evidence")
+    none = replace(sounds, held_out=str(tmp_path / "no_*"))
+    with pytest.raises(DataError, match="finds no folder"):
+        measure_novelty(none)
+    clips = pd.read_csv(held_out[1] / "clips.csv", dtype={"clip_id": str})
+    clips.drop(columns="energy").to_csv(held_out[1] / "clips.csv", index=False)
+    with pytest.raises(ValueError, match="one of probability, entropy, which"):
+        measure_novelty(replace(sounds))
+    (held_out[2] / "probabilities.csv").unlink()
+    with pytest.raises(DataError, match="older version made it"):
+        measure_novelty(replace(sounds))
+    other = replace(model, labels=["x", "y", "z"])
+    with pytest.raises(DataError, match="knows other classes"):
+        measure_novelty(replace(sounds, model=other, held_out=held_out[:1]))

@@ -10,7 +10,8 @@ from hyperpyyaml import load_hyperpyyaml
 
 from focalaudio.audio import audio_info, load_wav
 from focalaudio.encoders.weight_files import digest_weights
-from focalaudio.errors import ModelError
+from focalaudio.errors import DataError, ModelError
+from focalaudio.metrics.calibration import find_temperature
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models import export, load_model
 from focalaudio.models.bundle import (
@@ -20,6 +21,7 @@ from focalaudio.models.bundle import (
 )
 from focalaudio.models.export import export_run
 from focalaudio.models.run import load_run
+from focalaudio.report.training import write_training_report
 
 FILES = {
     "README.md",
@@ -194,3 +196,34 @@ def test_the_rule_of_what_is_known_goes_along(finished, tmp_path):
     assert "log-sum-exp of the logits is below -50" in (
         (out / "README.md").read_text()
     )
+
+
+def test_where_all_clips_train_others_choose_the_temperature(
+    finished, tmp_path
+):
+    labels = load_run(finished).labels
+    logits, marked = torch.randn(30, 3) * 4, torch.eye(3).repeat(10, 1)
+    for name, part in (("a", slice(0, 12)), ("b", slice(12, 30))):
+        ids = zip(logits[part].argmax(1), marked[part].argmax(1), strict=True)
+        rows = [
+            {"clip_id": f"{place:02}", "label": labels[right]}
+            | {"predicted": labels[said], "probability": 0.5}
+            | {"accuracy": float(said == right)}
+            for place, (said, right) in enumerate(ids)
+        ]
+        said = logits[part], marked[part]
+        (tmp_path / name).mkdir()
+        write_training_report(tmp_path / name, rows, labels, 1.0, said)
+    runs = [tmp_path / "a", tmp_path / "b"]
+    out = export_run(finished, tmp_path / "out", held_out=runs)
+    wanted = find_temperature(logits, marked)
+    assert read_bundle(out).temperature == pytest.approx(wanted, rel=1e-4)
+    right = (logits.argmax(1) == marked.argmax(1)).float().mean()
+    card = (out / "README.md").read_text()
+    assert f"| {right:.3f} | " in card
+    assert "| 30 |" in card
+    assert "of 2 of the same recipe" in " ".join(card.split())
+    (tmp_path / "a" / "probabilities.csv").unlink()
+    with pytest.raises(DataError, match="older version made it"):
+        export_run(finished, tmp_path / "other", held_out=runs)
+    assert not (tmp_path / "other").exists()

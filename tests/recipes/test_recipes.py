@@ -13,9 +13,12 @@ from focalaudio.audio import load_wav, write_wav
 from focalaudio.brains.checks import CHECKS
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError, FocalAudioError, ModelError
+from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.metrics.table import METRICS
 from focalaudio.models import load_model
 from focalaudio.models.export import export_run
+from focalaudio.report.held_out import fit_temperature, read_answers
+from focalaudio.report.tables import read_csv
 
 TEST_CLIPS = 3
 LEFT_BY_BOTH = {"clips.csv", "env.log", "hyperparams.yaml", "metrics.json"}
@@ -124,7 +127,7 @@ def test_testing_alone_gives_the_same_result(
     assert log[4:] == log[3:4]
 
 
-def test_all_clips_may_train(recipe, dataset, tmp_path):
+def test_all_clips_may_train(recipe, dataset, trained, tmp_path):
     folds = {"train_folds": "[1, 2, 3, 4, 5]", "valid_folds": "[]"}
     folds |= {"test_folds": "[]", "data_folder": dataset}
     run = tmp_path / "run"
@@ -135,6 +138,17 @@ def test_all_clips_may_train(recipe, dataset, tmp_path):
     said = [load_model(source) for source in (run, bundle)]
     assert is_same(*(model.classifier.state_dict() for model in said))
     assert "Nothing was measured" in (bundle / "README.md").read_text()
+    # what a run that left a fold out said of it chooses for this one
+    options = {"held_out": trained, "n_noises": 1, "classifier": run}
+    ruled = recipe("novelty", tmp_path / "novelty", **folds, **options)
+    bundle = export_run(
+        run, tmp_path / "ruled", novelty=ruled, held_out=[trained]
+    )
+    said = load_model(bundle)
+    assert said.temperature == fit_temperature([read_answers(trained)])
+    energies = [row["energy"] for row in read_csv(trained / "clips.csv")]
+    rule = NoveltyRule.calibrate("energy", energies)
+    assert said.novelty.threshold == pytest.approx(rule.threshold, abs=1e-12)
     for name in ("interpret", "train_piq", "train_lmac"):
         with pytest.raises(DataError, match="test_folds=.. names no fold"):
             recipe(name, tmp_path / name, **folds, classifier=run)
