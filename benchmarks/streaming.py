@@ -105,6 +105,7 @@ def profile(data_folder: Path, encoder_name: str, batch: int) -> str:
         out = Path(folder) / "out"
         interpret(path, out, encoder_name, batch)  # what is loaded late
         again = Path(folder) / "again"
+        torch.set_num_threads(1)  # a profile sees one thread
         return largest_functions(
             partial(interpret, path, again, encoder_name, batch)
         )

@@ -312,10 +312,10 @@ class ImageLayout(nn.Module):
             height = math.ceil(height * int(spans.max()) / self.image_frames)
         image = log_magnitude.new_empty(len(spans), 1, height, width)
         for frames, rows in group_by_length(n_frames):
-            clips = log_magnitude[rows.to(image.device), None, :frames]
+            clips = log_magnitude[rows, None, :frames]
             if self.axis is not None:
                 clips = self.axis.to_bands(clips)
-            clips = F.pad(clips, (0, 0, 0, int(spans[rows[0]]) - frames))
+            clips = F.pad(clips, (0, 0, 0, int(spans[rows][0]) - frames))
             image[rows] = F.interpolate(
                 clips, (height, width), mode="bilinear", antialias=True
             )
@@ -359,7 +359,7 @@ class ImageLayout(nn.Module):
         width = shape[1] if self.axis is None else self.axis.n_bands
         for frames, rows in group_by_length(n_frames):
             grid = F.interpolate(
-                maps[rows, None], (int(spans[rows[0]]), width), mode="bilinear"
+                maps[rows, None], (int(spans[rows][0]), width), mode="bilinear"
             )[:, 0, :frames]
             if self.axis is not None:
                 grid = self.axis.to_bins(grid)
@@ -400,7 +400,7 @@ class ImageLayout(nn.Module):
         for frames, rows in group_by_length(n_frames):
             # first over time: there is less left to bring to bands
             own = _average_rows(
-                values[rows, :frames], int(spans[rows[0]]), shape[0]
+                values[rows, :frames], int(spans[rows][0]), shape[0]
             )
             if self.axis is not None:
                 own = self.axis.to_bands(own)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
 
+Rows = Tensor | slice  # indices of rows of a batch, or all
 EPS_POWER = 1e-14  # SpeechBrain's: gives the root of silence a gradient
 
 
@@ -252,15 +253,20 @@ def zero_tails(wavs: Tensor, n_samples: Tensor) -> Tensor:
     return wavs * (positions < n_samples[:, None])
 
 
-def group_by_length(lengths: Tensor) -> Iterator[tuple[int, Tensor]]:
+def group_by_length(lengths: Tensor) -> Iterator[tuple[int, Rows]]:
     """Yield each distinct length of `[batch]`, int64, and its rows' indices.
 
-    Work done per group does not see the padding of other groups.
+    Work done per group does not see the padding of other groups. Where all are
+    one group it is a slice, which copies nothing.
 
     Example
     -------
     >>> list(group_by_length(torch.tensor([3, 1, 3])))
     [(1, tensor([1])), (3, tensor([0, 2]))]
+    >>> list(group_by_length(torch.tensor([3, 3])))
+    [(3, slice(None, None, None))]
     """
-    for length in lengths.unique().tolist():
-        yield length, (lengths == length).nonzero().flatten()
+    distinct = lengths.unique().tolist()
+    for length in distinct:
+        rows = (lengths == length).nonzero().flatten()
+        yield length, rows if len(distinct) > 1 else slice(None)

@@ -81,16 +81,14 @@ class Interpretation:
     @cached_property
     def wavs(self) -> Tensor:
         """The kept part as sound, `[batch, samples]`, as long as the input."""
-        return self._to_sound(0)
+        kept = apply_mask(self.mask, self.spectrum.stft)
+        return self.synthesis.invert(kept, self.spectrum.n_samples)
 
     @cached_property
     def removed_wavs(self) -> Tensor:
         """The rest, `[batch, samples]`; the two add up to the input."""
-        return self._to_sound(1)
-
-    def _to_sound(self, part: int) -> Tensor:
-        stft = keep_and_remove(self.mask, self.spectrum.stft)[part]
-        return self.synthesis.invert(stft, self.spectrum.n_samples)
+        _, removed = keep_and_remove(self.mask, self.spectrum.stft)
+        return self.synthesis.invert(removed, self.spectrum.n_samples)
 
     @cached_property
     def _parts(self) -> tuple[Tensor, Tensor]:
