@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # of glibc's malloc.h; what is trimmed is the top of the heap
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 NEVER = -1
 
 
@@ -19,8 +19,9 @@ def keep_freed_memory() -> bool:
     the kernel clears every page of every tensor again: half of the time that
     an explanation of five minutes of sound takes (`benchmarks/growth.py`). From
     here on blocks are taken from the heap, which does not shrink; its peak is
-    about a tenth higher. For commands and recipes, whose memory is given back
-    at their end; nothing is done on import.
+    about a tenth higher. There is one for all threads: what one of them has
+    freed is of use to the others. For commands and recipes, whose memory is
+    given back at their end; nothing is done on import.
 
     Returns
     -------
@@ -31,7 +32,8 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # macOS, Windows
         return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+    wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER, M_ARENA_MAX: 1}
+    return all([mallopt(name, value) for name, value in wanted.items()])
 
 
 @contextmanager
