@@ -13,14 +13,15 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import pandas as pd
 
 from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.labels import show_label
-from focalaudio.data.problems import Problem, few, refuse
+from focalaudio.data.problems import Problem, refuse
+from focalaudio.data.splits import Splits, check_splits
 from focalaudio.data.tables import read_table
 from focalaudio.errors import DataError
 
@@ -41,48 +42,7 @@ CELLS = {name: TRIMMED_TEXT for name in CSV_COLUMNS}
 CELLS |= {"fold": WHOLE_NUMBER, "target": WHOLE_NUMBER}
 
 
-@dataclass(frozen=True)
-class Folds:
-    """Which folds train, validate and test; the defaults are the paper's.
-
-    Arguments
-    ---------
-    train, valid, test : tuple of int
-        At least one fold each, but `valid` and `test` may be empty: nothing is
-        selected, or measured, then. A list is turned into a tuple.
-
-    Raises
-    ------
-    DataError
-        If a split is not whole numbers, or if a fold is named twice.
-
-    Example
-    -------
-    >>> Folds(train=[1, 2], valid=[3], test=[4]).train
-    (1, 2)
-    >>> Folds(train=(1, 2), valid=(2,), test=(3,))
-    Traceback (most recent call last):
-    focalaudio.errors.DataError: folds [2] are named twice in train=(1, 2),
-    valid=(2,), test=(3,); give every fold to one split only.
-    """
-
-    train: tuple[int, ...] = (1, 2, 3)
-    valid: tuple[int, ...] = (4,)
-    test: tuple[int, ...] = (5,)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            at_least = 1 if field.name == "train" else 0
-            folds = _fold_tuple(field.name, getattr(self, field.name), at_least)
-            object.__setattr__(self, field.name, folds)
-        named = self.train + self.valid + self.test
-        twice = sorted({fold for fold in named if named.count(fold) > 1})
-        if twice:
-            raise DataError(
-                f"folds {twice} are named twice in train={self.train}, "
-                f"valid={self.valid}, test={self.test}; "
-                "give every fold to one split only."
-            )
+PAPER = Splits([1, 2, 3], [4], [5])  # of arXiv 2402.02754
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,22 +64,22 @@ class Manifests:
     labels: tuple[str, ...]
 
 
-def prepare_esc50(
-    data_folder: str | Path, folds: Folds | None = None
-) -> Manifests:
+def prepare_esc50(data_folder: str | Path, splits: Splits = PAPER) -> Manifests:
     """Read a folder, check all of it, and split it by fold.
 
-    The paper's folds, 1, 2, 3 / 4 / 5, if left out; rows keep the order of
-    `meta/esc50.csv`. A `DataError` if the folder contradicts itself or lacks
-    what `folds` asks for.
+    The paper's splits if left out; rows keep the order of `meta/esc50.csv`. A
+    `DataError` if the folder contradicts itself or lacks what `splits` asks
+    for.
     """
-    folds = folds or Folds()
     metadata = read_metadata(data_folder)
-    _check_dataset(metadata, folds)
+    # recordings in several folds are refused, or known, already
+    clips = metadata.assign(fold=metadata["fold"].astype(str), group="")
+    check_splits(clips, splits)
     train, valid, test = (
-        metadata[metadata["fold"].isin(split)].reset_index(drop=True)
-        for split in (folds.train, folds.valid, folds.test)
+        metadata[clips["fold"].isin(part)].reset_index(drop=True)
+        for part in splits.parts.values()
     )
+    _warn_of_shared_sources((train, valid, test))
     return Manifests(train, valid, test, tuple(train["label"].unique()))
 
 
@@ -186,41 +146,6 @@ def read_label_order(
             "of the labels is theirs."
         )
     return rows["category"].drop_duplicates().tolist()
-
-
-def _check_dataset(metadata: pd.DataFrame, folds: Folds) -> None:
-    """Refuse folds without clips, and classes that are never trained on."""
-    present = sorted({int(fold) for fold in metadata["fold"]})
-    named = folds.train + folds.valid + folds.test
-    absent = sorted(set(named) - set(present))
-    if absent:
-        raise DataError(
-            f"folds {absent} have no clips; "
-            f"the metadata has folds {present}: choose among them."
-        )
-    trained = metadata.loc[metadata["fold"].isin(folds.train), "label"]
-    untrained = sorted(set(metadata["label"]) - set(trained))
-    if untrained:
-        raise DataError(
-            f"classes without clips in the training folds {folds.train}: "
-            f"{few(untrained)}; train on a fold that has them, or remove "
-            "their rows and files."
-        )
-    _warn_of_shared_sources(metadata, folds)
-
-
-def _fold_tuple(
-    name: str, folds: Sequence[int], at_least: int
-) -> tuple[int, ...]:
-    """Turn one split's folds into a tuple, or say what is wrong with them."""
-    is_listed = isinstance(folds, (tuple, list)) and len(folds) >= at_least
-    if not is_listed or any(type(fold) is not int for fold in folds):
-        count = "at least one fold" if at_least else "folds, or none"
-        raise DataError(
-            f"{name}={folds!r} must list {count}, "
-            "as whole numbers such as (1, 2)."
-        )
-    return tuple(folds)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -313,12 +238,12 @@ def _leaking(rows: pd.DataFrame) -> list[str]:
     return sorted(set(counts[counts > 1].index) - RELEASE_SHARED_SOURCES)
 
 
-def _warn_of_shared_sources(metadata: pd.DataFrame, folds: Folds) -> None:
+def _warn_of_shared_sources(splits: Sequence[pd.DataFrame]) -> None:
     """Warn of the release's own recordings that several splits share."""
     shared: set[str] = set()
     seen: set[str] = set()
-    for split in (folds.train, folds.valid, folds.test):
-        sources = set(metadata.loc[metadata["fold"].isin(split), "src_file"])
+    for split in splits:
+        sources = set(split["src_file"])
         shared |= sources & seen
         seen |= sources
     if shared:

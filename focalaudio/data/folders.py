@@ -110,13 +110,11 @@ def open_data(
     splits = Splits(train_folds, valid_folds, test_folds)
     labels_per_clip = where.get("labels_per_clip", "one")
     if download or _is_esc50(Path(data_folder).expanduser(), where):
-        numbers = [[*map(_as_number, part)] for part in splits.parts.values()]
-        train, valid, test = numbers
         return open_esc50(
             data_folder,
-            train,
-            valid,
-            test,
+            train_folds,
+            valid_folds,
+            test_folds,
             reader,
             download,
             labels,
@@ -238,11 +236,6 @@ def _is_esc50(folder: Path, where: Mapping[str, Any]) -> bool:
     keys = ("manifest", "columns", "pattern")
     told = any(where.get(key) for key in keys)
     return not told and (folder / CSV_NAME).exists()
-
-
-def _as_number(name: str) -> Any:
-    """Return the number of a fold of ESC-50, which refuses what is none."""
-    return int(name) if name.isdecimal() else name
 
 
 def _esc50_clips(folder: Path) -> pd.DataFrame:

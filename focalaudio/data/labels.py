@@ -20,6 +20,7 @@ from focalaudio.data.problems import Problem
 from focalaudio.decisions import ONE, SEVERAL, Decision
 from focalaudio.files import replace_file
 
+LABELS_FILE = "label_encoder.txt"  # as SpeechBrain's recipes call it
 MAX_LENGTH = 200  # characters; a bundle's line has at most 500
 SELECTORS = re.compile("[\ufe00-\ufe0f]")  # how an emoji is drawn
 ARROW = CategoricalEncoder.VALUE_SEPARATOR

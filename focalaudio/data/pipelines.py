@@ -22,9 +22,10 @@ from torch import Tensor
 from focalaudio.arguments import remember_arguments
 from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
-from focalaudio.data.esc50 import CSV_NAME, Folds, Manifests, prepare_esc50
+from focalaudio.data.esc50 import CSV_NAME, Manifests, prepare_esc50
 from focalaudio.data.folds import write_folds
-from focalaudio.data.labels import encode_labels
+from focalaudio.data.labels import LABELS_FILE, encode_labels
+from focalaudio.data.splits import Names, Splits
 from focalaudio.decisions import find_decision
 from focalaudio.errors import DataError
 from focalaudio.waveforms import fit_length, normalize_peak
@@ -203,7 +204,7 @@ class SoundData:
 
         A `DataError` if the folder has other labels, or another order of them.
         """
-        path = Path(folder) / "label_encoder.txt"
+        path = Path(folder) / LABELS_FILE
         if path.exists():
             saved = CategoricalEncoder.from_saved(str(path))
             if saved.lab2ind != self.label_encoder.lab2ind:
@@ -228,9 +229,9 @@ def need_clips(tested: DynamicItemDataset | None) -> DynamicItemDataset:
 
 def open_esc50(
     data_folder: str | Path,
-    train_folds: Sequence[int],
-    valid_folds: Sequence[int],
-    test_folds: Sequence[int],
+    train_folds: Names,
+    valid_folds: Names,
+    test_folds: Names,
     reader: ClipReader | None = None,
     download: bool = False,
     labels: Sequence[str] | None = None,
@@ -242,7 +243,7 @@ def open_esc50(
     ---------
     data_folder : str or pathlib.Path
         Holds `audio/` and `meta/esc50.csv`, complete or a subset.
-    train_folds, valid_folds, test_folds : sequence of int
+    train_folds, valid_folds, test_folds : sequence of int or str
         Numbers of those to train on, to choose the checkpoint by (none, if
         nothing is chosen), and held out for the result (none, if nothing is
         measured); each stands once.
@@ -264,8 +265,8 @@ def open_esc50(
     """
     if download:
         run_on_main(download_esc50, args=[data_folder])
-    folds = Folds(tuple(train_folds), tuple(valid_folds), tuple(test_folds))
-    manifests: Manifests = prepare_esc50(data_folder, folds)
+    splits = Splits(train_folds, valid_folds, test_folds)
+    manifests: Manifests = prepare_esc50(data_folder, splits)
     return build_data(
         manifests, data_folder, reader, labels, labels_per_clip=labels_per_clip
     )

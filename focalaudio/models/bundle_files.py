@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
+from focalaudio.data.labels import LABELS_FILE
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.files import digest_file
 
 SUMS = "SHA256SUMS"
-NEEDED = ("hyperparams.yaml", "model.safetensors", "label_encoder.txt")
+NEEDED = ("hyperparams.yaml", "model.safetensors", LABELS_FILE)
 # a method that has a decoder -> its key in the YAML, the stem of its weights
 DECODERS = {"piq": "decoder", "lmac": "lmac"}
 DECODER_FILES = {key: f"{key}.safetensors" for key in DECODERS.values()}

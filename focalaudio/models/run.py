@@ -21,6 +21,7 @@ from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
 from focalaudio.contract import Classifier
+from focalaudio.data.labels import LABELS_FILE
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import Layout
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict
@@ -40,7 +41,7 @@ from focalaudio.models.safe_yaml import PlainLoader, read_text
 
 MODEL = "save/model.yaml"
 DECODER = "save/decoder.yaml"
-LABELS = "save/label_encoder.txt"
+LABELS = f"save/{LABELS_FILE}"
 SETTINGS = "settings.ckpt"  # of a checkpoint: what the run depends on
 OURS = (Layout("focalaudio", ""),)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from torch import Tensor
 
 from focalaudio.classifier import SoundClassifier
+from focalaudio.data.labels import LABELS_FILE
 from focalaudio.decisions import ONE, Decision, find_decision
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.weight_files import (
@@ -37,7 +38,6 @@ CLASS_ROWS = (  # of each, the first dimension is the classes
     *("head.weight", "head.bias", "head.cosine.weight"),
     *("share_decoder.to_classes.weight", "share_decoder.to_classes.bias"),
 )
-LABELS = "label_encoder.txt"
 
 
 def start_classifier(
@@ -123,7 +123,7 @@ def _start_from_file(
     if not {"head.weight", "head.cosine.weight"} & set(state):
         _load_encoder(classifier, path, path)
         return
-    beside = (path.parent / LABELS, path.parent.parent / LABELS)
+    beside = (path.parent / LABELS_FILE, path.parent.parent / LABELS_FILE)
     found = next((place for place in beside if place.exists()), None)
     known = read_labels(found) if found else ()
     _transfer(classifier, labels, state, known, path, _read_decision(path))
@@ -218,7 +218,7 @@ def _fitting(
 def _describe(labels: Sequence[str]) -> str:
     """Say which classes a head was for."""
     if not labels:
-        return f"unknown classes (there is no {LABELS} beside it)"
+        return f"unknown classes (there is no {LABELS_FILE} beside it)"
     rest = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
     return f"other classes ({', '.join(map(repr, labels[:3]))}{rest})"
 
