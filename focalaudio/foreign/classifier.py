@@ -166,17 +166,17 @@ class ForeignClassifier(Classifier):
         return self.classify_part(magnitude * phase, spectrum, rows)
 
     def _hear(self, wavs: Tensor, n_samples: Tensor) -> Tensor:
-        """Classify sounds, each without its padding."""
+        """Classify copies of sounds, each without its padding."""
         logits = wavs.new_empty(len(wavs), self.n_classes)
         for length, rows in group_by_length(n_samples):
-            logits[rows] = self._ask(wavs[rows, :length])
+            logits[rows] = self._ask(wavs[rows, :length].clone())
         return logits
 
     def _see(self, stft: Tensor, n_frames: Tensor) -> Tensor:
-        """Classify complex STFTs, each without its padding."""
+        """Classify copies of complex STFTs, each without its padding."""
         logits = stft.real.new_empty(len(stft), self.n_classes)
         for frames, rows in group_by_length(n_frames):
-            logits[rows] = self._ask(stft[rows, :frames])
+            logits[rows] = self._ask(stft[rows, :frames].clone())
         return logits
 
     def _ask(self, clips: Tensor) -> Tensor:

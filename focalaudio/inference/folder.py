@@ -134,7 +134,8 @@ class FolderExplainer:
             The files, each once.
         tell : callable
             Is given each file that is explained and its answer as soon as it is
-            known, before its sounds and its picture are written.
+            known: of a clip before its sounds and its picture are written, of a
+            recording when they are.
 
         Yields
         ------
@@ -311,14 +312,14 @@ class FolderExplainer:
                 return self._fail(path, error)
         row = {**describe_stream(result), "clip_id": clip_id}
         row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
-        if self._has_room:
-            for clip in self._tell_windows(path, clip_id, result):
-                self.page.add(clip)
         answer = (
             f"{escape_text(row['predicted'])} most of "
             f"{result.duration:.1f} s ({len(result.segments)} segments)"
         )
         tell(path, answer)
+        if self._has_room:
+            for clip in self._tell_windows(path, clip_id, result):
+                self.page.add(clip)
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
         record["boxes"] = [pack_box(box) for box in result.heard]
         self.store.add(path, clip_id, record)

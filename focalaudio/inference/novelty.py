@@ -133,7 +133,14 @@ class Sounds:
             runs = sorted(glob(runs))
             if not runs:
                 raise DataError(f"held_out={self.held_out} finds no folder.")
-        return read_held_out(runs, self.model.labels)
+        if runs and (self.valid_folds or self.test_folds):
+            raise DataError(
+                "held_out is of a model that all clips trained: valid_folds="
+                f"{self.valid_folds} and test_folds={self.test_folds} must be "
+                "[] then."
+            )
+        decision = self.model.classifier.decision
+        return read_held_out(runs, self.model.labels, decision)
 
     @cached_property
     def rows(self) -> dict[str, list[tuple[str, int]]]:
@@ -156,13 +163,15 @@ class Sounds:
         )
         ids = {label: place for place, label in enumerate(self.model.labels)}
         table["class_id"] = table["label"].map(lambda label: ids.get(label, -1))
+        # what is of no class was not trained on, in whatever fold it is
+        shown = folds[TEST] or tuple(table["fold"].unique())
         known = table[table["class_id"] >= 0]
         parts = {
             "train": known[known["fold"].isin(folds["train"])],
             VALID: known[known["fold"].isin(folds[VALID])],
             TEST: known[known["fold"].isin(folds[TEST])],
             LEFT_OUT: table[
-                (table["class_id"] < 0) & table["fold"].isin(folds[TEST])
+                (table["class_id"] < 0) & table["fold"].isin(shown)
             ],
         }
         rows = {
@@ -348,7 +357,7 @@ def measure_novelty(
     model = sounds.model
     possible = storable_scores(model.classifier)
     if sounds.answers:
-        possible = _scores_of(sounds.answers)
+        possible = tuple(OF_LOGITS)
     if score not in possible:
         raise ValueError(
             f"score={score!r} must be one of {', '.join(possible)}, which need "
@@ -443,7 +452,7 @@ def _recall_known(sounds: Sounds) -> _Known:
         Scored(
             {
                 name: OF_LOGITS[name](each.logits, each.decision)
-                for name in _scores_of(sounds.answers)
+                for name in OF_LOGITS
             },
             torch.zeros_like(each.correct),
             each.correct,
@@ -460,12 +469,6 @@ def _recall_known(sounds: Sounds) -> _Known:
     )
     several = parts if len(parts) > 1 else ()
     return _Known({VALID: whole, TEST: whole}, parts=several)
-
-
-def _scores_of(answers: Sequence[Answers]) -> tuple[str, ...]:
-    """List the scores that can be told of what was said."""
-    has_energy = all(each.has_energy for each in answers)
-    return tuple(name for name in OF_LOGITS if has_energy or name != "energy")
 
 
 def _judge(

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,8 @@ def map_at_once(
 
     An item is taken when there is a thread for it, so that no more than
     `n_threads` + 1 of them and of their results are in memory. Until the
-    iterator is at its end, or closed, torch works with one thread in each.
+    iterator is at its end, or closed, torch works with one thread in each; so
+    does, for good, a thread of others' that uses torch for the first time then.
 
     Arguments
     ---------
@@ -41,8 +43,8 @@ def map_at_once(
     Yields
     ------
     object
-        One result for each item. What an item raises is raised in its place,
-        and what waits is given up.
+        One result for each item. What an item raises, or `items` do, is raised
+        in its place, and what waits is given up.
 
     Example
     -------
@@ -53,24 +55,52 @@ def map_at_once(
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    with _one_thread_each(), ThreadPoolExecutor(n_threads) as pool:
+    with _ONE_EACH.used(), ThreadPoolExecutor(n_threads) as pool:
         try:
-            for item in items:
+            source = iter(items)
+            while True:
+                try:
+                    item = next(source)
+                except Exception as error:
+                    end = error  # in its place: after what was taken before
+                    break
                 waiting.append(pool.submit(function, item))
                 if len(waiting) > n_threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+            if not isinstance(end, StopIteration):
+                raise end
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let torch not split operations, here and in threads that are new."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _OneThreadEach:
+    """Lets torch not split operations while anybody uses this."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_users = 0
+        self._before = 1
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let torch have one thread, here and in threads that are new.
+
+        What it had before is set again by the last one who leaves.
+        """
+        with self._lock:
+            if self._n_users == 0:
+                self._before = torch.get_num_threads()
+            self._n_users += 1
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_users -= 1
+                if self._n_users == 0:
+                    torch.set_num_threads(self._before)
+
+
+_ONE_EACH = _OneThreadEach()

@@ -244,8 +244,9 @@ class Interpreter(nn.Module):
 
     # fraction of a clip's cells to drop; None if masks are not thresholded
     quantile: float | None = None
-    # whether threads may explain at once, if they may ask the classifier
-    is_thread_safe = True
+    # whether threads may explain at once, if they may ask the classifier: no
+    # call changes anything, and chance is of generators of its own
+    is_thread_safe = False
 
     def __init__(
         self, classifier: Classifier, spectrogram: Spectrogram

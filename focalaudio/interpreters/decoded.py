@@ -63,6 +63,8 @@ class DecodedInterpreter(Interpreter):
 
     METHOD = ""
 
+    is_thread_safe = True
+
     def __init__(
         self,
         classifier: Classifier,

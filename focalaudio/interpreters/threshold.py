@@ -139,6 +139,8 @@ class ThresholdInterpreter(Interpreter):
     tensor(0.1000)
     """
 
+    is_thread_safe = True
+
     def __init__(
         self,
         classifier: Classifier,

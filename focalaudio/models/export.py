@@ -88,7 +88,8 @@ def export_run(
         is another classifier's, or what was written does not give the run's
         own answers.
     DataError
-        If a run of `held_out` knows other classes.
+        If a run of `held_out` knows other classes, or there are some though
+        the run itself left clips out.
     """
     run, folder = Path(run), Path(folder)
     check_free(folder)
@@ -97,10 +98,19 @@ def export_run(
     if novelty is not None:
         rule = read_rule(novelty, model.classifier)
         model = replace(model, novelty=rule)
-    answers = read_held_out(held_out, model.labels)
+    values = read_values(run / "hyperparams.yaml", ["encoder_name"])
+    left = [
+        f"{part}_folds" for part in SPLITS[1:] if values.get(f"{part}_folds")
+    ]
+    if held_out and left:
+        raise DataError(
+            f"held_out is of a run that all clips trained; {run} has "
+            f"{' and '.join(left)}, which say more of it."
+        )
+    decision = model.classifier.decision
+    answers = read_held_out(held_out, model.labels, decision)
     if answers:
         model = replace(model, temperature=fit_temperature(answers))
-    values = read_values(run / "hyperparams.yaml", ["encoder_name"])
     wav, example = _choose_example(run, held_out, values, model)
     made = run / FOLDS_CSV
     folds = read_folds(made) if made.is_file() else {}

@@ -55,7 +55,7 @@ def conclude_training(
     >>> conclude_training(Path("bare/run"), metrics)[-1]
     '  focalaudio explain FILE --model ./bare/run'
     """
-    first = "Trained on all that there is; no fold was left to measure it on."
+    first = "Trained; nothing was measured, since no fold tests."
     if metrics is not None:
         share = _tell_share(metrics, "accuracy")
         first = (

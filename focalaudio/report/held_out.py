@@ -21,9 +21,10 @@ from focalaudio.errors import DataError
 from focalaudio.metrics.calibration import find_temperature
 from focalaudio.metrics.functional import predicted_probability
 from focalaudio.report.tables import read_csv
-from focalaudio.report.training import PROBABILITIES
+from focalaudio.report.training import DIGITS, PROBABILITIES
 
-EPS_PROBABILITY = 1e-12  # what is smaller says no more
+TINIEST = 1e-300  # of a probability: less has no logarithm
+SMALLEST = 10.0**-DIGITS  # a table says no more of one that is nearly 0 or 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,9 @@ class Answers:
         `[clips, n_classes]`: what it said; 1 of the classes that are there,
         else 0.
     correct : torch.Tensor
-        `[clips]`, bool, whether it was right.
+        `[clips]`, bool, whether it was right, in all labels of a clip.
     decision : Decision
         What the logits mean.
-    has_energy : bool
-        Whether logits are known, and not only up to a constant of each clip.
     """
 
     labels: tuple[str, ...]
@@ -50,7 +49,6 @@ class Answers:
     marked: Tensor
     correct: Tensor
     decision: Decision = ONE
-    has_energy: bool = True
 
     def scaled(self, temperature: float) -> Tensor:
         """Return the probability of each clip's answer, `[clips]`, 0 to 1."""
@@ -70,8 +68,8 @@ def read_answers(run: str | Path) -> Answers | None:
     Returns
     -------
     Answers
-        In the order of `clips.csv`; None if there are no probabilities, which
-        older versions did not write.
+        In the order of `clips.csv`; None if there are no probabilities, or no
+        energy, which older versions did not write.
 
     Raises
     ------
@@ -84,8 +82,8 @@ def read_answers(run: str | Path) -> Answers | None:
     -------
     >>> from focalaudio.report.tables import write_csv
     >>> folder = getfixture("tmp_path")
-    >>> rows = [{"clip_id": "a", "label": "dog", "accuracy": 1.0}]
-    >>> _ = write_csv(rows, folder / "clips.csv")
+    >>> row = {"clip_id": "a", "label": "dog", "accuracy": 1.0, "energy": 2.0}
+    >>> _ = write_csv([row], folder / "clips.csv")
     >>> said = [{"clip_id": "a", "dog": 0.75, "rain": 0.25}]
     >>> _ = write_csv(said, folder / "probabilities.csv")
     >>> read_answers(folder).scaled(1.0)
@@ -93,7 +91,7 @@ def read_answers(run: str | Path) -> Answers | None:
     """
     run = Path(run)
     clips = read_csv(run / "clips.csv")
-    if not (run / PROBABILITIES).is_file():
+    if not (run / PROBABILITIES).is_file() or "energy" not in clips[0]:
         return None
     # labels head the columns, whatever they are
     with (run / PROBABILITIES).open(encoding="utf-8", newline="") as file:
@@ -102,15 +100,14 @@ def read_answers(run: str | Path) -> Answers | None:
         raise DataError(f"{run}: clips.csv and {PROBABILITIES} are not alike.")
     decision = SEVERAL if "hit" in clips[0] else ONE
     probs = torch.tensor(
-        [[float(value) for value in values] for _, *values in said]
+        [[float(value) for value in values] for _, *values in said],
+        dtype=torch.double,
     )
-    probs = probs.double().clamp(EPS_PROBABILITY, 1 - EPS_PROBABILITY)
-    has_energy = decision.is_several or "energy" in clips[0]
-    logits = probs.logit() if decision.is_several else probs.log()
-    if has_energy and not decision.is_several:
-        energy = torch.tensor([[row["energy"]] for row in clips])
-        # those in the table are rounded, and add up to 1 but nearly
-        logits = logits.log_softmax(1) + energy.double()
+    if decision.is_several:
+        logits = probs.clamp(SMALLEST, 1 - SMALLEST).logit()
+    else:
+        energy = torch.tensor([[row["energy"]] for row in clips]).double()
+        logits = probs.clamp(TINIEST).log().log_softmax(1) + energy
     places = {name: place for place, name in enumerate(labels)}
     marked = mark_classes(
         [
@@ -119,14 +116,12 @@ def read_answers(run: str | Path) -> Answers | None:
         ],
         len(labels),
     )
-    correct = torch.tensor([row.get("hit", row["accuracy"]) for row in clips])
-    return Answers(
-        tuple(labels), logits, marked, correct.bool(), decision, has_energy
-    )
+    correct = torch.tensor([row["accuracy"] for row in clips]).bool()
+    return Answers(tuple(labels), logits, marked, correct, decision)
 
 
 def read_held_out(
-    runs: Sequence[str | Path], labels: Sequence[str]
+    runs: Sequence[str | Path], labels: Sequence[str], decision: Decision
 ) -> list[Answers]:
     """Read what several runs said of their test clips.
 
@@ -136,6 +131,8 @@ def read_held_out(
         Their folders, or copies of them without checkpoints.
     labels : sequence of str
         The classes that they know, in any order.
+    decision : Decision
+        What their logits mean.
 
     Returns
     -------
@@ -147,16 +144,22 @@ def read_held_out(
     FileNotFoundError
         If a run left no `clips.csv`.
     DataError
-        If one has other classes, or left no probabilities.
+        If one has other classes, answers another question, or did not say
+        enough.
     """
     found = []
     for run in runs:
         answers = read_answers(run)
         if answers is None:
             raise DataError(
-                f"{run} has no {PROBABILITIES}: an older version made it. Give "
-                "the command that trained it once more: it trains nothing "
-                "anew, and writes what is missing."
+                f"{run} does not say enough: an older version made it. Give "
+                "the command that trained it once more, where its checkpoints "
+                "are: it trains nothing anew, and writes what is missing."
+            )
+        if answers.decision is not decision:
+            raise DataError(
+                f"{run} has {answers.decision.labels_per_clip} labels per "
+                f"clip, the model {decision.labels_per_clip}."
             )
         if set(answers.labels) != set(labels):
             raise DataError(

@@ -18,7 +18,7 @@ RENAMED = {"correct": "accuracy"}  # columns that older versions wrote
 MISSING = ["", "nan"]  # numbers
 # columns whose cells are names, even those that read as numbers or as nothing
 NAMES = (
-    *("clip_id", "label", "predicted", "explained"),
+    *("clip_id", "label", "other_label", "predicted", "explained"),
     *("interpreter", "system", "class", "taken_for"),
 )
 

@@ -23,7 +23,7 @@ from focalaudio.report.classes import describe_classes, write_classes
 from focalaudio.report.evaluation import Rows, write_evaluation
 from focalaudio.report.tables import write_csv, write_table
 
-DIGITS = 6  # of probabilities, those that count
+DIGITS = 12  # of probabilities, those that count
 PROBABILITIES = "probabilities.csv"
 
 
@@ -89,16 +89,16 @@ def write_training_report(
     settings: dict[str, Any] = {"temperature": temperature}
     if said is not None and decision.is_several:
         settings["average_precision"] = mean_precision(*said)
-    metrics = write_evaluation(folder, rows, settings)
     if if_main_process():
         if said is not None:
-            _write_probabilities(folder, rows, labels, decision.probs(said[0]))
+            probs = decision.probs(said[0].double())
+            _write_probabilities(folder, rows, labels, probs)
         if said is not None and decision.is_several:
             write_classes(describe_precision(*said, labels), folder)
         else:
             _write_one(folder, rows, labels)
-    meet()  # no process leaves before the report is there
-    return metrics
+    # last: a run that has its metrics has everything
+    return write_evaluation(folder, rows, settings)
 
 
 def _write_one(folder: Path, rows: Rows, labels: Sequence[str]) -> None:

@@ -100,10 +100,10 @@ def _draw_mixture(
     row: Mapping[str, Any], sounds: Path, spectrogram: Spectrogram, out: Path
 ) -> Path:
     """Draw one mixture as one system hears it; copy what is heard."""
-    other = row["other_label"]  # nan where it is none of the classes
+    other = row["other_label"]  # empty where it is none of the classes
     titles = {
         "source_1": f"source: {row['label']}",
-        "source_2": f"source: {other if isinstance(other, str) else 'added'}",
+        "source_2": f"source: {other or 'added'}",
         "input": "mixture",
         "kept": f"interpretation: {row['predicted']}",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from focalaudio.report.tables import (
     write_json,
     write_markdown,
 )
+
+logger = logging.getLogger(__name__)
 
 Place = tuple[int | str, str, Path]  # test fold, system, folder
 COLUMNS = tuple(METRICS)
@@ -194,17 +197,24 @@ def scale_across(clips: pd.DataFrame, places: Iterable[Place]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With another `probability_scaled`, where a system has more than one fold
-        and `probabilities.csv` of all.
+        With another `probability_scaled`, where a system has more than one
+        fold. Where an older version made one of them all stay as they are.
     """
     folders: dict[str, dict[int | str, Path]] = {}
     for fold, system, folder in places:
         folders.setdefault(system, {})[fold] = folder
     scaled = clips.copy()
     for system, by_fold in folders.items():
-        found = [read_answers(folder) for folder in by_fold.values()]
-        answers = [each for each in found if each is not None]
-        if len(answers) < max(2, len(found)):
+        found = {fold: read_answers(place) for fold, place in by_fold.items()}
+        lacking = [str(fold) for fold, each in found.items() if each is None]
+        if lacking:
+            logger.warning(
+                "%s: no temperature, since an older version made the folds %s.",
+                system,
+                ", ".join(lacking),
+            )
+        answers = [each for each in found.values() if each is not None]
+        if lacking or len(answers) < 2:
             continue
         for fold, own, best in zip(
             by_fold, answers, cross_fit(answers), strict=True

@@ -30,13 +30,15 @@ def main(argv: list[str]) -> None:
         train_loader_kwargs=hparams["train_loader"] | reading,
         valid_loader_kwargs=hparams["eval_loader"] | reading,
     )
-    metrics = None
     if data.test is not None:
         brain.evaluate(
             data.test,
             **brain.selection,
             test_loader_kwargs=hparams["eval_loader"],
         )
+    write_history(experiment.folder, hparams["history"].rows)
+    metrics = None
+    if data.test is not None:
         metrics = write_training_report(
             experiment.folder,
             brain.tracker.rows(),
@@ -45,7 +47,6 @@ def main(argv: list[str]) -> None:
             brain.said(),
             brain.classifier.decision,
         )
-    write_history(experiment.folder, hparams["history"].rows)
     experiment.conclude(conclude_training(experiment.folder, metrics))
 
 

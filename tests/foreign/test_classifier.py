@@ -81,6 +81,23 @@ def test_whole_clips_get_the_same_answers(
     assert torch.equal(other.wavs, own.wavs)
 
 
+@pytest.mark.parametrize("takes", ["sound", "stft"])
+@pytest.mark.parametrize("lens", [[1.0, 1.0, 1.0], [1.0, 0.5, 1.0]])
+def test_who_changes_what_is_asked_changes_nothing(
+    spectrogram, wavs, takes, lens
+):
+    def classify(clips):
+        clips.zero_()
+        return torch.zeros(len(clips), 5)
+
+    foreign = ForeignClassifier(classify, 5, spectrogram, takes=takes)
+    spectrum = spectrogram(wavs, torch.tensor(lens))
+    before = spectrum.stft.clone(), wavs.clone()
+    foreign.look(spectrum, wavs)
+    assert torch.equal(spectrum.stft, before[0])
+    assert torch.equal(wavs, before[1])
+
+
 @pytest.mark.parametrize("method", COMMON)
 def test_methods_find_the_same_in_a_copy(
     method, classifier, by_stft, spectrogram, wavs

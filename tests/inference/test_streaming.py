@@ -18,6 +18,7 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
 from focalaudio.inference import streaming
 from focalaudio.inference.streaming import explain_stream
+from focalaudio.inference.windows import WindowStore
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.report.timeline import NO_EVIDENCE
@@ -35,7 +36,6 @@ class Keeper(Interpreter):
 
     fails_at, n_batches, fail, factor = None, 0, staticmethod(interrupt), 1.0
     skips = None  # every second batch: 0 or 1
-    is_thread_safe = False  # it counts
     settings = {"method": "all"}  # noqa: RUF012
 
     def explain(self, output, spectrum, class_ids):
@@ -216,6 +216,10 @@ def test_results_do_not_depend_on_the_number_of_threads(
         assert read_by[0] != read(explain(by_design, out="fp32"))
 
 
+def test_interpreters_of_others_are_not_taken_for_safe(keeper):
+    assert not keeper.is_thread_safe
+
+
 @pytest.mark.parametrize("unsafe", [None, "interpreter", "classifier"])
 def test_only_what_never_changes_explains_on_other_threads(
     explain, classifier, spectrogram, threads, unsafe
@@ -357,6 +361,28 @@ def test_what_was_stopped_goes_on_and_ends_the_same(
     assert read(explain(keeper, batch_size=3)) == whole
     assert keeper.n_batches == n_batches - (fails_at - 1)
     assert not [*(tmp_path / "out").glob("*.unfinished")]
+
+
+@pytest.mark.parametrize("n_done", [0, 1, 3])
+def test_what_was_stopped_goes_on_with_several_threads(
+    explain, by_design, threads, tmp_path, monkeypatch, n_done
+):
+    threads(3)
+    whole = read(explain(by_design, batch_size=2, out="whole"))
+    append, left = WindowStore.append, iter(range(n_done))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            WindowStore,
+            "append",
+            lambda *args: append(*args) if next(left, None) is not None
+            else interrupt(),
+        )  # fmt: skip
+        with pytest.raises(KeyboardInterrupt):
+            explain(by_design, batch_size=2)
+    (unfinished,) = (tmp_path / "out").iterdir()
+    assert unfinished.stat().st_size // (2 * 4000 * 4) == n_done
+    assert read(explain(by_design, batch_size=2)) == whole
+    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize("n_bytes", [-1, -16_001, -40_000, 1, 16_024])

@@ -61,6 +61,28 @@ def test_a_fault_is_raised_in_its_place(n_threads):
     assert len(done) < 12  # the others are given up
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_fault_of_the_source_is_raised_in_its_place(n_threads):
+    def source():
+        yield from (1, 2)
+        raise OSError("the disk")
+
+    results = map_at_once(abs, source(), n_threads)
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(OSError, match="the disk"):
+        next(results)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_the_last_of_several_gives_torch_its_threads_back(last):
+    both = [map_at_once(abs, range(9), 2), map_at_once(abs, range(9), 3)]
+    for each in both:
+        next(each)
+    both[1 - last].close()
+    assert torch.get_num_threads() == 1
+    both[last].close()  # the fixture looks at what torch has then
+
+
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_torch_has_one_thread_in_each_until_the_end(n_threads):
     results = map_at_once(

@@ -208,14 +208,21 @@ def test_where_all_clips_train_others_choose_the_temperature(
         rows = [
             {"clip_id": f"{place:02}", "label": labels[right]}
             | {"predicted": labels[said], "probability": 0.5}
-            | {"accuracy": float(said == right)}
+            | {"accuracy": float(said == right), "energy": 0.0}
             for place, (said, right) in enumerate(ids)
         ]
         said = logits[part], marked[part]
         (tmp_path / name).mkdir()
         write_training_report(tmp_path / name, rows, labels, 1.0, said)
     runs = [tmp_path / "a", tmp_path / "b"]
-    out = export_run(finished, tmp_path / "out", held_out=runs)
+    with pytest.raises(DataError, match="has valid_folds and test_folds"):
+        export_run(finished, tmp_path / "no", held_out=runs)
+    run = shutil.copytree(finished, tmp_path / "all" / "7")
+    path = run / "hyperparams.yaml"
+    values = yaml.safe_load(path.read_text())
+    values |= {"valid_folds": [], "test_folds": []}
+    path.write_text(yaml.safe_dump(values))
+    out = export_run(run, tmp_path / "out", held_out=runs)
     wanted = find_temperature(logits, marked)
     assert read_bundle(out).temperature == pytest.approx(wanted, rel=1e-4)
     right = (logits.argmax(1) == marked.argmax(1)).float().mean()
@@ -225,5 +232,5 @@ def test_where_all_clips_train_others_choose_the_temperature(
     assert "of 2 of the same recipe" in " ".join(card.split())
     (tmp_path / "a" / "probabilities.csv").unlink()
     with pytest.raises(DataError, match="older version made it"):
-        export_run(finished, tmp_path / "other", held_out=runs)
+        export_run(run, tmp_path / "other", held_out=runs)
     assert not (tmp_path / "other").exists()

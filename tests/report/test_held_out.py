@@ -6,7 +6,13 @@ from scipy.optimize import minimize_scalar
 
 from focalaudio.decisions import ONE, SEVERAL
 from focalaudio.errors import DataError
-from focalaudio.report.held_out import cross_fit, fit_temperature, read_answers
+from focalaudio.report.held_out import (
+    cross_fit,
+    fit_temperature,
+    read_answers,
+    read_held_out,
+)
+from focalaudio.report.tables import read_csv, write_csv
 from focalaudio.report.training import write_training_report
 
 LABELS = ["dog", "nan", "clip_id"]  # a class may be called anything
@@ -30,7 +36,8 @@ def write_run(folder, seed, decision=ONE, n_clips=40, sure=3.0):
             ),
             "predicted": "dog",
             "probability": 0.5,
-            "accuracy": 1.0,
+            "accuracy": float(place % 3 > 0),
+            "energy": float(decision.energy(logits[place])),
         }
         | ({"hit": 1.0} if decision is SEVERAL else {})
         for place, own in enumerate(marked.tolist())
@@ -42,14 +49,15 @@ def write_run(folder, seed, decision=ONE, n_clips=40, sure=3.0):
 
 
 @pytest.mark.parametrize("decision", [ONE, SEVERAL])
-def test_what_was_said_is_read_again(tmp_path, decision):
-    logits, marked = write_run(tmp_path / "a", 0, decision)
+@pytest.mark.parametrize("sure", [0.1, 3.0, 7.0])  # logits to 20
+def test_what_was_said_is_read_again(tmp_path, decision, sure):
+    logits, marked = write_run(tmp_path / "a", 0, decision, sure=sure)
     found = read_answers(tmp_path / "a")
     assert (found.labels, found.decision) == (tuple(LABELS), decision)
     assert torch.equal(found.marked, marked)
-    wanted = decision.probs(logits.double())
+    assert found.correct.tolist() == [place % 3 > 0 for place in range(40)]
     torch.testing.assert_close(
-        decision.probs(found.logits), wanted, rtol=1e-5, atol=1e-9
+        found.logits, logits.double(), rtol=1e-3, atol=1e-5
     )
     largest = decision.probs(logits.double() / 2.5).amax(1)
     torch.testing.assert_close(found.scaled(2.5), largest, rtol=1e-4, atol=0)
@@ -83,10 +91,27 @@ def test_no_fold_has_a_part_in_its_own_temperature(tmp_path):
     assert third == fit_temperature([a, b])
 
 
-def test_runs_of_older_versions_have_no_probabilities(tmp_path):
-    write_run(tmp_path / "a", 0)
+@pytest.mark.parametrize("decision", [ONE, SEVERAL])
+def test_runs_of_older_versions_did_not_say_enough(tmp_path, decision):
+    for name in "ab":
+        write_run(tmp_path / name, 0, decision)
     (tmp_path / "a" / "probabilities.csv").unlink()
-    assert read_answers(tmp_path / "a") is None
+    clips = read_csv(tmp_path / "b" / "clips.csv")
+    for row in clips:
+        del row["energy"]
+    write_csv(clips, tmp_path / "b" / "clips.csv")
+    for name in "ab":
+        assert read_answers(tmp_path / name) is None
+        with pytest.raises(DataError, match="older version made it"):
+            read_held_out([tmp_path / name], LABELS, decision)
+
+
+def test_runs_that_answer_another_question_are_refused(tmp_path):
+    write_run(tmp_path / "a", 0)
+    with pytest.raises(DataError, match="other classes"):
+        read_held_out([tmp_path / "a"], LABELS[:2], ONE)
+    with pytest.raises(DataError, match="one labels per clip, the model sev"):
+        read_held_out([tmp_path / "a"], LABELS, SEVERAL)
 
 
 def test_probabilities_of_other_clips_are_refused(tmp_path):

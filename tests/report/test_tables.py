@@ -27,7 +27,7 @@ def test_csv_reads_back_exactly(tmp_path):
 
 @pytest.mark.parametrize("name", ["nan", "None", "NA", "007", "1e3", "", "a"])
 def test_a_name_is_a_name_whatever_it_reads_like(tmp_path, name):
-    rows = [{"clip_id": name, "label": name, "loss": 0.5}]
+    rows = [{"clip_id": name, "label": name, "other_label": name, "loss": 0.5}]
     assert read_csv(write_csv(rows, tmp_path / "clips.csv")) == rows
 
 

@@ -100,6 +100,18 @@ def test_probabilities_are_of_every_class_and_those_that_count(
     np.testing.assert_allclose(read.to_numpy(), wanted, rtol=1e-5)
 
 
+def test_what_has_metrics_has_everything(tmp_path, monkeypatch):
+    def stop(folder, rows, settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_evaluation", stop)
+    said = torch.zeros(20, 3), torch.zeros(20, 3)
+    with pytest.raises(KeyboardInterrupt):
+        write_training_report(tmp_path, make_rows(), LABELS, 1.0, said)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"classes.csv", "classes.md", "probabilities.csv"}
+
+
 def test_only_the_main_process_writes(tmp_path, pictures, monkeypatch):
     for report in (evaluation, training):
         monkeypatch.setattr(report, "if_main_process", lambda: False)

@@ -1,12 +1,15 @@
 """Laws of pooling: every clip once, whatever fold and system it is from."""
 
 import json
+import logging
 
 import pandas as pd
 import pytest
 
 from focalaudio.report.held_out import cross_fit, read_answers
 from focalaudio.report.tables import write_csv
+from focalaudio.reproduction import plan as reproduction
+from focalaudio.reproduction.plan import Plan, reproduce
 from focalaudio.reproduction.tables import (
     read_clips,
     read_sweep,
@@ -134,7 +137,7 @@ def write_fold(folder, sure):
     rows = [
         {"clip_id": name, "label": "dog", "predicted": predicted}
         | {"accuracy": float(predicted == "dog"), "probability": sure}
-        | {"probability_scaled": sure}
+        | {"probability_scaled": sure, "energy": 1.0}
         for name, predicted in (("a", "dog"), ("b", "dog"), ("c", "rain"))
     ]
     write_csv(rows, folder / "clips.csv")
@@ -146,7 +149,7 @@ def write_fold(folder, sure):
     write_csv(said, folder / "probabilities.csv")
 
 
-def test_each_fold_is_scaled_by_what_fits_the_others(tmp_path):
+def test_each_fold_is_scaled_by_what_fits_the_others(tmp_path, caplog):
     places = []
     for fold, sure in ((1, 0.9), (2, 0.7), (3, 0.6)):
         write_fold(tmp_path / str(fold), sure)
@@ -167,7 +170,28 @@ def test_each_fold_is_scaled_by_what_fits_the_others(tmp_path):
         clips[clips["fold"] == 1]
     )
     (tmp_path / "2" / "probabilities.csv").unlink()
-    assert scale_across(clips, places).equals(clips)
+    with caplog.at_level(logging.WARNING):
+        assert scale_across(clips, places).equals(clips)
+    assert "older version made the folds 2" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["3/1/1", "4/1"])
+def test_without_a_validation_fold_the_others_scale(
+    tmp_path, monkeypatch, protocol
+):
+    plan = Plan("data", tmp_path, (1, 2), 7, {"one": {}}, {}, protocol=protocol)
+
+    def train(recipe, folder, flags, test_folds, **options):
+        write_fold(folder, 0.9 if test_folds == [1] else 0.6)
+        (folder / "metrics.json").write_text("{}")
+
+    monkeypatch.setattr(reproduction, "run_recipe", train)
+    reproduce(plan)
+    found = json.loads((tmp_path / "classifiers.json").read_text())["one"]
+    as_it_is = found["calibration_error"]
+    assert (found["calibration_error_scaled"] == as_it_is) == (
+        protocol == "3/1/1"
+    )
 
 
 def test_agreement_is_spearmans_over_the_means_of_the_interpreters(tmp_path):
