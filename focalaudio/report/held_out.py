@@ -107,7 +107,8 @@ def read_answers(run: str | Path) -> Answers | None:
         logits = probs.clamp(SMALLEST, 1 - SMALLEST).logit()
     else:
         energy = torch.tensor([[row["energy"]] for row in clips]).double()
-        logits = probs.clamp(TINIEST).log().log_softmax(1) + energy
+        whole = probs.sum(1, keepdim=True)  # 1, but for what was rounded
+        logits = (probs / whole).clamp(TINIEST).log() + energy
     places = {name: place for place, name in enumerate(labels)}
     marked = mark_classes(
         [
