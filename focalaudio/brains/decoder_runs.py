@@ -6,6 +6,7 @@ from typing import Any
 
 from focalaudio.brains.decoders import DecoderBrain
 from focalaudio.brains.interpretation import InterpreterBrain
+from focalaudio.data.pipelines import need_clips
 from focalaudio.experiment import Experiment
 from focalaudio.models.run import save_decoder
 from focalaudio.report.conclusions import conclude_interpretation
@@ -38,7 +39,7 @@ def train_decoder(
         the data.
     """
     hparams, data = experiment.hparams, experiment.hparams["data"]
-    data.need_test()
+    need_clips(data.test)  # now, not after hours
     data.save_folds(experiment.folder)
     save_decoder(method, hparams["decoder"], experiment.folder)
     brain = experiment.brain(kind)

@@ -166,10 +166,6 @@ class SoundData:
             for name, split in splits.items()
         }
 
-    def need_test(self) -> DynamicItemDataset:
-        """Return the test clips; a `DataError` if no fold tests."""
-        return need_clips(self.test)
-
     def read_ahead(self, num_workers: int) -> dict[str, int]:
         """Read what is trained and validated by so many threads, once.
 

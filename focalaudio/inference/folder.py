@@ -196,6 +196,7 @@ class FolderExplainer:
         found = self.model.explain_with(self.ways, seen, self.request.target)
         answer = found[0].describe(0)
         tell(path, answer)
+        # loads what draws pictures, which the answer does not wait for
         from focalaudio.report.explained import describe_clip
 
         shown = self._show(found, clip_id)
