@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
-"""Do two processes interpret a fold in half the time of one?
+"""Do two processes interpret, and train, in half the time of one?
 
     python benchmarks/ranks.py --data_folder DIR [--quick] [--turns 3]
 
+Three ways, in turns: one process of two threads, one of one thread, and under
+torchrun two of one thread each. Linear is 1.
+
 `recipes/ESC50/interpret.py` with the model that comes with the package on
-fold 5 of a data set (ESC-50's layout), as one process of two threads, as one
-of one thread, and under torchrun as two of one thread each. Timed is the
-evaluation within (the slower rank's seconds; the CPU seconds of all), not the
-start of Python, and neither sounds nor pictures are written. Rows per clip
-must be the same at one thread (two may add in another order) before anything
-is said; how many clips each rank interpreted stands in the row. Linear is 1.
+fold 5 of a data set (ESC-50's layout). Timed is the evaluation within (the
+slower rank's seconds; the CPU seconds of all), not the start of Python, and
+neither sounds nor pictures are written. Rows per clip must be the same at one
+thread (two may add in another order) before anything is said; how many clips
+each rank interpreted stands in the row.
+
+`recipes/ESC50/train_classifier.py`, the default recipe on folds 1 to 3; of two
+ranks each has half of a batch. Timed are epochs, from the second on. All must
+take as many steps, and the ranks must end with the same weights. (That these
+are what one process learns is a test, where nothing is drawn by chance.)
+
 Where other work takes the cores the seconds say little; CPU seconds say what
 is done twice: 0.5 would be a rank that does all that the other does.
 """
@@ -25,6 +33,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,13 +41,11 @@ from typing import Any
 from answers import Answer, print_answers
 from turns import time_turn
 
-from focalaudio.brains import InterpreterBrain
+from focalaudio.brains import ClassifierBrain, InterpreterBrain
 from focalaudio.metrics.table import METRICS
 from focalaudio.models.shipped import default_model
 
 ROOT = Path(__file__).parents[1]
-RECIPE = ROOT / "recipes" / "ESC50" / "interpret.py"
-SETTINGS = ROOT / "hparams" / "interpret.yaml"
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
 WAYS = {  # processes, threads of each
     "one": (1, 2),
@@ -46,20 +53,29 @@ WAYS = {  # processes, threads of each
     "two": (2, 1),
 }
 TOLERANCE = 1e-5  # of a value of a row; of what is in percent, of a hundred
-GOAL = "at least 0.9 of linear, each rank its share, results equal"
+EPOCHS = 3  # that are trained; the first one reads the clips
+GOAL = "at least 0.9 of linear"
+
+Times = Mapping[str, Sequence[Sequence[float]]]  # way -> of each rank: seconds,
+#                                                  CPU seconds, clips or steps
+Worker = Callable[[str, Path, int], Sequence[Sequence[float]]]
 
 
-class TimedBrain(InterpreterBrain):
+def tell(values: Sequence[float]) -> None:
+    """Write what a rank measured where its starter reads it."""
+    rank = os.environ.get("RANK", "0")
+    path = Path(os.environ["TIMES_FOLDER"]) / f"{rank}.json"
+    path.write_text(json.dumps(list(values)))
+
+
+class TimedInterpreter(InterpreterBrain):
     """Tells beside the results how long this rank's share took."""
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate, and write seconds, CPU seconds and clips."""
         evaluate = partial(super().evaluate, *args, **kwargs)
         self.n_clips = 0
-        times = time_turn(evaluate)
-        rank = os.environ.get("RANK", "0")
-        path = Path(os.environ["TIMES_FOLDER"]) / f"{rank}.json"
-        path.write_text(json.dumps([*times, self.n_clips]))
+        tell([*time_turn(evaluate), self.n_clips])
 
     def evaluate_batch(self, batch: Any, stage: Any) -> Any:
         """Count the clips of a batch."""
@@ -67,34 +83,57 @@ class TimedBrain(InterpreterBrain):
         return super().evaluate_batch(batch, stage)
 
 
-def work(argv: list[str]) -> None:
-    """Run the recipe with the timed brain, in this process."""
-    recipe = runpy.run_path(str(RECIPE))
+class TimedClassifier(ClassifierBrain):
+    """Tells beside the results how long its epochs took."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> None:
+        """Train; write seconds, CPU seconds and steps of an epoch, weights."""
+        self.epochs: list[tuple[float, float]] = []
+        super().fit(*args, **kwargs)
+        seconds, cpu = map(
+            statistics.median, zip(*self.epochs[1:], strict=True)
+        )
+        steps = self.optimizer_step / EPOCHS
+        size = sum(
+            value.double().abs().sum().item()
+            for value in self.classifier.parameters()
+        )
+        tell([seconds, cpu, steps, size])
+
+    def _fit_train(self, *args: Any, **kwargs: Any) -> None:
+        """Time an epoch."""
+        epoch = partial(super()._fit_train, *args, **kwargs)
+        self.epochs.append(time_turn(epoch))
+
+
+TIMED = {
+    "interpret": ("InterpreterBrain", TimedInterpreter),
+    "train_classifier": ("ClassifierBrain", TimedClassifier),
+}
+
+
+def work(name: str, argv: list[str]) -> None:
+    """Run a recipe with its timed brain, in this process."""
+    recipe = runpy.run_path(str(ROOT / "recipes" / "ESC50" / f"{name}.py"))
     main = recipe["main"]
-    main.__globals__["InterpreterBrain"] = TimedBrain
+    brain, timed = TIMED[name]
+    main.__globals__[brain] = timed
     main(argv)
 
 
 def start(
-    way: str, out: Path, data_folder: Path, batch_size: int
+    name: str, way: str, out: Path, options: dict[str, Any]
 ) -> list[list[float]]:
-    """Run one way; return each rank's seconds, CPU seconds and clips."""
+    """Run a recipe one way; return what each rank measured."""
     n_processes, n_threads = WAYS[way]
     launcher = TORCHRUN + ["--standalone"] if n_processes > 1 else []
-    options = {
-        "data_folder": data_folder,
-        "classifier": default_model(),
-        "output_folder": out,
-        "batch_size": batch_size,
-        "device": "cpu",
-        "max_clips": 0,
-        "report": False,
-    }
-    command = [sys.executable, *launcher, __file__, "--worker", SETTINGS]
+    settings = ROOT / "hparams" / f"{name}.yaml"
+    command = [sys.executable, *launcher, __file__, "--worker", name, settings]
+    options = options | {"output_folder": out, "device": "cpu"}
     if n_processes > 1:
         options["distributed_backend"] = "gloo"
-    for name, value in options.items():
-        command += [f"--{name}", value]
+    for key, value in options.items():
+        command += [f"--{key}", value]
     out.mkdir()
     environment = os.environ | {
         "OMP_NUM_THREADS": str(n_threads),
@@ -146,35 +185,92 @@ def check(folder: Path) -> None:
         raise SystemExit(f"nothing is said: {differing[:3]}")
 
 
-def compare(folder: Path, data_folder: Path, turns: int, batch: int) -> Answer:
-    """Run all ways in turns."""
+def take_turns(worker: Worker, turns: int) -> tuple[str, Times]:
+    """Run all ways in turns; return how fast two ranks are, and the last."""
     walls: list[float] = []
     busy: list[float] = []
-    print("way, then each rank's seconds, CPU seconds, clips")
     for turn in range(turns):
         found = {
-            way: start(way, folder / f"{way}-{turn}", data_folder, batch)
-            for way in WAYS
+            way: worker(way, Path(f"{way}-{turn}"), n_processes)
+            for way, (n_processes, _) in WAYS.items()
         }
         for way, ranks in found.items():
             listed = "  ".join(
-                f"{wall:.2f} ({cpu:.2f}) {clips}" for wall, cpu, clips in ranks
+                f"{wall:.2f} ({cpu:.2f}) {count:g}"
+                for wall, cpu, count, *_ in ranks
             )
             print(f"{way:4} {listed}", flush=True)
         (one,), (alone,), both = found.values()
         walls.append(one[0] / max(rank[0] for rank in both))
         busy.append(alone[1] / sum(rank[1] for rank in both))
+    speed = (
+        f"{statistics.median(walls):.2f} x the speed; CPU, beside one thread, "
+        f"{statistics.median(busy):.2f} x"
+    )
+    return speed, found
+
+
+def compare_interpretation(
+    folder: Path, data_folder: Path, turns: int, batch_size: int
+) -> Answer:
+    """Interpret in all ways."""
+    print("interpretation: way, then each rank's seconds, CPU seconds, clips")
+    options = {
+        "data_folder": data_folder,
+        "classifier": default_model(),
+        "batch_size": batch_size,
+        "max_clips": 0,
+        "report": False,
+    }
+    speed, found = take_turns(
+        lambda way, out, _: start("interpret", way, folder / out, options),
+        turns,
+    )
     check(folder)
+    (alone,), both = found["alone"], found["two"]
     shares = " + ".join(str(rank[2]) for rank in both)
     twice = sum(rank[2] for rank in both) - alone[2]
     return Answer(
         "interpretation by two ranks of one thread",
         "one process of two threads",
-        f"{statistics.median(walls):.2f} x the speed; CPU, beside one thread, "
-        f"{statistics.median(busy):.2f} x; clips {shares} of {alone[2]}, rows "
-        "the same",
-        GOAL,
+        f"{speed}; clips {shares} of {alone[2]}, rows the same",
+        f"{GOAL}, each rank its share, results equal",
         f"{twice} clips are interpreted twice" if twice else "",
+    )
+
+
+def compare_training(
+    folder: Path, data_folder: Path, turns: int, batch_size: int
+) -> Answer:
+    """Train in all ways."""
+    print("training: way, then each rank's seconds, CPU seconds, steps, of one")
+    print("epoch")
+    options = {
+        "data_folder": data_folder,
+        "valid_folds": [],
+        "test_folds": [],
+        "select_by": "epoch",
+        "number_of_epochs": EPOCHS,
+        "warmup_epochs": 1,
+    }
+    speed, found = take_turns(
+        lambda way, out, n_processes: start(
+            "train_classifier",
+            way,
+            folder / f"train-{out}",
+            options | {"batch_size": batch_size // n_processes},
+        ),
+        turns,
+    )
+    ranks = [rank for way in found.values() for rank in way]
+    first, second = (rank[3] for rank in found["two"])
+    if len({rank[2] for rank in ranks}) > 1 or first != second:
+        raise SystemExit(f"nothing is said: {found}")
+    return Answer(
+        "training by two ranks of one thread, half a batch each",
+        "one process of two threads",
+        f"{speed}; {ranks[0][2]:g} steps each, weights the same",
+        GOAL,
     )
 
 
@@ -185,19 +281,24 @@ def main() -> None:
     )
     parser.add_argument("--data_folder", type=Path, required=True)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--batch_size", type=int, default=8, help="interpreted")
+    parser.add_argument("--train_batch_size", type=int, default=32)
     parser.add_argument("--quick", action="store_true", help="1 turn")
     arguments = parser.parse_args()
     turns = 1 if arguments.quick else arguments.turns
-    with tempfile.TemporaryDirectory() as folder:
-        answer = compare(
-            Path(folder), arguments.data_folder, turns, arguments.batch_size
-        )
-    print_answers([answer])
+    data = arguments.data_folder
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        answers = [
+            compare_interpretation(folder, data, turns, arguments.batch_size),
+            compare_training(folder, data, turns, arguments.train_batch_size),
+        ]
+    print_answers(answers)
 
 
 if __name__ == "__main__":
     if "--worker" in sys.argv:
-        work(sys.argv[sys.argv.index("--worker") + 1 :])
+        name, *argv = sys.argv[sys.argv.index("--worker") + 1 :]
+        work(name, argv)
     else:
         main()

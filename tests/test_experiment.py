@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from focalaudio.errors import AudioError, FocalAudioError
@@ -58,6 +59,27 @@ def test_command_line_overrides_the_yaml(argv, tmp_path):
     assert experiment.hparams["double"] == 10
     assert experiment.run_opts["device"] == "cpu"
     assert experiment.folder == tmp_path / "results"
+
+
+@pytest.mark.parametrize(
+    ("key", "precision", "capability", "is_told"),
+    [
+        ("precision", "bf16", "AVX2", True),
+        ("eval_precision", "bf16", "AVX2", True),
+        ("precision", "fp32", "AVX2", False),
+        ("precision", "bf16", "AVX512", False),
+        ("precision", "bf16", "DEFAULT", False),  # such as ARM
+    ],
+)
+def test_bf16_on_a_processor_without_it_is_told_to_be_slow(
+    key, precision, capability, is_told, argv, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        torch.backends.cpu, "get_cpu_capability", lambda: capability
+    )
+    start_experiment([*argv, "--device", "cpu", f"--{key}", precision])
+    said = "".join(capsys.readouterr())
+    assert ("no bf16 of its own" in said) == is_told
 
 
 @pytest.mark.parametrize("joined", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import speechbrain as sb
@@ -23,6 +24,7 @@ from focalaudio.metrics.calibration import find_temperature
 from focalaudio.metrics.functional import answer_columns, predicted_probability
 from focalaudio.metrics.precision import mean_precision
 from focalaudio.metrics.tracker import ClipTracker
+from focalaudio.processes import gather
 from focalaudio.spectrogram import Spectrum, power_spectrum
 
 
@@ -285,7 +287,8 @@ class ClassifierBrain(TrainingBrain):
     ) -> None:
         """Log; after validation, keep the checkpoint if it is the best."""
         if stage == sb.Stage.TRAIN:
-            self.train_loss = float(stage_loss)
+            # of all processes, which have as many batches each
+            self.train_loss = fmean(gather(float(stage_loss)))
             # what is validated, saved and tested is the average
             swap_weights(self.classifier, self.hparams.average.module)
             if not self.validates:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.brains.progress import Progress
@@ -374,6 +375,37 @@ def test_two_ranks_train_one_classifier(
     assert len((out / "train_log.txt").read_text().splitlines()) == 2
     checkpoint = checkpoints(out)[-1]
     assert {"random_state.ckpt", "history.ckpt"} <= set(checkpoint)
+
+
+STILL = {  # nothing is drawn but the order of clips
+    "drop_path": 0.0,
+    "max_speed": 1.0,
+    "crop_seconds": "null",
+    "polarity": 0.0,
+    "max_gain": 0.0,
+    "max_stripes": 0,
+    "view_probability": 0.0,
+}
+
+
+def test_two_ranks_take_the_steps_of_one(
+    command, recipe, dataset, tmp_path, checkpoints
+):
+    """Each has half of a batch, which is all that there is to train on."""
+    own = {"data_folder": dataset, "train_folds": "[1, 2]"}
+    own |= STILL | {"encoder_name": "focalnet_test_pyramid"}
+    one = recipe("train_classifier", tmp_path / "one", batch_size=6, **own)
+    two = tmp_path / "two"
+    argv = command("train_classifier", two, GLOO, batch_size=3, **own)
+    run_process([*TORCHRUN, f"--master_port={free_port()}", *argv])
+    found, wanted = (pd.read_csv(out / "history.csv") for out in (two, one))
+    assert wanted["valid_loss"].nunique() == 3
+    assert (found - wanted).abs().max().max() < 1e-4
+    weights, alike = (
+        checkpoints(out)[-1]["classifier.ckpt"] for out in (two, one)
+    )
+    for name, value in weights.items():
+        assert torch.allclose(value, alike[name], atol=1e-4), name
 
 
 PERCENTS = {name for name, each in METRICS.items() if each.unit == "%"}
