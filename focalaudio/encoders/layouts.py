@@ -160,3 +160,5 @@ LAYOUTS = (
         ),
     ),
 )
+
+OURS = (Layout("focalaudio", ""),)  # of any module, under its own names

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from focalaudio.errors import ModelError, UnsafeModelError
@@ -142,6 +142,14 @@ def _is_code(name: str) -> bool:
     """`module name`, and not what tensors are made of; no prose either."""
     is_name = re.fullmatch(r"[\w.]+ [\w.]+", name)
     return bool(is_name) and not TENSOR_GLOBALS.fullmatch(name)
+
+
+def write_weights(module: nn.Module, path: Path) -> None:
+    """Write a module's weights as safetensors."""
+    state = module.state_dict().items()
+    tensors = {key: value.detach().cpu().clone() for key, value in state}
+    # written by us, since save_file lets nobody but its owner read it
+    path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def digest_weights(module: nn.Module) -> str:

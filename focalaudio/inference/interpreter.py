@@ -156,13 +156,19 @@ class SoundInterpreter(ForeignDoors):
         return cls(model, run_opts)
 
     def to(self, device: str | torch.device) -> SoundInterpreter:
-        """Move the model, decoders included, to a device; return this.
+        """Move the model, all that belongs to it, to a device; return this.
 
         A `ValueError` if there is no such device.
         """
         self.device = check_run_opts({"device": device})["device"]
-        decoders = self.model.decoders.values()
-        for part in (self.spectrogram, self.classifier, *decoders):
+        novelty = self.model.novelty
+        shape = novelty and novelty.shape
+        for part in (
+            self.spectrogram,
+            self.classifier,
+            *self.model.decoders.values(),
+            *([shape] if shape else []),
+        ):
             part.to(self.device)
         return self
 

@@ -1,4 +1,4 @@
-"""`model + sounds -> which rule tells known from unknown`: none of these.
+"""`model + sounds -> which rules tell known from unknown`: none of these.
 
 Thresholds are chosen so that a share of the validation clips is known; then
 sounds of other kinds are tried on every score: what of them gets an answer that
@@ -10,7 +10,7 @@ others of the same recipe said of clips that they had not heard chooses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from glob import glob
 from itertools import islice
@@ -28,19 +28,30 @@ from focalaudio.data.splits import Names, Splits
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import DataError
 from focalaudio.inference.clips import prepare_clips
-from focalaudio.metrics.novelty import SCORES, EmbeddingSpace, NoveltyRule
+from focalaudio.metrics.novelty import (
+    SCORES,
+    EmbeddingSpace,
+    NoveltyRule,
+    calibrate_together,
+)
+from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.model import SoundModel
 from focalaudio.models.novelty import (
     OF_LOGITS,
+    SPECTRUM,
+    Novelty,
     score_clips,
     storable_scores,
 )
 from focalaudio.report.held_out import Answers, read_held_out
+from focalaudio.report.novelty import AND
+from focalaudio.spectrogram import Spectrum
 
 BATCH_SIZE = 16
 SECONDS = 5.0  # of what is synthesized
 STEP = 0.02  # s between the pieces of which the loudest is taken
 VALID, TEST, LEFT_OUT, SILENCE = "valid", "test", "left_out", "silence"
+Rules = Sequence[NoveltyRule]
 
 
 @dataclass(frozen=True)
@@ -62,9 +73,12 @@ class Scored:
     silent: Tensor
     correct: Tensor
 
-    def known(self, rule: NoveltyRule) -> Tensor:
+    def known(self, rules: Rules) -> Tensor:
         """Return which clips get an answer, `[n_clips]`, bool."""
-        return rule.is_known(self.scores[rule.score]) & ~self.silent
+        found = ~self.silent
+        for rule in rules:
+            found = found & rule.is_known(self.scores[rule.score])
+        return found
 
 
 @dataclass(frozen=True)
@@ -143,15 +157,16 @@ class Sounds:
         return read_held_out(runs, self.model.labels, decision)
 
     @cached_property
-    def rows(self) -> dict[str, list[tuple[str, int]]]:
-        """Paths and class ids (-1: none of the model's), split by split."""
+    def clips(self) -> Any:
+        """All clips, a table: `clip_id`, `path`, `fold`, and `class_id`.
+
+        The latter is -1 of a class that is none of the model's.
+        """
         if self.model.classifier.decision.is_several:
             raise DataError(
                 "novelty.py asks whether a clip is of its one class; a model "
                 "of several labels says of each whether it is there."
             )
-        splits = Splits(self.train_folds, self.valid_folds, self.test_folds)
-        folds = splits.parts
         table, _ = read_clips(
             self.data_folder,
             self.manifest,
@@ -163,6 +178,13 @@ class Sounds:
         )
         ids = {label: place for place, label in enumerate(self.model.labels)}
         table["class_id"] = table["label"].map(lambda label: ids.get(label, -1))
+        return table
+
+    @cached_property
+    def rows(self) -> dict[str, list[tuple[str, int]]]:
+        """Paths and class ids, split by split."""
+        splits = Splits(self.train_folds, self.valid_folds, self.test_folds)
+        folds, table = splits.parts, self.clips
         # what is of no class was not trained on, in whatever fold it is
         shown = folds[TEST] or tuple(table["fold"].unique())
         known = table[table["class_id"] >= 0]
@@ -253,6 +275,7 @@ def score_sounds(
     model: SoundModel,
     wavs: Iterable[Tensor],
     space: EmbeddingSpace | None = None,
+    shape: SpectralShape | None = None,
     targets: Sequence[int] | None = None,
 ) -> tuple[Scored, Tensor]:
     """Give every score to sounds.
@@ -265,6 +288,8 @@ def score_sounds(
         `[samples]` each, at the model's rate; at least one.
     space : EmbeddingSpace
         Of the training clips; without it, there are no scores of distance.
+    shape : SpectralShape
+        Of the training clips; without it, there is no score of spectra.
     targets : sequence of int
         The class ids; of no class if None.
 
@@ -286,21 +311,19 @@ def score_sounds(
     >>> scored.silent
     tensor([ True, False])
     """
-    device = model.classifier.device
+    names = [
+        name
+        for name in storable_scores(model.classifier)
+        if name != SPECTRUM or shape is not None
+    ]
     found: list[dict[str, Tensor]] = []
-    for batch in _batches(wavs):
-        sizes = torch.tensor([len(wav) for wav in batch])
-        padded = pad_sequence(list(batch), batch_first=True).to(device)
-        clips = prepare_clips(padded, sizes / padded.shape[1], model.reader)
-        spectrum = model.spectrogram(clips.wavs, clips.lens)
+    for silent, spectrum in _look(model, wavs):
         output = model.classifier(spectrum.log_magnitude, spectrum.n_frames)
-        columns = {
-            name: score_clips(name, model.classifier, spectrum, output)
-            for name in storable_scores(model.classifier)
-        }
+        seen = model.classifier, spectrum, output, shape
+        columns = {name: score_clips(name, *seen) for name in names}
         columns |= space.score(output.embeddings) if space else {}
         columns |= {
-            "silent": clips.silent,
+            "silent": silent,
             "class_ids": output.class_ids,
             "embeddings": output.embeddings,
         }
@@ -314,16 +337,33 @@ def score_sounds(
     return Scored(scores, joined["silent"], ids == own), joined["embeddings"]
 
 
-def _batches(wavs: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+@torch.no_grad()
+def describe_sounds(
+    model: SoundModel, wavs: Iterable[Tensor], shape: SpectralShape
+) -> Tensor:
+    """Return `shape.describe` of sounds, as `score_sounds` takes them."""
+    return torch.cat(
+        [shape.describe(spectrum).cpu() for _, spectrum in _look(model, wavs)]
+    )
+
+
+def _look(
+    model: SoundModel, wavs: Iterable[Tensor]
+) -> Iterator[tuple[Tensor, Spectrum]]:
+    """Yield batches of sounds as the classifier gets them; who is silent."""
+    device = model.classifier.device
     rest = iter(wavs)
     while batch := list(islice(rest, BATCH_SIZE)):
-        yield batch
+        sizes = torch.tensor([len(wav) for wav in batch])
+        padded = pad_sequence(batch, batch_first=True).to(device)
+        clips = prepare_clips(padded, sizes / padded.shape[1], model.reader)
+        yield clips.silent, model.spectrogram(clips.wavs, clips.lens)
 
 
 def measure_novelty(
-    sounds: Sounds, keep: float = 0.9, score: str = "energy"
-) -> dict[str, Any]:
-    """Measure what every score lets through, and choose a rule.
+    sounds: Sounds, keep: float = 0.9, score: str | Sequence[str] = "energy"
+) -> tuple[dict[str, Any], Novelty]:
+    """Measure what every score lets through, and choose rules.
 
     Arguments
     ---------
@@ -331,57 +371,67 @@ def measure_novelty(
         Known and unknown ones, with their model.
     keep : float
         Share of the validation clips that are to be known, 0 to 1.
-    score : str
-        Of the rule that is chosen, one of
-        `focalaudio.models.novelty.storable_scores`; where runs are held out,
-        of the logits alone.
+    score : str or sequence of str
+        Of the rules that are chosen, all of which must say that a sound is
+        known: of `focalaudio.models.novelty.storable_scores`; where runs are
+        held out, of those that need no more than logits and spectra.
 
     Returns
     -------
-    dict
-        `novelty`, the chosen rule: `score` and `threshold`; `keep`; `n_clips`,
-        of each group; `classifier_digest`; and `rows`, one for each score:
-        `score`, `threshold`, the share of each group that gets an answer,
-        `test_accuracy` (of all test clips) and `test_known_accuracy` (of those
-        that get one), and `silence_by_score`, what the score alone would let
-        through of silence. Where runs are held out, `test` is their clips
-        again, each by the threshold that the others choose, if there are any.
+    tuple
+        What was measured, and the chosen rules. The former is a dict:
+        `novelty`, the rules, each a `score` and a `threshold`;
+        `spectral_shape`, how what they need is made; `keep`;
+        `n_clips`, of each group; `classifier_digest`; and `rows`, one for each
+        score, and one for the rules if they are several: `score`, `threshold`,
+        the share of each group that gets an answer, `test_accuracy` (of all
+        test clips) and `test_known_accuracy` (of those that get one), and
+        `silence_by_score`, what the score alone would let through of silence.
+        Where runs are held out, `test` is their clips again, each by the
+        thresholds that the others choose, if there are any.
 
     Raises
     ------
     DataError, AudioError
         If the data or a sound will not do.
     ValueError
-        If `keep` is out of range, or no model can hold a rule of the score.
+        If `keep` is out of range, or no model can hold a rule of a score.
     """
     model = sounds.model
+    wanted = (score,) if isinstance(score, str) else tuple(score)
     possible = storable_scores(model.classifier)
     if sounds.answers:
-        possible = tuple(OF_LOGITS)
-    if score not in possible:
-        raise ValueError(
-            f"score={score!r} must be one of {', '.join(possible)}, which need "
-            "nothing but what is known of a clip anyway."
-        )
+        possible = (*OF_LOGITS, SPECTRUM)
+    for name in wanted:
+        if name not in possible:
+            raise ValueError(
+                f"score={name!r} must be one of {', '.join(possible)}, which "
+                "need nothing but what is known of a clip anyway."
+            )
     known = _recall_known(sounds) if sounds.answers else _read_known(sounds)
     groups = known.groups | {
-        name: score_sounds(model, wavs, known.space)[0]
+        name: score_sounds(model, wavs, known.space, known.shape)[0]
         for name, wavs in sounds.unknown()
     }
-    rules = [
-        NoveltyRule.calibrate(name, values, keep)
-        for name, values in groups[VALID].scores.items()
-    ]
-    chosen = next(rule for rule in rules if rule.score == score)
-    return {
-        "novelty": asdict(chosen),
+    scores = groups[VALID].scores
+    tried = [(name,) for name in scores] + [wanted] * (len(wanted) > 1)
+    rules = {
+        names: calibrate_together({n: scores[n] for n in names}, keep)
+        for names in tried
+    }
+    shape = known.shape if SPECTRUM in wanted else None
+    chosen = Novelty(rules[wanted], shape)
+    measured = {
+        **chosen.describe(),
         "keep": keep,
         "n_clips": {name: len(group.silent) for name, group in groups.items()},
         "classifier_digest": digest_weights(model.classifier),
         "rows": [
-            _judge(rule, groups, known.answered(rule, keep)) for rule in rules
+            _judge(own, groups, known.answered(own, keep))
+            for own in rules.values()
         ],
     }
+    return measured, chosen
 
 
 @dataclass(frozen=True)
@@ -392,6 +442,8 @@ class _Known:
     ---------
     groups : dict
         `valid`, `test`, and the latter's pieces.
+    shape : SpectralShape
+        Of the training clips.
     space : EmbeddingSpace
         Of the training clips; None if there are no scores of distance.
     parts : sequence of Scored
@@ -399,66 +451,85 @@ class _Known:
     """
 
     groups: dict[str, Scored]
+    shape: SpectralShape
     space: EmbeddingSpace | None = None
     parts: Sequence[Scored] = ()
 
-    def answered(self, rule: NoveltyRule, keep: float) -> Tensor:
+    def answered(self, rules: Rules, keep: float) -> Tensor:
         """Return which test clips get an answer, `[n_clips]`, bool."""
         if not self.parts:
-            return self.groups[TEST].known(rule)
-        values = [part.scores[rule.score] for part in self.parts]
-        rules = [
-            NoveltyRule.calibrate(
-                rule.score,
-                torch.cat([*values[:place], *values[place + 1 :]]),
-                keep,
-            )
-            for place in range(len(values))
-        ]
-        parts = zip(rules, self.parts, strict=True)
-        return torch.cat([part.known(own) for own, part in parts])
+            return self.groups[TEST].known(rules)
+        found = []
+        for place, part in enumerate(self.parts):
+            others = [*self.parts[:place], *self.parts[place + 1 :]]
+            values = {
+                rule.score: torch.cat(
+                    [one.scores[rule.score] for one in others]
+                )
+                for rule in rules
+            }
+            found.append(part.known(calibrate_together(values, keep)))
+        return torch.cat(found)
+
+
+def _new_shape(model: SoundModel) -> SpectralShape:
+    """Make what learns the spectra of a model's clips."""
+    own = model.spectrogram
+    return SpectralShape(own.sample_rate, own.n_fft).to(model.classifier.device)
 
 
 def _read_known(sounds: Sounds) -> _Known:
     """Let the model hear the clips of its folds."""
     model = sounds.model
     rate = model.reader.sample_rate
+    shape = _new_shape(model)
 
-    def read(
-        split: str,
-        space: EmbeddingSpace | None = None,
-        seconds: float | None = None,
-    ) -> tuple[Scored, Tensor]:
-        paths, ids = zip(*sounds.rows[split], strict=True)
-        wavs = (load_wav(path, rate) for path in paths)
-        if seconds is not None:
-            sizes = round(seconds * rate), round(STEP * rate)
-            wavs = (cut_loudest(wav, *sizes) for wav in wavs)
-        return score_sounds(model, wavs, space, ids)
+    def load(split: str, seconds: float | None = None) -> Iterator[Tensor]:
+        wavs = (load_wav(path, rate) for path, _ in sounds.rows[split])
+        if seconds is None:
+            return wavs
+        sizes = round(seconds * rate), round(STEP * rate)
+        return (cut_loudest(wav, *sizes) for wav in wavs)
 
+    def score(split: str, seconds: float | None = None) -> Scored:
+        ids = [class_id for _, class_id in sounds.rows[split]]
+        return score_sounds(model, load(split, seconds), space, shape, ids)[0]
+
+    shape.fit(describe_sounds(model, load("train"), shape))
     ids = torch.tensor([class_id for _, class_id in sounds.rows["train"]])
-    space = EmbeddingSpace.fit(read("train")[1], ids)
-    groups = {split: read(split, space)[0] for split in (VALID, TEST)}
+    space = EmbeddingSpace.fit(score_sounds(model, load("train"))[1], ids)
+    groups = {split: score(split) for split in (VALID, TEST)}
     groups |= {
-        f"{TEST}_{seconds:g}_s": read(TEST, space, seconds)[0]
+        f"{TEST}_{seconds:g}_s": score(TEST, seconds)
         for seconds in sounds.piece_seconds
     }
-    return _Known(groups, space)
+    return _Known(groups, shape, space)
 
 
 def _recall_known(sounds: Sounds) -> _Known:
     """Take what others said of the clips that they had not heard."""
-    parts = [
-        Scored(
-            {
-                name: OF_LOGITS[name](each.logits, each.decision)
-                for name in OF_LOGITS
-            },
-            torch.zeros_like(each.correct),
-            each.correct,
-        )
-        for each in sounds.answers
-    ]
+    shape = _new_shape(sounds.model)
+    described = _describe_held_out(sounds, shape)
+    parts = []
+    for each in sounds.answers:
+        known = set(each.clip_ids)
+        rest = [row for clip, row in described.items() if clip not in known]
+        if not rest:
+            raise DataError(
+                "held_out is one run that was tested on all clips; none is "
+                "left to say which spectra are usual."
+            )
+        shape.fit(torch.stack(rest))
+        own = torch.stack([described[clip] for clip in each.clip_ids])
+        distances = shape.distance(own)
+        scores = {
+            name: OF_LOGITS[name](each.logits, each.decision)
+            for name in OF_LOGITS
+        }
+        scores[SPECTRUM] = distances.to(each.logits)
+        silent = torch.zeros_like(each.correct)
+        parts.append(Scored(scores, silent, each.correct))
+    shape.fit(torch.stack([*described.values()]))
     whole = Scored(
         {
             name: torch.cat([part.scores[name] for part in parts])
@@ -468,24 +539,45 @@ def _recall_known(sounds: Sounds) -> _Known:
         torch.cat([part.correct for part in parts]),
     )
     several = parts if len(parts) > 1 else ()
-    return _Known({VALID: whole, TEST: whole}, parts=several)
+    return _Known({VALID: whole, TEST: whole}, shape, parts=several)
+
+
+def _describe_held_out(
+    sounds: Sounds, shape: SpectralShape
+) -> dict[str, Tensor]:
+    """Describe the spectra of all clips of the model's classes, by clip."""
+    clips = sounds.clips[sounds.clips["class_id"] >= 0]
+    said = {clip for each in sounds.answers for clip in each.clip_ids}
+    missing = sorted(said - set(clips["clip_id"]))
+    if missing:
+        raise DataError(
+            f"held_out has {len(missing)} clips that are not in data_folder="
+            f"{sounds.data_folder}, such as {missing[0]}."
+        )
+    rate = sounds.model.reader.sample_rate
+    wavs = (load_wav(path, rate) for path in clips["path"])
+    values = describe_sounds(sounds.model, wavs, shape)
+    return dict(zip(clips["clip_id"], values, strict=True))
 
 
 def _judge(
-    rule: NoveltyRule, groups: Mapping[str, Scored], answered: Tensor
+    rules: Rules, groups: Mapping[str, Scored], answered: Tensor
 ) -> dict[str, Any]:
-    """Say what a rule lets through of each group, and of the test clips."""
+    """Say what rules let through of each group, and of the test clips."""
     shares = {
-        name: float(group.known(rule).float().mean())
+        name: float(group.known(rules).float().mean())
         for name, group in groups.items()
     }
     right = groups[TEST].correct.float()
-    alone = rule.is_known(groups[SILENCE].scores[rule.score])
+    silence = groups[SILENCE]
+    alone = replace(silence, silent=torch.zeros_like(silence.silent))
     return {
-        **asdict(rule),
+        "score": AND.join(rule.score for rule in rules),
+        # several have theirs in `novelty`
+        "threshold": rules[0].threshold if len(rules) == 1 else None,
         **shares,
         TEST: float(answered.float().mean()),
         "test_accuracy": float(right.mean()),
         "test_known_accuracy": float(right[answered].mean()),
-        "silence_by_score": float(alone.float().mean()),
+        "silence_by_score": float(alone.known(rules).float().mean()),
     }

@@ -39,8 +39,7 @@ from focalaudio.inference.clips import prepare_clips, restore_interpretation
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
-from focalaudio.metrics.novelty import NoveltyRule
-from focalaudio.models.novelty import judge_clips
+from focalaudio.models.novelty import Novelty, judge_clips
 from focalaudio.recordings import count_samples, iter_windows
 from focalaudio.report.boxes import segments_to_boxes, write_raven
 from focalaudio.report.timeline import (
@@ -127,7 +126,7 @@ def explain_stream(
     progress: bool = True,
     strict: bool = False,
     temperature: float = 1.0,
-    novelty: NoveltyRule | None = None,
+    novelty: Novelty | None = None,
     target: int | None = None,
     rules: BoxRules = RULES,
 ) -> StreamResult:
@@ -163,7 +162,7 @@ def explain_stream(
         Whether a file that is cut off is an error (else a warning).
     temperature : float
         That logits are divided by for the windows' probabilities.
-    novelty : NoveltyRule
+    novelty : Novelty
         Windows that are like no class by it are labelled "no evidence", as
         silent ones always are, and, of several labels, those without any.
     target : int
@@ -191,7 +190,7 @@ def explain_stream(
     stem = Path(out) / Path(path).stem
     settings = _describe(plan, interpreter, labels)
     settings["temperature"] = temperature
-    settings["novelty"] = novelty and asdict(novelty)
+    settings["novelty"] = novelty and novelty.describe()
     settings |= {"target": target, "rules": asdict(rules)}
     unfinished = stem.with_name(f"{stem.name}.unfinished")
     done = WindowStore(
@@ -311,7 +310,7 @@ class _Ways:
     interpreter: Interpreter
     reader: ClipReader
     temperature: float
-    novelty: NoveltyRule | None
+    novelty: Novelty | None
     target: int | None
     rules: BoxRules
     precision: Callable[[], torch.autocast]

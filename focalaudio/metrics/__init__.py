@@ -6,6 +6,7 @@ mixtures     the same, where the sources of a mixture are known
 timing       the same over time alone: in which frames a source sounds
 curves       insertion and deletion of cells in the order of their saliency
 novelty      is a clip like any class at all: scores, and thresholds of them
+spectral_shape  does a clip sound as the training clips do at all?
 removal      what random parts of an explanation are worth
 neighbors    an embedding -> the nearest known clips
 judges       an interpretation and another classifier -> columns

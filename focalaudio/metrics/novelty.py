@@ -10,7 +10,7 @@ nothing but what a model computes anyway can be part of a model (`STORABLE`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -271,6 +271,12 @@ SCORES = {
         "this project",
         of_cells=True,
     ),
+    "spectrum": Score(
+        "distance of the average spectrum, and of how it changes, to those of "
+        "the training clips",
+        False,
+        "this project",
+    ),
     "mahalanobis": Score(
         "distance of the embedding to the nearest class",
         False,
@@ -283,7 +289,7 @@ SCORES = {
         "arXiv 2204.06507",
     ),
 }
-STORABLE = ("probability", "entropy", "energy", "evidence")
+STORABLE = ("probability", "entropy", "energy", "evidence", "spectrum")
 
 
 @dataclass(frozen=True)
@@ -365,3 +371,52 @@ class NoveltyRule:
         # what is a whole number but for rounding is one
         last = math.ceil(round(keep * len(found), 9)) - 1
         return cls(score, float(ordered[last]))
+
+
+def calibrate_together(
+    values: Mapping[str, Tensor], keep: float = 0.9
+) -> tuple[NoveltyRule, ...]:
+    """Choose a threshold of each of several scores, all of which must agree.
+
+    They are equally tight: each alone keeps the same share of the known clips,
+    the smallest one by which all together keep `keep` of them.
+
+    Arguments
+    ---------
+    values : mapping
+        From a score's name to its value of each clip of a validation set.
+    keep : float
+        Share of the clips that are to be known by all of the rules, at the
+        least; above 0, to 1.
+
+    Returns
+    -------
+    tuple of NoveltyRule
+        One for each score; of one score, that of `NoveltyRule.calibrate`.
+
+    Raises
+    ------
+    ValueError
+        If there are no values, or `keep` is out of range.
+
+    Example
+    -------
+    >>> loud, near = torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 2, 3, 4])
+    >>> rules = calibrate_together({"energy": loud, "spectrum": near}, keep=0.5)
+    >>> [rule.threshold for rule in rules]  # two of the four are both
+    [2.0, 3.0]
+    """
+    n_clips = len(next(iter(values.values())))
+    tightest = math.ceil(round(keep * n_clips, 9))
+    for n_known in range(tightest, n_clips + 1):
+        share = n_known / n_clips if n_known > tightest else keep
+        rules = tuple(
+            NoveltyRule.calibrate(score, each, share)
+            for score, each in values.items()
+        )
+        known = torch.stack(
+            [rule.is_known(values[rule.score]) for rule in rules]
+        )
+        if known.all(0).sum() >= tightest:
+            return rules
+    raise ValueError(f"{', '.join(values)}: some values are no numbers.")

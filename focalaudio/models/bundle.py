@@ -2,7 +2,8 @@
 
 `hyperparams.yaml` (data), `model.safetensors`, `label_encoder.txt`,
 `README.md`, `example.wav` and its interpretation, `SHA256SUMS`; with PIQ also
-`decoder.safetensors`, with L-MAC `lmac.safetensors`. Whatever is in a
+`decoder.safetensors`, with L-MAC `lmac.safetensors`, with a rule of novelty
+that knows spectra `spectral_shape.safetensors`. Whatever is in a
 stranger's folder, reading it runs nothing of it, follows no link, and ends in
 a model or in an error.
 """
@@ -14,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from hyperpyyaml import load_hyperpyyaml
-from safetensors.torch import save
-from torch import nn
 
 from focalaudio.data.labels import encode_labels
 from focalaudio.encoders.checkpoints import load_weights
+from focalaudio.encoders.layouts import OURS
+from focalaudio.encoders.weight_files import write_weights
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.files import digest_file
 from focalaudio.models.bundle_files import (
     DECODER_FILES,
     DECODERS,
     NEEDED,
+    SHAPE_FILE,
     SUMS,
+    WEIGHT_FILES,
     check_sums,
     list_files,
 )
@@ -36,7 +39,7 @@ from focalaudio.models.description import (
     to_novelty,
 )
 from focalaudio.models.model import SoundModel
-from focalaudio.models.run import OURS, read_labels
+from focalaudio.models.run import read_labels
 from focalaudio.models.safe_yaml import read_text
 
 VALUES, WEIGHTS, LABELS = NEEDED
@@ -51,9 +54,11 @@ def write_bundle(model: SoundModel, folder: Path) -> None:
     """
     (folder / VALUES).write_text(describe(model), encoding="utf-8")
     encode_labels(model.labels).save(str(folder / LABELS))
-    _save_weights(model.classifier, folder / WEIGHTS)
+    write_weights(model.classifier, folder / WEIGHTS)
     for method, decoder in model.decoders.items():
-        _save_weights(decoder, folder / DECODER_FILES[DECODERS[method]])
+        write_weights(decoder, folder / DECODER_FILES[DECODERS[method]])
+    if model.novelty is not None and model.novelty.shape is not None:
+        write_weights(model.novelty.shape, folder / SHAPE_FILE)
     write_sums(folder)
 
 
@@ -62,14 +67,6 @@ def write_sums(folder: Path) -> None:
     paths = sorted(path for path in folder.iterdir() if path.name != SUMS)
     lines = [f"{digest_file(path)}  {path.name}\n" for path in paths]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def _save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's weights as safetensors."""
-    state = module.state_dict().items()
-    tensors = {key: value.detach().cpu().clone() for key, value in state}
-    # written by us, since save_file lets nobody but its owner read it
-    path.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def is_bundle(folder: Path) -> bool:
@@ -92,7 +89,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
     labels = _read_labels(folder / LABELS)
     weights = {"classifier": folder / WEIGHTS} | {
         key: folder / name
-        for key, name in DECODER_FILES.items()
+        for key, name in WEIGHT_FILES.items()
         if (folder / name).is_file()
     }
     path = folder / VALUES

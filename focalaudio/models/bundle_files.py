@@ -22,8 +22,11 @@ NEEDED = ("hyperparams.yaml", "model.safetensors", LABELS_FILE)
 # a method that has a decoder -> its key in the YAML, the stem of its weights
 DECODERS = {"piq": "decoder", "lmac": "lmac"}
 DECODER_FILES = {key: f"{key}.safetensors" for key in DECODERS.values()}
+# what a rule of novelty is measured from: its key, its file
+SHAPE, SHAPE_FILE = "spectral_shape", "spectral_shape.safetensors"
+WEIGHT_FILES = DECODER_FILES | {SHAPE: SHAPE_FILE}  # that a bundle may have
 _OPTIONAL = (
-    *DECODER_FILES.values(),
+    *WEIGHT_FILES.values(),
     *("README.md", "example.png", "folds.csv", SUMS),
 )
 _EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
@@ -105,7 +108,7 @@ def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
                 f"{folder / name} does not have the digest that {SUMS} gives "
                 "it; fetch the bundle again, or ask its owner."
             )
-    for name in (*NEEDED, *DECODER_FILES.values()):
+    for name in (*NEEDED, *WEIGHT_FILES.values()):
         if (folder / name).is_file() and name not in sums:
             raise ModelError(
                 f"{path} does not list {name}; fetch the bundle again, or ask "

@@ -82,8 +82,8 @@ class Card:
         each on clips that it had not heard; 0 if it is this one.
     decoders : sequence of str
         Methods whose decoders are in the bundle: `piq`, `lmac`.
-    novelty : NoveltyRule
-        When a sound is like any class at all; None if the model cannot say.
+    novelty : tuple of NoveltyRule
+        When a sound is like any class at all; none if the model cannot say.
     several : bool
         Whether a clip may have several labels, or none.
     """
@@ -97,7 +97,7 @@ class Card:
     measurements: Sequence[Measurement] = field(default_factory=tuple)
     n_others: int = 0
     decoders: Sequence[str] = ()
-    novelty: NoveltyRule | None = None
+    novelty: Sequence[NoveltyRule] = ()
     several: bool = False
 
     def to_markdown(self) -> str:
@@ -148,14 +148,17 @@ class Card:
 
     def _rule(self) -> str:
         """Return a sentence on what gets no label, or nothing."""
-        if self.novelty is None:
+        if not self.novelty:
             return ""
-        score = SCORES[self.novelty.score]
-        side = "below" if score.higher_is_known else "above"
+        limits = [
+            f"{SCORES[rule.score].words} is "
+            f"{'below' if SCORES[rule.score].higher_is_known else 'above'} "
+            f"{rule.threshold:.4g}"
+            for rule in self.novelty
+        ]
         return (
-            f" Where {score.words} is {side} {self.novelty.threshold:.4g}, "
-            "there is no evidence for any label (`is_known`); sounds of other "
-            "kinds may pass all the same."
+            f" Where {', or '.join(limits)}, there is no evidence for any "
+            "label (`is_known`); sounds of other kinds may pass all the same."
         )
 
     def _table(self) -> str:

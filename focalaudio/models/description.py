@@ -21,9 +21,9 @@ from torch.overrides import TorchFunctionMode
 from focalaudio.classifier import SoundClassifier
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import choose_maps
-from focalaudio.metrics.novelty import NoveltyRule
-from focalaudio.models.bundle_files import DECODERS
+from focalaudio.models.bundle_files import DECODERS, SHAPE, WEIGHT_FILES
 from focalaudio.models.model import Explanation, SoundModel
+from focalaudio.models.novelty import Novelty, read_rules
 from focalaudio.models.safe_yaml import read_objects
 from focalaudio.models.schema import KEYS, MAKERS, name_of
 from focalaudio.version import __version__
@@ -41,7 +41,7 @@ FILLS = {  # what initial weights are drawn and scaled by
     *("erfinv_", "mul_", "add_", "clamp_"),
 }
 OWNED = ("encoder", "share_decoder", "axis")  # by the classifier
-NO_WEIGHTS = set(KEYS) - {"classifier", *DECODERS.values()}
+NO_WEIGHTS = set(KEYS) - {"classifier", *WEIGHT_FILES}
 UNITS = {
     "sample_rate": "Hz, one channel",
     "win_length": "ms, Hamming",
@@ -54,7 +54,6 @@ UNITS = {
     "scale": "of the cosine head",
     "labels_per_clip": "one: a softmax; several: a sigmoid for each class",
     "quantile": "of a clip's cells that are dropped",
-    "threshold": "the last value of what is known",
 }
 
 
@@ -76,6 +75,8 @@ def describe(model: SoundModel) -> str:
         "classifier": classifier,
     }
     parts |= {DECODERS[method]: d for method, d in model.decoders.items()}
+    if model.novelty is not None and model.novelty.shape is not None:
+        parts[SHAPE] = model.novelty.shape
     own = asdict(model.explanation)
     if own["method"] == "by_design":
         own["maps"] = list(choose_maps(classifier, own["maps"]))
@@ -99,11 +100,14 @@ def _temperature(value: float) -> Iterator[str]:
         yield f"temperature: {value!r}\n"
 
 
-def _novelty(rule: NoveltyRule | None) -> Iterator[str]:
-    """Yield the lines of a rule, if there is one."""
-    if rule is not None:
-        yield "\n# When a sound is like any class at all\nnovelty:\n"
-        yield from _lines(asdict(rule))
+def _novelty(novelty: Novelty | None) -> Iterator[str]:
+    """Yield the lines of rules, if there are any."""
+    if novelty is not None:
+        yield "\n# When a sound is like any class at all: all must say so.\n"
+        yield "# Thresholds are the last values of what is known\nnovelty:\n"
+        for rule in novelty.rules:
+            limit = f"threshold: {rule.threshold!r}"
+            yield f"    - {{score: {rule.score}, {limit}}}\n"
 
 
 def _owned(classifier: SoundClassifier) -> dict[str, Any]:
@@ -217,18 +221,19 @@ def to_explanation(
     return Explanation(**old, maps=stages and _name_stages(stages, classifier))
 
 
-def to_novelty(parts: Mapping[str, Any]) -> NoveltyRule | None:
-    """Read the rule of what is like any class at all; None if there is none.
+def to_novelty(parts: Mapping[str, Any]) -> Novelty | None:
+    """Read the rules of what is like any class at all; None if there are none.
 
-    A `ModelError` if half of it is missing.
+    A `ModelError` if half of one is missing, or what it needs.
     """
-    if "novelty" not in parts:
+    if "novelty" not in parts and SHAPE not in parts:
         return None
     try:
-        return NoveltyRule(**parts["novelty"])
-    except (TypeError, ValueError) as error:
+        return Novelty(read_rules(parts["novelty"]), parts.get(SHAPE))
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            "novelty must say both score and threshold; ask the model's author."
+            "novelty must say both score and threshold, and a rule of "
+            f"spectrum needs {SHAPE}; ask the model's author."
         ) from error
 
 

@@ -29,7 +29,7 @@ from focalaudio.models.card import (
     read_measurements,
 )
 from focalaudio.models.model import SoundModel
-from focalaudio.models.novelty import read_rule
+from focalaudio.models.novelty import read_novelty
 from focalaudio.models.run import add_decoders, load_run, read_values
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.held_out import fit_temperature, read_held_out
@@ -66,7 +66,7 @@ def export_run(
     license_name : str
         Of the weights, for the card.
     novelty : str or pathlib.Path
-        The folder of a run of `novelty.py` on that classifier, if the rule
+        The folder of a run of `novelty.py` on that classifier, if the rules
         that it chose shall be in the bundle.
     held_out : sequence of str or pathlib.Path
         Of a run that all clips trained: the folders of runs of the same recipe
@@ -96,8 +96,8 @@ def export_run(
     given = {m: Path(p) for m, p in (decoders or {}).items() if p is not None}
     model = add_decoders(load_run(run), given)
     if novelty is not None:
-        rule = read_rule(novelty, model.classifier)
-        model = replace(model, novelty=rule)
+        rules = read_novelty(novelty, model.classifier)
+        model = replace(model, novelty=rules)
     values = read_values(run / "hyperparams.yaml", ["encoder_name"])
     left = [
         f"{part}_folds" for part in SPLITS[1:] if values.get(f"{part}_folds")
@@ -124,7 +124,7 @@ def export_run(
         measure_held_out(answers) if answers else _measure(run, given),
         len(answers),
         tuple(model.decoders),
-        model.novelty,
+        model.novelty.rules if model.novelty else (),
         model.classifier.decision.is_several,
     )
     return save_bundle(model, folder, card, wav, folds)

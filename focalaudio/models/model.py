@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
+from focalaudio.image import MelAxis
 from focalaudio.interpreters import (
     Interpreter,
     LMACInterpreter,
@@ -20,8 +21,7 @@ from focalaudio.interpreters import (
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import QUANTILE, RATIO
-from focalaudio.metrics.novelty import NoveltyRule
-from focalaudio.models.novelty import judge_clips, storable_scores
+from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
 DECODED: dict[str, Callable[..., Interpreter]] = {
@@ -98,9 +98,9 @@ class SoundModel:
     temperature : float
         That logits are divided by, above 0, for the probabilities that people
         are told (see `focalaudio.metrics.calibration`). Nothing else uses it:
-        explanations, metrics and the rule of novelty are of the logits as they
+        explanations, metrics and rules of novelty are of the logits as they
         are.
-    novelty : NoveltyRule
+    novelty : Novelty
         When a clip is like any class at all; every clip is if None.
 
     Raises
@@ -108,8 +108,8 @@ class SoundModel:
     ModelError
         If the temperature is not above 0, the labels are not as many as the
         classes, the image's axis is of another analysis than the
-        spectrogram's, the explanation is none that this classifier has, or the
-        rule's score needs more than it.
+        spectrogram's, the explanation is none that this classifier has, or a
+        rule's score needs more than it, or is of another spectrogram.
 
     Example
     -------
@@ -128,7 +128,7 @@ class SoundModel:
     explanation: Explanation = field(default_factory=Explanation)
     decoders: Mapping[str, nn.Module] = field(default_factory=dict)
     temperature: float = 1.0
-    novelty: NoveltyRule | None = None
+    novelty: Novelty | None = None
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -139,12 +139,7 @@ class SoundModel:
                 f"{self.classifier.n_classes} classes."
             )
         self._check_axis()
-        scores = storable_scores(self.classifier)
-        if self.novelty and self.novelty.score not in scores:
-            raise ModelError(
-                f"novelty: the model cannot hold score={self.novelty.score!r}; "
-                f"it must be one of {', '.join(scores)}."
-            )
+        self._check_novelty()
         if self.explanation.method == "by_design":
             try:
                 choose_maps(self.classifier, self.explanation.maps)
@@ -158,21 +153,37 @@ class SoundModel:
         """`one` or `several`: what the classifier's logits mean."""
         return self.classifier.labels_per_clip
 
+    def _check_novelty(self) -> None:
+        """Refuse rules that need more than this model."""
+        if self.novelty is None:
+            return
+        possible = storable_scores(self.classifier)
+        for score in self.novelty.scores:
+            if score not in possible:
+                raise ModelError(
+                    f"novelty: the model cannot hold score={score!r}; it must "
+                    f"be one of {', '.join(possible)}."
+                )
+        if self.novelty.shape is not None:
+            self._check_analysis("novelty's axis", self.novelty.shape.axis)
+
     def _check_axis(self) -> None:
         """Refuse an image whose axis is of another analysis."""
-        axis, own = self.classifier.layout.axis, self.spectrogram
-        if axis is not None and (axis.sample_rate, axis.n_fft) != (
-            own.sample_rate,
-            own.n_fft,
-        ):
+        if self.classifier.layout.axis is not None:
+            self._check_analysis("image's axis", self.classifier.layout.axis)
+
+    def _check_analysis(self, name: str, axis: MelAxis) -> None:
+        """Refuse an axis of another analysis than the spectrogram's."""
+        own = self.spectrogram
+        if (axis.sample_rate, axis.n_fft) != (own.sample_rate, own.n_fft):
             raise ModelError(
-                f"The image's axis is made for {axis.sample_rate} Hz and "
+                f"The {name} is made for {axis.sample_rate} Hz and "
                 f"n_fft={axis.n_fft}, the spectrogram for {own.sample_rate} "
                 f"Hz and n_fft={own.n_fft}."
             )
 
     def is_known(self, spectrum: Spectrum, output: ClassifierOutput) -> Tensor:
-        """Say which clips are like any class, by the model's own rule.
+        """Say which clips are like any class, by the model's own rules.
 
         `spectrum` and `output` are of the same whole clips. Returns `[batch]`,
         bool; all True if the model has no rule.

@@ -7,20 +7,27 @@ What the classifier has said of a clip is all that is needed; see
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from speechbrain.utils.distributed import if_main_process
 from torch import Tensor
 
 from focalaudio.contract import CELLS, Classifier, ClassifierOutput
 from focalaudio.decisions import Decision
-from focalaudio.encoders.weight_files import digest_weights
+from focalaudio.encoders.checkpoints import load_weights
+from focalaudio.encoders.layouts import OURS
+from focalaudio.encoders.weight_files import digest_weights, write_weights
 from focalaudio.errors import ModelError
 from focalaudio.interpreters.maps import by_design
 from focalaudio.metrics import novelty
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
+from focalaudio.metrics.spectral_shape import SpectralShape
+from focalaudio.models.bundle_files import SHAPE, SHAPE_FILE
 from focalaudio.spectrogram import Spectrum
 
 _Scorer = Callable[[Classifier, Spectrum, ClassifierOutput], Tensor]
@@ -62,6 +69,55 @@ SCORERS: dict[str, _Scorer] = {
 }
 
 
+SPECTRUM = "spectrum"  # the score that needs a SpectralShape
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """When a clip is like any class at all.
+
+    Arguments
+    ---------
+    rules : tuple of NoveltyRule
+        All of them must say so; at least one.
+    shape : SpectralShape
+        What is usual, which a rule of `spectrum` needs.
+
+    Raises
+    ------
+    ValueError
+        If there is no rule, or none of `spectrum` though there is a shape, or
+        the reverse.
+
+    Example
+    -------
+    >>> Novelty((NoveltyRule("energy", 2.5),)).scores
+    ('energy',)
+    """
+
+    rules: tuple[NoveltyRule, ...]
+    shape: SpectralShape | None = None
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            raise ValueError("novelty has no rule.")
+        if (SPECTRUM in self.scores) != (self.shape is not None):
+            raise ValueError(
+                "novelty: a rule of score='spectrum' and a spectral shape need "
+                "each other."
+            )
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores of the rules."""
+        return tuple(rule.score for rule in self.rules)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the rules as data, and how the shape is made."""
+        made = self.shape and self.shape.arguments
+        return {"novelty": [asdict(rule) for rule in self.rules], SHAPE: made}
+
+
 def storable_scores(classifier: Classifier) -> tuple[str, ...]:
     """List the scores of which a rule on a classifier can be.
 
@@ -70,7 +126,7 @@ def storable_scores(classifier: Classifier) -> tuple[str, ...]:
     >>> from focalaudio.classifier import SoundClassifier
     >>> from focalaudio.encoders import build_encoder
     >>> storable_scores(SoundClassifier(build_encoder("focalnet_test"), 2))
-    ('probability', 'entropy', 'energy', 'evidence')
+    ('probability', 'entropy', 'energy', 'evidence', 'spectrum')
     """
     has_cells = classifier.lacks(CELLS) is None
     return tuple(
@@ -83,6 +139,7 @@ def score_clips(
     classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
+    shape: SpectralShape | None = None,
 ) -> Tensor:
     """Say how much clips are like the training data, by a score's name.
 
@@ -96,11 +153,18 @@ def score_clips(
         Of whole clips.
     output : ClassifierOutput
         Of the same clips.
+    shape : SpectralShape
+        What is usual; `spectrum` needs it.
 
     Returns
     -------
     torch.Tensor
         `[batch]`; `SCORES` says which way it points.
+
+    Raises
+    ------
+    KeyError
+        If there is no such score, or no shape for it.
 
     Example
     -------
@@ -113,21 +177,23 @@ def score_clips(
     >>> score_clips("evidence", classifier, spectrum, output).shape
     torch.Size([3])
     """
+    if score == SPECTRUM and shape is not None:
+        return shape(spectrum)
     return SCORERS[score](classifier, spectrum, output)
 
 
 def judge_clips(
-    rule: NoveltyRule | None,
+    novelty: Novelty | None,
     classifier: Classifier,
     spectrum: Spectrum,
     output: ClassifierOutput,
 ) -> Tensor:
-    """Say which clips are like any class, by a rule.
+    """Say which clips are like any class, by all rules.
 
     Arguments
     ---------
-    rule : NoveltyRule
-        Of one of the scores of `score_clips`; every clip is known if None.
+    novelty : Novelty
+        Every clip is known if None.
     classifier, spectrum, output
         As in `score_clips`.
 
@@ -136,38 +202,74 @@ def judge_clips(
     torch.Tensor
         `[batch]`, bool.
     """
-    if rule is None:
-        return torch.ones_like(output.class_ids, dtype=torch.bool)
-    return rule.is_known(score_clips(rule.score, classifier, spectrum, output))
+    known = torch.ones_like(output.class_ids, dtype=torch.bool)
+    if novelty is None:
+        return known
+    seen = classifier, spectrum, output, novelty.shape
+    for rule in novelty.rules:
+        known = known & rule.is_known(score_clips(rule.score, *seen))
+    return known
 
 
-def read_rule(run: str | Path, classifier: Classifier) -> NoveltyRule:
-    """Read the rule that a run of `novelty.py` chose for a classifier.
+def read_rules(values: Any) -> tuple[NoveltyRule, ...]:
+    """Read rules from data: a list of them, or one, as older versions wrote it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is not a score and a threshold.
+
+    Example
+    -------
+    >>> read_rules({"score": "energy", "threshold": 2})
+    (NoveltyRule(score='energy', threshold=2.0),)
+    """
+    each = [values] if isinstance(values, Mapping) else list(values)
+    if not each:
+        raise ValueError("There is no rule.")
+    rules = []
+    for one in each:
+        rule = NoveltyRule(**one)
+        rules.append(NoveltyRule(rule.score, float(rule.threshold)))
+    return tuple(rules)
+
+
+def save_shape(novelty: Novelty, run: str | Path) -> None:
+    """Write what rules are measured from beside them; one process does."""
+    if novelty.shape is not None and if_main_process():
+        write_weights(novelty.shape, Path(run) / SHAPE_FILE)
+
+
+def read_novelty(run: str | Path, classifier: Classifier) -> Novelty:
+    """Read the rules that a run of `novelty.py` chose for a classifier.
 
     Arguments
     ---------
     run : str or pathlib.Path
         Its folder.
     classifier : SoundClassifier
-        What the rule is to be of.
+        What the rules are to be of.
 
     Returns
     -------
-    NoveltyRule
-        Score and threshold.
+    Novelty
+        The rules, and what they need.
 
     Raises
     ------
     FileNotFoundError
-        If there is no `novelty.json`.
+        If there is no `novelty.json`, or a file that it needs is missing.
     ModelError
         If it is damaged, or of another classifier.
     """
     path = Path(run) / "novelty.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        digest, rule = values["classifier_digest"], values["novelty"]
-        rule = NoveltyRule(rule["score"], float(rule["threshold"]))
+        digest, rules = values["classifier_digest"], values["novelty"]
+        made, shape = values.get(SHAPE), None
+        if made is not None:
+            shape = SpectralShape(**made)
+        novelty = Novelty(read_rules(rules), shape)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} holds no rule: {error!r}") from error
     if digest != digest_weights(classifier):
@@ -175,4 +277,6 @@ def read_rule(run: str | Path, classifier: Classifier) -> NoveltyRule:
             f"{path} is of another classifier than the one that is given; give "
             "a run of novelty.py on this one."
         )
-    return rule
+    if shape is not None:
+        load_weights(shape, path.with_name(SHAPE_FILE), OURS)
+    return novelty

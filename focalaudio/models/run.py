@@ -23,7 +23,7 @@ from torch import nn
 from focalaudio.contract import Classifier
 from focalaudio.data.labels import LABELS_FILE
 from focalaudio.encoders.checkpoints import load_weights
-from focalaudio.encoders.layouts import Layout
+from focalaudio.encoders.layouts import OURS
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict
 from focalaudio.errors import ModelError
 from focalaudio.files import replace_file
@@ -43,7 +43,6 @@ MODEL = "save/model.yaml"
 DECODER = "save/decoder.yaml"
 LABELS = f"save/{LABELS_FILE}"
 SETTINGS = "settings.ckpt"  # of a checkpoint: what the run depends on
-OURS = (Layout("focalaudio", ""),)
 
 
 def save_model(model: SoundModel, folder: str | Path) -> None:

@@ -31,7 +31,8 @@ from focalaudio.interpreters.decoders import (
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS, RATIO
 from focalaudio.metrics.novelty import STORABLE
-from focalaudio.models.bundle_files import DECODERS
+from focalaudio.metrics.spectral_shape import SpectralShape
+from focalaudio.models.bundle_files import DECODERS, SHAPE
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrogram
@@ -190,6 +191,11 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "n_fft": _whole(2, 16_384),
         "lowest": _real(0, 384_000),
     },
+    SpectralShape: {
+        "sample_rate": SOUND["sample_rate"],
+        "n_fft": _whole(2, 16_384),
+        "n_bands": _whole(2, 256),
+    },
     ShareDecoder: {
         "n_classes": CLASSES,
         "n_features": CODES["n_features"],
@@ -237,10 +243,9 @@ EXPLANATION: dict[str, Rule] = {
     "mask": _one_of(*MASKS, RATIO),
     "quantile": _real(0, 1),
 }
-NOVELTY: dict[str, Rule] = {
-    "score": _one_of(*STORABLE),
-    "threshold": _real(-1e9, 1e9),
-}
+NOVELTY = _mapping_of(
+    {"score": _one_of(*STORABLE), "threshold": _real(-1e9, 1e9)}
+)
 OLD_EXPLANATION = {
     **{key: EXPLANATION[key] for key in ("method", "mask", "quantile")},
     "stages": _list_of(_either(_whole(-64, 63), NAME), 1, 64),
@@ -257,7 +262,8 @@ KEYS: dict[str, Rule] = {
     "lmac": _made_by(LMACDecoder, SpectrogramDecoder),
     "explanation": _mapping_of(EXPLANATION),
     "temperature": _real(0.01, 100),
-    "novelty": _mapping_of(NOVELTY),
+    "novelty": _either(NOVELTY, _list_of(NOVELTY, 1, len(STORABLE))),
+    SHAPE: _made_by(SpectralShape),
     # of format 1: numbers that its objects refer to
     **SOUND,
     **CLIP,

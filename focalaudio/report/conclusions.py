@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from focalaudio.report.novelty import AND
+
 TRAINED = {  # files of a run, the first to open first
     "confusion.png": "which classes are taken for which",
     "learning_curve.png": "how it learnt",
@@ -24,7 +26,7 @@ REPRODUCED = {
     "*.md": "a table",
     "figure_*.png": "a figure",
 }
-SORTED_OUT = {"novelty.md": "all scores", "novelty.json": "the chosen rule"}
+SORTED_OUT = {"novelty.md": "all scores", "novelty.json": "the chosen rules"}
 
 
 def conclude_training(
@@ -99,7 +101,7 @@ def conclude_interpretation(
 
 
 def conclude_novelty(folder: Path, measured: Mapping[str, Any]) -> list[str]:
-    """Say which sounds get an answer by the rule that was chosen.
+    """Say which sounds get an answer by the rules that were chosen.
 
     Arguments
     ---------
@@ -116,18 +118,18 @@ def conclude_novelty(folder: Path, measured: Mapping[str, Any]) -> list[str]:
     Example
     -------
     >>> row = {"score": "energy", "test": 0.9, "silence": 0.0}
-    >>> measured = {"novelty": {"score": "energy"}, "rows": [row]}
+    >>> measured = {"novelty": [{"score": "energy"}], "rows": [row]}
     >>> measured |= {"n_clips": {"test": 80, "silence": 2}}
     >>> conclude_novelty(Path("none"), measured)
-    ['The rule of energy answers: test 90.0 % of 80, silence 0.0 % of 2.']
+    ['By energy an answer gets: test 90.0 % of 80, silence 0.0 % of 2.']
     """
-    score = measured["novelty"]["score"]
+    score = AND.join(rule["score"] for rule in measured["novelty"])
     (row,) = (row for row in measured["rows"] if row["score"] == score)
     shares = ", ".join(
         f"{name} {100 * row[name]:.1f} % of {count}"
         for name, count in measured["n_clips"].items()
     )
-    first = f"The rule of {score} answers: {shares}."
+    first = f"By {score} an answer gets: {shares}."
     return [first, *tell_files(folder, SORTED_OUT)]
 
 

@@ -33,6 +33,8 @@ class Answers:
 
     Arguments
     ---------
+    clip_ids : tuple of str
+        Which clips.
     labels : tuple of str
         In the order of the class ids.
     logits, marked : torch.Tensor
@@ -44,6 +46,7 @@ class Answers:
         What the logits mean.
     """
 
+    clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
     logits: Tensor
     marked: Tensor
@@ -118,7 +121,8 @@ def read_answers(run: str | Path) -> Answers | None:
         len(labels),
     )
     correct = torch.tensor([row["accuracy"] for row in clips]).bool()
-    return Answers(tuple(labels), logits, marked, correct, decision)
+    ids = tuple(name for name, *_ in said)
+    return Answers(ids, tuple(labels), logits, marked, correct, decision)
 
 
 def read_held_out(
@@ -209,8 +213,8 @@ def cross_fit(answers: Sequence[Answers]) -> list[float]:
     >>> sure = torch.tensor([[2.0, 0.0]]).repeat(4, 1)
     >>> marked = torch.eye(2)[[0, 0, 0, 1]]
     >>> right = marked[:, 0] == 1
-    >>> first = Answers(("dog", "rain"), sure, marked, right)
-    >>> second = Answers(("dog", "rain"), 2 * sure, marked, right)
+    >>> first = Answers("abcd", ("dog", "rain"), sure, marked, right)
+    >>> second = Answers("efgh", ("dog", "rain"), 2 * sure, marked, right)
     >>> [round(value, 4) for value in cross_fit([first, second])]
     [3.641, 1.8205]
     """

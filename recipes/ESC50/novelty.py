@@ -10,6 +10,7 @@ import sys
 
 from focalaudio.experiment import start_experiment
 from focalaudio.inference.novelty import measure_novelty
+from focalaudio.models.novelty import save_shape
 from focalaudio.report.conclusions import conclude_novelty
 from focalaudio.report.novelty import write_novelty
 
@@ -18,9 +19,10 @@ def main(argv: list[str]) -> None:
     """Choose thresholds on the validation fold; write what they let through."""
     experiment = start_experiment(argv)
     hparams = experiment.hparams
-    measured = measure_novelty(
+    measured, novelty = measure_novelty(
         hparams["sounds"], hparams["keep"], hparams["score"]
     )
+    save_shape(novelty, experiment.folder)
     write_novelty(experiment.folder, measured)
     experiment.conclude(conclude_novelty(experiment.folder, measured))
 

@@ -22,6 +22,8 @@ from focalaudio.inference.novelty import (
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.models import load_model
 from focalaudio.models.model import Explanation
+from focalaudio.models.novelty import SPECTRUM, Novelty
+from focalaudio.report.novelty import AND
 from focalaudio.report.training import write_training_report
 
 FOLDS = ([1, 2, 3], [4], [5])
@@ -73,11 +75,12 @@ def measured(model, more, others):
         n_noises=2,
         piece_seconds=[0.1, 9],
     )
-    return measure_novelty(sounds, 0.5, "evidence")
+    return measure_novelty(sounds, 0.5, ["evidence", "spectrum"])[0]
 
 
 def test_every_score_and_group_is_measured(measured):
-    assert [row["score"] for row in measured["rows"]] == list(SCORES)
+    scores = [row["score"] for row in measured["rows"]]
+    assert scores == [*SCORES, "evidence and spectrum"]
     assert measured["n_clips"] == {
         "valid": 3,
         "test": 3,
@@ -93,15 +96,25 @@ def test_every_score_and_group_is_measured(measured):
     for row in measured["rows"]:
         shares = [row[name] for name in measured["n_clips"]]
         assert all(0 <= share <= 1 for share in shares)
+    for row in measured["rows"][:-1]:
         assert math.isfinite(row["threshold"])
 
 
-def test_the_chosen_rule_is_that_of_the_table(measured):
-    row = next(r for r in measured["rows"] if r["score"] == "evidence")
-    assert measured["novelty"] == {
-        "score": "evidence",
-        "threshold": row["threshold"],
-    }
+def test_the_chosen_rules_are_those_of_the_table(measured):
+    row = measured["rows"][-1]
+    scores = [rule["score"] for rule in measured["novelty"]]
+    assert row["score"] == AND.join(scores)
+    assert row["threshold"] is None
+
+
+def test_rules_together_let_through_no_more_than_each(measured):
+    """At thresholds of their own; but here they are looser, to keep as much."""
+    *singles, both = measured["rows"]
+    assert both["valid"] >= 0.5
+    tight = {row["score"]: row["threshold"] for row in singles}
+    for rule in measured["novelty"]:
+        sign = 1 if SCORES[rule["score"]].higher_is_known else -1
+        assert sign * rule["threshold"] <= sign * tight[rule["score"]]
 
 
 @pytest.mark.parametrize("score", ["neighbors", "luck"])
@@ -112,9 +125,9 @@ def test_a_score_that_no_model_can_hold_is_refused_at_once(model, score):
 
 
 def test_the_share_of_valid_clips_is_kept(measured):
-    assert [row["valid"] for row in measured["rows"]] == pytest.approx(
-        [2 / 3] * len(SCORES)  # of three, half is two
-    )
+    *shares, together = [row["valid"] for row in measured["rows"]]
+    assert shares == pytest.approx([2 / 3] * len(SCORES))  # half of three
+    assert together >= 0.5
 
 
 def test_a_piece_that_holds_all_of_a_clip_is_the_clip(measured):
@@ -146,8 +159,8 @@ def test_the_left_out_class_sounds_as_the_one_it_is_a_copy_of(
 ):
     (path,) = (more / "audio").glob("5-*-49.wav")
     for row in measured["rows"]:
-        if row["score"] in STORABLE:
-            rule = NoveltyRule(row["score"], row["threshold"])
+        if row["score"] in set(STORABLE) - {SPECTRUM}:
+            rule = Novelty((NoveltyRule(row["score"], row["threshold"]),))
             ruled = SoundInterpreter(replace(model, novelty=rule))
             known = ruled.explain_file(path).is_known
             assert row["left_out"] == float(known)
@@ -165,7 +178,7 @@ def test_without_cells_the_other_scores_are_measured(model):
             Sounds(other, "no/such/folder", *FOLDS), 0.9, "evidence"
         )
     with pytest.raises(ModelError, match="cannot hold score='evidence'"):
-        replace(other, novelty=NoveltyRule("evidence", 0.5))
+        replace(other, novelty=Novelty((NoveltyRule("evidence", 0.5),)))
 
 
 def test_scores_do_not_depend_on_the_batch(model):
@@ -214,15 +227,16 @@ def test_any_folder_of_sounds_has_its_groups(model, dataset, tmp_path):
 
 
 @pytest.fixture
-def held_out(model, tmp_path):
+def held_out(model, dataset, tmp_path):
     """Three runs of other clips, without checkpoints."""
+    names = iter(sorted((dataset / "audio").glob("*.wav")))
     for fold in range(3):
         draw = torch.Generator().manual_seed(fold)
         logits = torch.randn(4 + fold, 3, generator=draw) * (1 + fold)
         ids = torch.randint(3, (4 + fold,), generator=draw)
         rows = [
             {
-                "clip_id": f"{place:02}",
+                "clip_id": next(names).stem,
                 "label": model.labels[int(ids[place])],
                 "predicted": model.labels[int(own.argmax())],
                 "probability": float(own.softmax(0).max()),
@@ -246,17 +260,18 @@ def test_where_all_clips_train_others_choose_the_threshold(
 ):
     sounds = Sounds(model, more, *NONE_LEFT, others, 5, n_noises=2)
     sounds = replace(sounds, held_out=str(tmp_path / "fold_*"))
-    found = measure_novelty(sounds, 0.8, "energy")
+    found, _ = measure_novelty(sounds, 0.8, "energy")
     assert [row["score"] for row in found["rows"]] == [
         "probability",
         "entropy",
         "energy",
+        "spectrum",
     ]
     energies = [pd.read_csv(run / "clips.csv")["energy"] for run in held_out]
     right = pd.concat(
         [pd.read_csv(run / "clips.csv")["accuracy"] for run in held_out]
     )
-    row = found["rows"][-1]
+    row = found["rows"][2]
     pooled = sorted(pd.concat(energies))
     assert row["threshold"] == pytest.approx(pooled[3])  # 12 of 15 are kept
     known = []
@@ -273,7 +288,7 @@ def test_where_all_clips_train_others_choose_the_threshold(
     rule = NoveltyRule("energy", row["threshold"])
     wavs = [load_wav(path, 16000) for path in sorted(others.glob("*.wav"))]
     scored, _ = score_sounds(model, wavs)
-    assert row["others"] == float(scored.known(rule).float().mean())
+    assert row["others"] == float(scored.known([rule]).float().mean())
 
 
 def test_what_others_did_not_say_chooses_nothing(

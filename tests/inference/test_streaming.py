@@ -21,6 +21,7 @@ from focalaudio.inference.streaming import explain_stream
 from focalaudio.inference.windows import WindowStore
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
 from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.models.novelty import Novelty
 from focalaudio.report.timeline import NO_EVIDENCE
 
 LABELS = ["dog", "rain", "wind, strong", "crow", "saw"]
@@ -520,8 +521,8 @@ def test_windows_that_are_silent_or_like_no_class_have_none(
     labels = []
     for name, rule in (
         ("free", None),
-        ("all", NoveltyRule("probability", 0.0)),
-        ("none", NoveltyRule("probability", 1.1)),
+        ("all", Novelty((NoveltyRule("probability", 0.0),))),
+        ("none", Novelty((NoveltyRule("probability", 1.1),))),
     ):
         result = explain_stream(
             by_design, reader, LABELS, path, tmp_path / name, novelty=rule

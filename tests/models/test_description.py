@@ -27,6 +27,7 @@ from focalaudio.models.description import (
     to_explanation,
     to_novelty,
 )
+from focalaudio.models.novelty import Novelty
 from focalaudio.models.safe_yaml import read_objects
 from focalaudio.models.schema import ARGUMENTS, KEYS, MAKERS
 from focalaudio.shares import build_share_decoder
@@ -224,10 +225,15 @@ def test_a_share_decoder_that_nobody_needs_is_refused(tmp_path):
 
 
 def test_a_rule_of_what_is_known_is_written_and_read(tmp_path):
-    rule = NoveltyRule("entropy", 0.1 + 0.2)
+    rule = Novelty((NoveltyRule("entropy", 0.1 + 0.2),))
     model = replace(make_model(), novelty=rule)
     assert to_novelty(read(describe(model), tmp_path)) == rule
     assert to_novelty(read(describe(make_model()), tmp_path)) is None
+
+
+def test_a_rule_is_read_as_older_versions_wrote_it(tmp_path):
+    parts = read("novelty: {score: energy, threshold: 2.5}", tmp_path)
+    assert to_novelty(parts) == Novelty((NoveltyRule("energy", 2.5),))
 
 
 @pytest.mark.parametrize(

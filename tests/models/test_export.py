@@ -20,6 +20,7 @@ from focalaudio.models.bundle import (
     write_sums,
 )
 from focalaudio.models.export import export_run
+from focalaudio.models.novelty import Novelty
 from focalaudio.models.run import load_run
 from focalaudio.report.training import write_training_report
 
@@ -192,7 +193,7 @@ def test_the_rule_of_what_is_known_goes_along(finished, tmp_path):
     values = {"novelty": rule, "classifier_digest": digest}
     (tmp_path / "novelty.json").write_text(json.dumps(values))
     out = export_run(finished, tmp_path / "out", novelty=tmp_path)
-    assert read_bundle(out).novelty == NoveltyRule("energy", -50.0)
+    assert read_bundle(out).novelty == Novelty((NoveltyRule("energy", -50.0),))
     assert "log-sum-exp of the logits is below -50" in (
         (out / "README.md").read_text()
     )

@@ -10,19 +10,26 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import digest_weights
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.maps import class_probability
 from focalaudio.metrics import novelty
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
+from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models import SoundModel
 from focalaudio.models.bundle import read_bundle, write_bundle
-from focalaudio.models.novelty import SCORERS, read_rule, score_clips
+from focalaudio.models.novelty import (
+    SCORERS,
+    SPECTRUM,
+    Novelty,
+    read_novelty,
+    score_clips,
+)
 from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
 
 
-def make_model(fine=True, rule=None):
+def make_model(fine=True, novelty=None):
     torch.manual_seed(0)
     encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
     shares = build_share_decoder(encoder, 3, 4 if fine else 0, 8)
@@ -32,7 +39,7 @@ def make_model(fine=True, rule=None):
     for parameter in classifier.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     parts = (classifier.eval(), Spectrogram(), ClipReader(16000, 0.5))
-    return SoundModel(*parts, ("a", "b", "c"), novelty=rule)
+    return SoundModel(*parts, ("a", "b", "c"), novelty=novelty)
 
 
 def look(model, wavs):
@@ -43,14 +50,19 @@ def look(model, wavs):
 
 def rule_of_half(model, score, wavs):
     """Return a rule that no clip is as near to as rounding."""
-    values = score_clips(score, model.classifier, *look(model, wavs))
+    shape = None
+    if score == SPECTRUM:
+        shape = SpectralShape()
+        shape.fit(shape.describe(model.spectrogram(torch.randn(9, 8000))))
+    seen = look(model, wavs)
+    values = score_clips(score, model.classifier, *seen, shape)
     middle = len(values) // 2
     threshold = values.sort().values[middle - 1 : middle + 1].mean()
-    return NoveltyRule(score, float(threshold))
+    return Novelty((NoveltyRule(score, float(threshold)),), shape)
 
 
 def test_every_score_that_a_model_can_hold_is_made():
-    assert set(SCORERS) == set(STORABLE) < set(SCORES)
+    assert {*SCORERS, SPECTRUM} == set(STORABLE) < set(SCORES)
 
 
 @pytest.mark.parametrize("fine", [True, False])
@@ -93,8 +105,8 @@ def test_without_a_rule_all_but_silence_is_known():
 
 
 def test_silence_is_not_known_whatever_the_rule():
-    rule = NoveltyRule("probability", 0.0)
-    model = SoundInterpreter(make_model(rule=rule))
+    rule = Novelty((NoveltyRule("probability", 0.0),))
+    model = SoundInterpreter(make_model(novelty=rule))
     wavs = torch.stack((torch.zeros(8000), torch.randn(8000)))
     assert model.explain_batch(wavs).is_known.tolist() == [False, True]
     lens = torch.tensor([0.01, 1.0])  # noise after the end is padding
@@ -138,14 +150,61 @@ def test_what_is_known_does_not_depend_on_the_temperature(tmp_path):
 
 
 def test_a_bundle_keeps_the_rule(tmp_path):
-    rule = NoveltyRule("evidence", 0.123456789)
-    write_bundle(make_model(rule=rule), tmp_path)
+    rule = Novelty((NoveltyRule("evidence", 0.123456789),))
+    write_bundle(make_model(novelty=rule), tmp_path)
     assert read_bundle(tmp_path).novelty == rule
+
+
+def test_a_bundle_keeps_what_is_usual(tmp_path):
+    wavs = torch.randn(5, 8000)
+    model = make_model()
+    near = rule_of_half(model, SPECTRUM, wavs)
+    model = replace(model, novelty=replace(
+        near, rules=(NoveltyRule("energy", -1e3), *near.rules)
+    ))  # fmt: skip
+    write_bundle(model, tmp_path)
+    read = read_bundle(tmp_path)
+    assert read.novelty.rules == model.novelty.rules
+    seen = look(model, wavs)
+    assert 0 < model.is_known(*seen).sum() < 5
+    assert torch.equal(read.is_known(*seen), model.is_known(*seen))
+    for name in ("spectral_shape.safetensors", "SHA256SUMS"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UnsafeModelError, match="spectral_shape"):
+        read_bundle(tmp_path)
+
+
+def test_all_rules_must_agree():
+    wavs = torch.randn(20, 8000) * torch.linspace(0.1, 1, 20)[:, None]
+    model = make_model()
+    one, other = (
+        rule_of_half(model, score, wavs) for score in ("evidence", SPECTRUM)
+    )
+    both = replace(other, rules=(*one.rules, *other.rules))
+    seen = look(model, wavs)
+    known = [
+        replace(model, novelty=each).is_known(*seen)
+        for each in (one, other, both)
+    ]
+    assert torch.equal(known[0] & known[1], known[2])
+    assert known[0].sum() == known[1].sum() == 10
+
+
+def test_what_is_usual_and_its_rule_need_each_other():
+    rule = (NoveltyRule(SPECTRUM, 1.0),)
+    with pytest.raises(ValueError, match="need each other"):
+        Novelty(rule)
+    with pytest.raises(ValueError, match="need each other"):
+        Novelty((NoveltyRule("energy", 1.0),), SpectralShape())
+    with pytest.raises(ValueError, match="no rule"):
+        Novelty(())
+    with pytest.raises(ModelError, match="novelty's axis is made for 8000 Hz"):
+        make_model(novelty=Novelty(rule, SpectralShape(8000)))
 
 
 def test_a_rule_that_needs_more_than_the_model_is_refused():
     with pytest.raises(ModelError, match="cannot hold score='mahalanobis'"):
-        make_model(rule=NoveltyRule("mahalanobis", 1.0))
+        make_model(novelty=Novelty((NoveltyRule("mahalanobis", 1.0),)))
 
 
 def test_a_rule_is_read_for_its_own_classifier_only(tmp_path):
@@ -156,14 +215,14 @@ def test_a_rule_is_read_for_its_own_classifier_only(tmp_path):
     path.write_text(
         json.dumps({"novelty": chosen, "classifier_digest": digest})
     )
-    rule = read_rule(tmp_path, model.classifier)
-    assert rule == NoveltyRule("energy", 2.0)
+    found = read_novelty(tmp_path, model.classifier)
+    assert found == Novelty((NoveltyRule("energy", 2.0),))
     with pytest.raises(ModelError, match="of another classifier"):
-        read_rule(tmp_path, make_model(fine=False).classifier)
+        read_novelty(tmp_path, make_model(fine=False).classifier)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"novelty": {}}'])
 def test_what_holds_no_rule_is_refused(text, tmp_path):
     (tmp_path / "novelty.json").write_text(text)
     with pytest.raises(ModelError, match="novelty.json holds no rule"):
-        read_rule(tmp_path, make_model().classifier)
+        read_novelty(tmp_path, make_model().classifier)

@@ -1,6 +1,7 @@
 """Measuring which sounds get an answer, from a run to a bundle's rule."""
 
 import json
+from dataclasses import asdict
 
 from focalaudio.metrics.novelty import SCORES
 from focalaudio.models.bundle import read_bundle
@@ -19,13 +20,15 @@ def test_a_rule_goes_from_a_run_into_its_bundle(
         data_folder=dataset,
         classifier=trained,
         others=dataset / "audio",
-        score="evidence",
+        score="[evidence, spectrum]",
         **OPTIONS,
     )
     rows = read_csv(out / "novelty.csv")
-    assert [row["score"] for row in rows] == list(SCORES)
+    scores = [row["score"] for row in rows]
+    assert scores == [*SCORES, "evidence and spectrum"]
     assert (out / "novelty.md").exists()
-    rule = json.loads((out / "novelty.json").read_text())["novelty"]
+    rules = json.loads((out / "novelty.json").read_text())["novelty"]
     bundle = export_run(trained, tmp_path / "bundle", novelty=out)
     found = read_bundle(bundle).novelty
-    assert (found.score, found.threshold) == ("evidence", rule["threshold"])
+    assert [asdict(rule) for rule in found.rules] == rules
+    assert (bundle / "spectral_shape.safetensors").is_file()

@@ -1,0 +1,103 @@
+"""Laws of the distance between a clip's spectrum and what is usual."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from focalaudio.metrics.spectral_shape import SpectralShape
+from focalaudio.spectrogram import Spectrogram
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def look():
+    return Spectrogram()
+
+
+@pytest.fixture
+def shape(look):
+    """Of clips of noise, each as bright as it happens to be."""
+    torch.manual_seed(0)
+    wavs = torch.stack([color(8000) for _ in range(60)])
+    shape = SpectralShape(n_bands=12)
+    shape.fit(shape.describe(look(wavs)))
+    return shape
+
+
+def color(n_samples):
+    """Noise whose spectrum falls or rises a little, from clip to clip."""
+    spectrum = torch.fft.rfft(torch.randn(n_samples))
+    tilt = torch.linspace(0, 1, len(spectrum)) * torch.randn(())
+    return torch.fft.irfft(spectrum * tilt.exp(), n_samples)
+
+
+def test_what_is_usual_is_near_and_what_is_not_is_far(shape, look):
+    times = torch.arange(8000) / RATE
+    tone = torch.sin(2 * torch.pi * 1000 * times)
+    near = shape(look(torch.stack([color(8000) for _ in range(20)])))
+    clicks = torch.zeros(8000)
+    clicks[::2000] = 1
+    far = shape(look(torch.stack([tone, clicks])))
+    assert far.min() > 2 * near.max()
+
+
+def test_the_distance_is_that_of_numpy(shape, look):
+    wavs = torch.stack([color(8000) for _ in range(40)])
+    known = shape.describe(look(wavs)).double().numpy()
+    other = SpectralShape(n_bands=12)
+    other.fit(torch.from_numpy(known).float())
+    covariance = np.cov(known.T, bias=True)
+    shrunk = 0.9 * covariance + 0.1 * np.trace(covariance) / 24 * np.eye(24)
+    away = known - known.mean(0)
+    expected = np.einsum("ci,ij,cj->c", away, np.linalg.inv(shrunk), away)
+    found = other.distance(torch.from_numpy(known).float())
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("level", [1e-4, 0.1, 10.0])
+def test_the_level_does_not_matter(level, shape, look):
+    wavs = torch.stack([color(8000) for _ in range(4)])
+    torch.testing.assert_close(
+        shape.describe(look(level * wavs)),
+        shape.describe(look(wavs)),
+        rtol=1e-3,
+        atol=1e-3,
+    )
+
+
+def test_neighbors_and_padding_do_not_matter(shape, look):
+    long, short = color(8000), color(5000)
+    padded = torch.stack([long, torch.cat([short, torch.zeros(3000)])])
+    together = shape(look(padded, torch.tensor([1.0, 5000 / 8000])))
+    torch.testing.assert_close(together[:1], shape(look(long[None])))
+    torch.testing.assert_close(
+        together[1:], shape(look(short[None])), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_silence_and_a_single_frame_are_finite(shape, look):
+    for n_samples in (1, 100, 8000):
+        assert shape(look(torch.zeros(1, n_samples))).isfinite().all()
+        assert shape(look(torch.ones(1, n_samples))).isfinite().all()
+
+
+def test_pauses_do_not_count(shape, look):
+    """A sound between two pauses is described as it is without them."""
+    wav = color(16000)
+    quiet = torch.zeros(40 * 186)  # frames
+    found = shape.describe(look(torch.cat([quiet, wav, quiet])[None]))
+    torch.testing.assert_close(
+        found, shape.describe(look(wav[None])), rtol=0.1, atol=0.1
+    )
+
+
+def test_low_precision_around_it_changes_nothing(shape, look):
+    spectrum = look(color(8000)[None])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = shape(spectrum)
+    torch.testing.assert_close(found, shape(spectrum))
+    half = replace(spectrum, log_magnitude=spectrum.log_magnitude.bfloat16())
+    assert shape(half).dtype == torch.float32
