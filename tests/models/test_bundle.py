@@ -3,9 +3,11 @@
 import json
 import os
 import pickle
+import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from focalaudio.errors import ModelError
-from focalaudio.models.bundle import read_bundle, write_sums
+from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.metrics.spectral_shape import SpectralShape
+from focalaudio.models.bundle import read_bundle, write_bundle, write_sums
+from focalaudio.models.bundle_files import SHAPE_FILE
+from focalaudio.models.novelty import Novelty
 
 ROOT = Path(__file__).parents[2]
 # one process imports, and one of its own for each bundle reads it
@@ -155,6 +161,7 @@ NUMBERS = {  # an absurd number where a sensible one was
     "head: cosine": ("linear", "../x", "[cosine]"),
     "quantile: 0.9": ("2", "null"),
     "n_codes: 12": ("1048576", "13", "1"),
+    "n_bands: 8": ("0", "99999", "9"),
     "format: 2": ("3", "true"),
 }
 
@@ -234,6 +241,9 @@ FILES = {
     "pickled decoder": lambda f: put(
         f, "decoder.safetensors", pickle.dumps(Call(f.parent / "canary"))
     ),
+    "pickled spectra": lambda f: put(
+        f, SHAPE_FILE, pickle.dumps(Call(f.parent / "canary"))
+    ),
     "huge header": lambda f: put(f, "model.safetensors", header(1 << 62)),
     "large header": lambda f: put(
         f, "model.safetensors", header(99_999_999, b"{" * 4096)
@@ -260,6 +270,8 @@ FILES = {
     "decoder of nan": lambda f: edit(
         f, first_to(float("nan")), "decoder.safetensors"
     ),
+    "spectra of nan": lambda f: edit(f, first_to(float("nan")), SHAPE_FILE),
+    "linked spectra": lambda f: link(f, SHAPE_FILE),
     "linked yaml": lambda f: link(f, "hyperparams.yaml"),
     "linked weights": lambda f: link(f, "model.safetensors"),
     "linked labels": lambda f: link(f, "label_encoder.txt"),
@@ -371,6 +383,7 @@ MISFITS = {
     *("number: dim 17", "number: depths [64, 64, 64, 64, 64, 64]"),
     *("number: head linear", "number: n_codes 13", "number: n_codes 1"),
     *("number: n_codes 1048576", "number: n_fft 1025"),
+    "number: n_bands 9",
 }
 
 
@@ -409,15 +422,26 @@ def copy(source, folder):
 
 
 @pytest.fixture(scope="module")
-def judged(exported, tmp_path_factory):
+def honest(exported, tmp_path_factory):
+    """A bundle with all that one may have."""
+    folder = tmp_path_factory.mktemp("honest") / "bundle"
+    shutil.copytree(exported, folder)
+    rules = (NoveltyRule("spectrum", 1e6),)
+    novelty = Novelty(rules, SpectralShape(n_bands=8))
+    write_bundle(replace(read_bundle(exported), novelty=novelty), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(honest, tmp_path_factory):
     """What reading each spoiled bundle led to, and where it lies."""
     root = tmp_path_factory.mktemp("strangers")
     controls = {"honest": lambda folder: None, "trusted": as_lines(CONTROL)}
     folders = {}
     for number, (name, spoil) in enumerate((ATTACKS | controls).items()):
-        folders[name] = copy(exported, root / str(number) / "bundle")
+        folders[name] = copy(honest, root / str(number) / "bundle")
         spoil(folders[name])
-    return judge(exported, folders, trusted={"trusted"})
+    return judge(honest, folders, trusted={"trusted"})
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -438,6 +462,7 @@ def test_a_strangers_bundle_is_refused_and_runs_nothing(judged, attack):
         "secret",
         "answer.json",
         *(["decoder.safetensors"] if "decoder" in attack else []),
+        *([SHAPE_FILE] if "spectra" in attack else []),
     }
 
 
