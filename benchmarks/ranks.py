@@ -56,8 +56,9 @@ TOLERANCE = 1e-5  # of a value of a row; of what is in percent, of a hundred
 EPOCHS = 3  # that are trained; the first one reads the clips
 GOAL = "at least 0.9 of linear"
 
-Times = Mapping[str, Sequence[Sequence[float]]]  # way -> of each rank: seconds,
-#                                                  CPU seconds, clips or steps
+# way -> of each rank: seconds, CPU seconds, clips or steps; of one that trains
+# the size of its weights, too
+Times = Mapping[str, Sequence[Sequence[float]]]
 Worker = Callable[[str, Path, int], Sequence[Sequence[float]]]
 
 

@@ -142,8 +142,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     sys.excepthook = end.hook(sys.excepthook)
     if if_main_process() and _converts(run_opts):
         logger.warning(
-            "This processor has no bf16 of its own: training takes up to ten "
-            "times as long as with precision fp32."
+            "This processor has no bf16 of its own: what is computed in it "
+            "takes up to ten times as long as in fp32."
         )
     return Experiment(hparams, run_opts, folder, lock)
 

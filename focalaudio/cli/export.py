@@ -39,7 +39,7 @@ def add_export(commands: Any) -> None:
         "--novelty",
         type=Path,
         metavar="RUN",
-        help="run of novelty.py, whose rule says what is like no class",
+        help="run of novelty.py, whose rules say what is like no class",
     )
     parser.add_argument(
         "--held_out",

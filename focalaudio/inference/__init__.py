@@ -16,7 +16,7 @@ targets      labels or class ids -> class ids
 run_opts     device, precision, compile
 doors        a classifier of any make -> SoundInterpreter
 foreign      the same -> SoundModel, by a function in a file of one's own too
-novelty      a model and sounds -> which rule tells known from unknown
+novelty      a model and sounds -> which rules tell known from unknown
 """
 
 from focalaudio.inference.streaming import StreamResult, explain_stream

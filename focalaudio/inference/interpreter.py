@@ -156,19 +156,13 @@ class SoundInterpreter(ForeignDoors):
         return cls(model, run_opts)
 
     def to(self, device: str | torch.device) -> SoundInterpreter:
-        """Move the model, all that belongs to it, to a device; return this.
+        """Move the model, decoders included, to a device; return this.
 
         A `ValueError` if there is no such device.
         """
         self.device = check_run_opts({"device": device})["device"]
-        novelty = self.model.novelty
-        shape = novelty and novelty.shape
-        for part in (
-            self.spectrogram,
-            self.classifier,
-            *self.model.decoders.values(),
-            *([shape] if shape else []),
-        ):
+        decoders = self.model.decoders.values()
+        for part in (self.spectrogram, self.classifier, *decoders):
             part.to(self.device)
         return self
 
@@ -275,7 +269,7 @@ class SoundInterpreter(ForeignDoors):
             `wavs` and `removed_wavs` have the input's length and level and add
             up to it; the rest is of the clips as the classifier got them.
             `is_known` says which clips there is evidence for any class in:
-            never silence, and what the model's own rule lets through.
+            never silence, and what the model's own rules let through.
 
         Raises
         ------

@@ -275,6 +275,7 @@ def score_sounds(
     model: SoundModel,
     wavs: Iterable[Tensor],
     space: EmbeddingSpace | None = None,
+    *,
     shape: SpectralShape | None = None,
     targets: Sequence[int] | None = None,
 ) -> tuple[Scored, Tensor]:
@@ -321,7 +322,7 @@ def score_sounds(
         output = model.classifier(spectrum.log_magnitude, spectrum.n_frames)
         seen = model.classifier, spectrum, output, shape
         columns = {name: score_clips(name, *seen) for name in names}
-        columns |= space.score(output.embeddings) if space else {}
+        columns |= space.score(output.embeddings.cpu()) if space else {}
         columns |= {
             "silent": silent,
             "class_ids": output.class_ids,
@@ -361,7 +362,9 @@ def _look(
 
 
 def measure_novelty(
-    sounds: Sounds, keep: float = 0.9, score: str | Sequence[str] = "energy"
+    sounds: Sounds,
+    keep: float = 0.9,
+    score: str | Sequence[str] = ("energy", SPECTRUM),
 ) -> tuple[dict[str, Any], Novelty]:
     """Measure what every score lets through, and choose rules.
 
@@ -395,7 +398,8 @@ def measure_novelty(
     DataError, AudioError
         If the data or a sound will not do.
     ValueError
-        If `keep` is out of range, or no model can hold a rule of a score.
+        If `keep` is out of range, no model can hold a rule of a score, or one
+        is named twice.
     """
     model = sounds.model
     wanted = (score,) if isinstance(score, str) else tuple(score)
@@ -406,11 +410,16 @@ def measure_novelty(
         if name not in possible:
             raise ValueError(
                 f"score={name!r} must be one of {', '.join(possible)}, which "
-                "need nothing but what is known of a clip anyway."
+                "are all that a model can hold."
             )
-    known = _recall_known(sounds) if sounds.answers else _read_known(sounds)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(f"score={list(wanted)} must be scores that differ.")
+    if sounds.answers:
+        known = _recall_known(sounds, SPECTRUM in wanted)
+    else:
+        known = _read_known(sounds)
     groups = known.groups | {
-        name: score_sounds(model, wavs, known.space, known.shape)[0]
+        name: score_sounds(model, wavs, known.space, shape=known.shape)[0]
         for name, wavs in sounds.unknown()
     }
     scores = groups[VALID].scores
@@ -443,7 +452,7 @@ class _Known:
     groups : dict
         `valid`, `test`, and the latter's pieces.
     shape : SpectralShape
-        Of the training clips.
+        Of the training clips; None if there is no score of spectra.
     space : EmbeddingSpace
         Of the training clips; None if there are no scores of distance.
     parts : sequence of Scored
@@ -451,7 +460,7 @@ class _Known:
     """
 
     groups: dict[str, Scored]
-    shape: SpectralShape
+    shape: SpectralShape | None = None
     space: EmbeddingSpace | None = None
     parts: Sequence[Scored] = ()
 
@@ -493,7 +502,8 @@ def _read_known(sounds: Sounds) -> _Known:
 
     def score(split: str, seconds: float | None = None) -> Scored:
         ids = [class_id for _, class_id in sounds.rows[split]]
-        return score_sounds(model, load(split, seconds), space, shape, ids)[0]
+        wavs = load(split, seconds)
+        return score_sounds(model, wavs, space, shape=shape, targets=ids)[0]
 
     shape.fit(describe_sounds(model, load("train"), shape))
     ids = torch.tensor([class_id for _, class_id in sounds.rows["train"]])
@@ -506,30 +516,22 @@ def _read_known(sounds: Sounds) -> _Known:
     return _Known(groups, shape, space)
 
 
-def _recall_known(sounds: Sounds) -> _Known:
+def _recall_known(sounds: Sounds, needs_spectra: bool) -> _Known:
     """Take what others said of the clips that they had not heard."""
-    shape = _new_shape(sounds.model)
-    described = _describe_held_out(sounds, shape)
+    described = _describe_held_out(sounds, needs_spectra)
     parts = []
     for each in sounds.answers:
-        known = set(each.clip_ids)
-        rest = [row for clip, row in described.items() if clip not in known]
-        if not rest:
-            raise DataError(
-                "held_out is one run that was tested on all clips; none is "
-                "left to say which spectra are usual."
-            )
-        shape.fit(torch.stack(rest))
-        own = torch.stack([described[clip] for clip in each.clip_ids])
-        distances = shape.distance(own)
         scores = {
             name: OF_LOGITS[name](each.logits, each.decision)
             for name in OF_LOGITS
         }
-        scores[SPECTRUM] = distances.to(each.logits)
+        if described:
+            distances = _fit(sounds.model, described, each.clip_ids).distance(
+                torch.stack([described[clip] for clip in each.clip_ids])
+            )
+            scores[SPECTRUM] = distances.to(each.logits)
         silent = torch.zeros_like(each.correct)
         parts.append(Scored(scores, silent, each.correct))
-    shape.fit(torch.stack([*described.values()]))
     whole = Scored(
         {
             name: torch.cat([part.scores[name] for part in parts])
@@ -539,25 +541,49 @@ def _recall_known(sounds: Sounds) -> _Known:
         torch.cat([part.correct for part in parts]),
     )
     several = parts if len(parts) > 1 else ()
+    shape = _fit(sounds.model, described) if described else None
     return _Known({VALID: whole, TEST: whole}, shape, parts=several)
 
 
-def _describe_held_out(
-    sounds: Sounds, shape: SpectralShape
-) -> dict[str, Tensor]:
-    """Describe the spectra of all clips of the model's classes, by clip."""
-    clips = sounds.clips[sounds.clips["class_id"] >= 0]
+def _describe_held_out(sounds: Sounds, is_needed: bool) -> dict[str, Tensor]:
+    """Describe the spectra of the training clips, by clip.
+
+    Nothing, unless it is needed, where clips that were held out are not there.
+    """
+    known = {path for path, _ in sounds.rows["train"]}
+    clips = sounds.clips[sounds.clips["path"].isin(known)]
     said = {clip for each in sounds.answers for clip in each.clip_ids}
     missing = sorted(said - set(clips["clip_id"]))
-    if missing:
+    if missing and is_needed:
         raise DataError(
-            f"held_out has {len(missing)} clips that are not in data_folder="
-            f"{sounds.data_folder}, such as {missing[0]}."
+            f"score=spectrum needs the sounds of the clips that were held out: "
+            f"{len(missing)} are not in data_folder={sounds.data_folder}, such "
+            f"as {missing[0]}."
         )
+    if missing:
+        return {}
     rate = sounds.model.reader.sample_rate
     wavs = (load_wav(path, rate) for path in clips["path"])
-    values = describe_sounds(sounds.model, wavs, shape)
+    values = describe_sounds(sounds.model, wavs, _new_shape(sounds.model))
     return dict(zip(clips["clip_id"], values, strict=True))
+
+
+def _fit(
+    model: SoundModel,
+    described: Mapping[str, Tensor],
+    without: Sequence[str] = (),
+) -> SpectralShape:
+    """Learn what is usual from all clips but some."""
+    left_out = set(without)
+    rest = [row for clip, row in described.items() if clip not in left_out]
+    if not rest:
+        raise DataError(
+            "held_out is one run that was tested on all clips; none is left to "
+            "say which spectra are usual."
+        )
+    shape = _new_shape(model)
+    shape.fit(torch.stack(rest))
+    return shape
 
 
 def _judge(

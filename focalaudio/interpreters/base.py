@@ -54,8 +54,8 @@ class Interpretation:
     temperature : float
         That `probs` divides the logits by.
     is_known : torch.Tensor
-        `[batch]`, bool, whether there is evidence for any class, by the rule of
-        the model; None where no model was asked, but a classifier alone.
+        `[batch]`, bool, whether there is evidence for any class, by the rules
+        of the model; None where no model was asked, but a classifier alone.
     labels : tuple of str
         Of the classes, in the order of the class ids; empty where no model was
         asked.

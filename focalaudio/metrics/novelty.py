@@ -1,10 +1,10 @@
-"""`what a classifier says of a clip -> one value`: is it like any class at all?
+"""`what is known of a clip -> one value`: is it like any class at all?
 
 A softmax adds up to 1 whatever it is shown, so the class of a sound that is
 like none of the training data means nothing. Each score here says how much a
 clip is like them, one value per clip; `SCORES` says which way it points and who
-proposed it. A rule is a score and a threshold, of which those scores that need
-nothing but what a model computes anyway can be part of a model (`STORABLE`).
+proposed it. A rule is a score and a threshold; of some scores it can be part of
+a model (`STORABLE`).
 """
 
 from __future__ import annotations
@@ -325,6 +325,7 @@ class NoveltyRule:
             )
         if not math.isfinite(self.threshold):
             raise ValueError(f"threshold={self.threshold} must be finite.")
+        object.__setattr__(self, "threshold", float(self.threshold))
 
     def is_known(self, values: Tensor) -> Tensor:
         """Return which of the values are of known sounds, `[batch]`, bool."""
@@ -336,7 +337,10 @@ class NoveltyRule:
     def calibrate(
         cls, score: str, values: Sequence[float] | Tensor, keep: float = 0.9
     ) -> NoveltyRule:
-        """Choose the tightest threshold that keeps a share of known clips.
+        """Choose a threshold that keeps a share of known clips, and no more.
+
+        It lies midway between the last value that it keeps and the next one, so
+        that no clip is known or not by how its batch was rounded.
 
         Arguments
         ---------
@@ -350,7 +354,7 @@ class NoveltyRule:
         Returns
         -------
         NoveltyRule
-            Its threshold is one of the values.
+            Its threshold is the last value if all are kept.
 
         Raises
         ------
@@ -360,17 +364,24 @@ class NoveltyRule:
         Example
         -------
         >>> NoveltyRule.calibrate("energy", [4.0, 1.0, 3.0, 2.0], keep=0.75)
-        NoveltyRule(score='energy', threshold=2.0)
+        NoveltyRule(score='energy', threshold=1.5)
         """
         if not 0 < keep <= 1:
             raise ValueError(f"keep={keep} must be above 0 and at most 1.")
         if len(values) == 0:
             raise ValueError(f"There are no values to choose {score} by.")
         found = torch.as_tensor(values, dtype=torch.double).detach()
-        ordered = found.sort(descending=SCORES[score].higher_is_known).values
+        higher = SCORES[score].higher_is_known
+        # what is no number is never known
+        found = found.nan_to_num(
+            -math.inf if higher else math.inf, math.inf, -math.inf
+        )
+        ordered = found.sort(descending=higher).values
         # what is a whole number but for rounding is one
         last = math.ceil(round(keep * len(found), 9)) - 1
-        return cls(score, float(ordered[last]))
+        edge = ordered[last : last + 2]
+        middle = edge.mean() if edge.isfinite().all() else edge[0]
+        return cls(score, float(middle))
 
 
 def calibrate_together(
@@ -404,10 +415,16 @@ def calibrate_together(
     >>> loud, near = torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 2, 3, 4])
     >>> rules = calibrate_together({"energy": loud, "spectrum": near}, keep=0.5)
     >>> [rule.threshold for rule in rules]  # two of the four are both
-    [2.0, 3.0]
+    [1.5, 3.5]
     """
+    if not values or not 0 < keep <= 1:
+        raise ValueError(
+            f"keep={keep} must be above 0 and at most 1, and there must be "
+            "a score."
+        )
     n_clips = len(next(iter(values.values())))
     tightest = math.ceil(round(keep * n_clips, 9))
+    rules: tuple[NoveltyRule, ...] = ()
     for n_known in range(tightest, n_clips + 1):
         share = n_known / n_clips if n_known > tightest else keep
         rules = tuple(
@@ -418,5 +435,5 @@ def calibrate_together(
             [rule.is_known(values[rule.score]) for rule in rules]
         )
         if known.all(0).sum() >= tightest:
-            return rules
-    raise ValueError(f"{', '.join(values)}: some values are no numbers.")
+            break
+    return rules

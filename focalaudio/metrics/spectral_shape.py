@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
 from focalaudio.image import MelAxis
-from focalaudio.metrics.novelty import EmbeddingSpace, mahalanobis
+from focalaudio.metrics.novelty import SHRINKAGE, mahalanobis
 from focalaudio.spectrogram import Spectrum
 
 LOWEST = 50.0  # Hz, lower end of the bands
 FLOOR = 1e-4  # of a clip's loudest band, its largest magnitude: -80 dB
+SMALLEST_VARIANCE = 0.01  # of a level, squared logarithms
 SOUNDING = 1e-2  # of the loudest frame's magnitude: -40 dB
 
 
@@ -92,15 +93,31 @@ class SpectralShape(nn.Module):
         return torch.cat((mean - mean.mean(1, keepdim=True), deviation), 1)
 
     def fit(self, described: Tensor) -> None:
-        """Learn what is usual from descriptions `[clips, 2 * n_bands]`."""
-        one = torch.zeros(len(described), dtype=torch.long)
-        space = EmbeddingSpace.fit(described, one)
-        self.mean.copy_(space.means[0])
-        self.precision.copy_(space.precision)
+        """Learn what is usual from descriptions `[clips, 2 * n_bands]`.
+
+        At least one clip; of few, or of clips that are alike, the variance is
+        taken to be a little above nothing.
+        """
+        known = described.double()
+        mean = known.mean(0)
+        rest = known - mean
+        covariance = rest.T @ rest / len(known)
+        scale = covariance.diagonal().mean().clamp(min=SMALLEST_VARIANCE)
+        sphere = scale * torch.eye(len(mean), device=known.device).double()
+        shrunk = torch.lerp(covariance, sphere, SHRINKAGE)
+        self.mean.copy_(mean)
+        self.precision.copy_(torch.linalg.inv(shrunk))
 
     def distance(self, described: Tensor) -> Tensor:
-        """Return the squared distance of descriptions, `[clips]`."""
-        return mahalanobis(described, self.mean[None], self.precision)
+        """Return the squared distance of descriptions, `[clips]`.
+
+        In double precision, on the CPU: so it is the same in every batch.
+        """
+        values = [
+            each.double().cpu()
+            for each in (described, self.mean[None], self.precision)
+        ]
+        return mahalanobis(*values).to(described)
 
     def forward(self, spectrum: Spectrum) -> Tensor:
         """Return the squared distance of clips, `[batch]`, non-negative."""

@@ -11,6 +11,8 @@ a model or in an error.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +59,8 @@ def write_bundle(model: SoundModel, folder: Path) -> None:
     write_weights(model.classifier, folder / WEIGHTS)
     for method, decoder in model.decoders.items():
         write_weights(decoder, folder / DECODER_FILES[DECODERS[method]])
-    if model.novelty is not None and model.novelty.shape is not None:
-        write_weights(model.novelty.shape, folder / SHAPE_FILE)
+    if model.spectral_shape is not None:
+        write_weights(model.spectral_shape, folder / SHAPE_FILE)
     write_sums(folder)
 
 
@@ -93,7 +95,13 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
         if (folder / name).is_file()
     }
     path = folder / VALUES
-    parts = _run_yaml(path) if trust_remote_yaml else read_parts(path, weights)
+    if trust_remote_yaml:
+        parts = _run_yaml(path)
+        _check_described(path, parts.keys(), weights)
+    else:
+        keys = re.findall(r"^(\w+):", read_text(path), re.MULTILINE)
+        _check_described(path, keys, weights)
+        parts = read_parts(path, weights)
     for key, file in weights.items():
         load_weights(parts[key], file, OURS)
         parts[key].requires_grad_(key == "classifier").eval()
@@ -120,6 +128,19 @@ def _check_files(folder: Path) -> None:
                 f"{', '.join(NEEDED)}. Fetch it again."
             )
     check_sums(folder)
+
+
+def _check_described(
+    path: Path, keys: Collection[str], given: Collection[str]
+) -> None:
+    """Check that the weights of what a file describes are all there."""
+    for key, name in WEIGHT_FILES.items():
+        if (key in keys) != (key in given):
+            here, absent = (path.name, name) if key in keys else (name, key)
+            raise ModelError(
+                f"{path.parent} has {here}, but no {absent}; fetch the bundle "
+                "again."
+            )
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:

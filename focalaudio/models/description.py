@@ -75,8 +75,8 @@ def describe(model: SoundModel) -> str:
         "classifier": classifier,
     }
     parts |= {DECODERS[method]: d for method, d in model.decoders.items()}
-    if model.novelty is not None and model.novelty.shape is not None:
-        parts[SHAPE] = model.novelty.shape
+    if model.spectral_shape is not None:
+        parts[SHAPE] = model.spectral_shape
     own = asdict(model.explanation)
     if own["method"] == "by_design":
         own["maps"] = list(choose_maps(classifier, own["maps"]))

@@ -21,6 +21,7 @@ from focalaudio.interpreters import (
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import QUANTILE, RATIO
+from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
@@ -98,7 +99,7 @@ class SoundModel:
     temperature : float
         That logits are divided by, above 0, for the probabilities that people
         are told (see `focalaudio.metrics.calibration`). Nothing else uses it:
-        explanations, metrics and rules of novelty are of the logits as they
+        explanations, metrics and rules of novelty take the logits as they
         are.
     novelty : Novelty
         When a clip is like any class at all; every clip is if None.
@@ -109,7 +110,7 @@ class SoundModel:
         If the temperature is not above 0, the labels are not as many as the
         classes, the image's axis is of another analysis than the
         spectrogram's, the explanation is none that this classifier has, or a
-        rule's score needs more than it, or is of another spectrogram.
+        rule needs more than it, or another sample rate or n_fft.
 
     Example
     -------
@@ -153,6 +154,11 @@ class SoundModel:
         """`one` or `several`: what the classifier's logits mean."""
         return self.classifier.labels_per_clip
 
+    @property
+    def spectral_shape(self) -> SpectralShape | None:
+        """What is usual, if a rule of novelty needs it."""
+        return None if self.novelty is None else self.novelty.shape
+
     def _check_novelty(self) -> None:
         """Refuse rules that need more than this model."""
         if self.novelty is None:
@@ -164,8 +170,8 @@ class SoundModel:
                     f"novelty: the model cannot hold score={score!r}; it must "
                     f"be one of {', '.join(possible)}."
                 )
-        if self.novelty.shape is not None:
-            self._check_analysis("novelty's axis", self.novelty.shape.axis)
+        if self.spectral_shape is not None:
+            self._check_analysis("novelty's axis", self.spectral_shape.axis)
 
     def _check_axis(self) -> None:
         """Refuse an image whose axis is of another analysis."""
@@ -186,7 +192,7 @@ class SoundModel:
         """Say which clips are like any class, by the model's own rules.
 
         `spectrum` and `output` are of the same whole clips. Returns `[batch]`,
-        bool; all True if the model has no rule.
+        bool; all True if the model has no rules.
         """
         return judge_clips(self.novelty, self.classifier, spectrum, output)
 

@@ -1,7 +1,7 @@
 """`spectrum + classifier's output -> scores`: is a clip like any class at all?
 
-What the classifier has said of a clip is all that is needed; see
-`focalaudio.metrics.novelty` for the scores themselves.
+What the classifier has said of a clip is all that most scores need; the one of
+spectra asks the clip itself. See `focalaudio.metrics` for the scores.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import OURS
 from focalaudio.encoders.weight_files import digest_weights, write_weights
 from focalaudio.errors import ModelError
+from focalaudio.files import replace_file
 from focalaudio.interpreters.maps import by_design
 from focalaudio.metrics import novelty
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
@@ -70,6 +71,7 @@ SCORERS: dict[str, _Scorer] = {
 
 
 SPECTRUM = "spectrum"  # the score that needs a SpectralShape
+DIGEST = "digest"  # of its weights
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class Novelty:
     Raises
     ------
     ValueError
-        If there is no rule, or none of `spectrum` though there is a shape, or
-        the reverse.
+        If there is no rule, if two are of one score, or none of `spectrum`
+        though there is a shape, or the reverse.
 
     Example
     -------
@@ -99,8 +101,11 @@ class Novelty:
     shape: SpectralShape | None = None
 
     def __post_init__(self) -> None:
-        if not self.rules:
-            raise ValueError("novelty has no rule.")
+        if not self.rules or len(set(self.scores)) < len(self.scores):
+            raise ValueError(
+                f"novelty: scores {list(self.scores)} must be one or more, and "
+                "differ."
+            )
         if (SPECTRUM in self.scores) != (self.shape is not None):
             raise ValueError(
                 "novelty: a rule of score='spectrum' and a spectral shape need "
@@ -113,8 +118,11 @@ class Novelty:
         return tuple(rule.score for rule in self.rules)
 
     def describe(self) -> dict[str, Any]:
-        """Return the rules as data, and how the shape is made."""
-        made = self.shape and self.shape.arguments
+        """Return the rules as data, and which shape they need."""
+        made: dict[str, Any] | None = None
+        if self.shape is not None:
+            arguments: Any = self.shape.arguments
+            made = {**arguments, DIGEST: digest_weights(self.shape)}
         return {"novelty": [asdict(rule) for rule in self.rules], SHAPE: made}
 
 
@@ -178,7 +186,7 @@ def score_clips(
     torch.Size([3])
     """
     if score == SPECTRUM and shape is not None:
-        return shape(spectrum)
+        return shape.to(spectrum.log_magnitude.device)(spectrum)
     return SCORERS[score](classifier, spectrum, output)
 
 
@@ -227,17 +235,14 @@ def read_rules(values: Any) -> tuple[NoveltyRule, ...]:
     each = [values] if isinstance(values, Mapping) else list(values)
     if not each:
         raise ValueError("There is no rule.")
-    rules = []
-    for one in each:
-        rule = NoveltyRule(**one)
-        rules.append(NoveltyRule(rule.score, float(rule.threshold)))
-    return tuple(rules)
+    return tuple(NoveltyRule(**one) for one in each)
 
 
 def save_shape(novelty: Novelty, run: str | Path) -> None:
     """Write what rules are measured from beside them; one process does."""
     if novelty.shape is not None and if_main_process():
-        write_weights(novelty.shape, Path(run) / SHAPE_FILE)
+        with replace_file(Path(run) / SHAPE_FILE) as temporary:
+            write_weights(novelty.shape, temporary)
 
 
 def read_novelty(run: str | Path, classifier: Classifier) -> Novelty:
@@ -268,6 +273,7 @@ def read_novelty(run: str | Path, classifier: Classifier) -> Novelty:
         digest, rules = values["classifier_digest"], values["novelty"]
         made, shape = values.get(SHAPE), None
         if made is not None:
+            wanted = made.pop(DIGEST)
             shape = SpectralShape(**made)
         novelty = Novelty(read_rules(rules), shape)
     except (KeyError, TypeError, ValueError) as error:
@@ -279,4 +285,9 @@ def read_novelty(run: str | Path, classifier: Classifier) -> Novelty:
         )
     if shape is not None:
         load_weights(shape, path.with_name(SHAPE_FILE), OURS)
+        if digest_weights(shape) != wanted:
+            raise ModelError(
+                f"{path.with_name(SHAPE_FILE)} is not what {path.name} was "
+                "chosen with; give the command of novelty.py once more."
+            )
     return novelty

@@ -48,8 +48,14 @@ SETTINGS = "settings.ckpt"  # of a checkpoint: what the run depends on
 def save_model(model: SoundModel, folder: str | Path) -> None:
     """Write into a run's folder what its model is made of; one process does.
 
-    Its weights are the checkpoints' affair.
+    Its weights are the checkpoints' affair. A `ModelError` if it has a rule of
+    spectra, whose weights no checkpoint has.
     """
+    if model.spectral_shape is not None:
+        raise ModelError(
+            "A run has no place for a spectral shape: choose rules by "
+            "novelty.py when it is trained."
+        )
     run_on_main(_write, args=[Path(folder) / MODEL, describe(model)])
 
 

@@ -193,7 +193,7 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
     },
     SpectralShape: {
         "sample_rate": SOUND["sample_rate"],
-        "n_fft": _whole(2, 16_384),
+        "n_fft": SOUND["n_fft"],
         "n_bands": _whole(2, 256),
     },
     ShareDecoder: {

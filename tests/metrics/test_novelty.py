@@ -10,6 +10,7 @@ from focalaudio.metrics.novelty import (
     STORABLE,
     EmbeddingSpace,
     NoveltyRule,
+    calibrate_together,
     energy,
     entropy,
     evidence,
@@ -18,6 +19,7 @@ from focalaudio.metrics.novelty import (
     probability,
 )
 
+ONE = torch.ones(1)
 LOGITS = torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log()
 
 
@@ -99,9 +101,49 @@ def test_a_threshold_keeps_what_it_shall_and_no_more(score, keep):
     assert rule.is_known(values).sum().item() == math.ceil(round(80 * keep, 9))
 
 
+@pytest.mark.parametrize("score", ["energy", "entropy"])
+def test_a_threshold_is_no_clips_own_value(score):
+    """How a batch is rounded does not decide."""
+    values = torch.arange(10.0)
+    for keep in (0.1, 0.55, 0.9):
+        rule = NoveltyRule.calibrate(score, values, keep)
+        assert (values - rule.threshold).abs().min() == 0.5
+    assert NoveltyRule.calibrate(score, values, 1.0).threshold in (0, 9)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 1.0])
+def test_rules_together_keep_what_they_shall_and_are_equally_tight(keep):
+    values = {name: torch.randn(60) for name in ("energy", "spectrum")}
+    rules = calibrate_together(values, keep)
+    known = [rule.is_known(values[rule.score]) for rule in rules]
+    assert known[0].sum() == known[1].sum()
+    together = (known[0] & known[1]).sum()
+    assert together >= math.ceil(round(60 * keep, 9))
+    if keep < 1:  # one clip less of each is too little
+        fewer = (known[0].sum().item() - 1) / 60
+        tighter = [NoveltyRule.calibrate(n, values[n], fewer) for n in values]
+        left = [rule.is_known(values[rule.score]) for rule in tighter]
+        assert (left[0] & left[1]).sum() < math.ceil(round(60 * keep, 9))
+
+
+def test_one_rule_alone_is_that_of_its_score():
+    values = torch.randn(33)
+    (rule,) = calibrate_together({"entropy": values}, 0.7)
+    assert rule == NoveltyRule.calibrate("entropy", values, 0.7)
+
+
 def test_equal_values_are_known_together():
     rule = NoveltyRule.calibrate("energy", [1.0, 1.0, 1.0, 2.0], 0.5)
     assert rule.is_known(torch.ones(3)).all()
+
+
+@pytest.mark.parametrize("score", ["energy", "entropy"])
+def test_what_is_no_number_chooses_nothing(score):
+    values = torch.tensor([3.0, torch.nan, 1.0, 2.0])
+    rule = NoveltyRule.calibrate(score, values, 0.75)
+    assert rule.is_known(values).tolist() == [True, False, True, True]
+    with pytest.raises(ValueError, match="must be finite"):
+        NoveltyRule.calibrate(score, values, 1.0)
 
 
 def test_what_is_no_number_is_not_known():
@@ -117,6 +159,9 @@ def test_what_is_no_number_is_not_known():
         (lambda: NoveltyRule("energy", math.inf), "must be finite"),
         (lambda: NoveltyRule.calibrate("energy", []), "no values"),
         (lambda: NoveltyRule.calibrate("energy", [1.0], 0), "keep=0"),
+        (lambda: calibrate_together({"energy": ONE}, 1.5), "keep=1.5 must"),
+        (lambda: calibrate_together({}), "there must be a score"),
+        (lambda: calibrate_together({"energy": ONE * torch.nan}), "be finite"),
     ],
 )
 def test_what_makes_no_rule_is_refused(make, said):

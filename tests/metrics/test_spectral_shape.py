@@ -101,3 +101,24 @@ def test_low_precision_around_it_changes_nothing(shape, look):
     torch.testing.assert_close(found, shape(spectrum))
     half = replace(spectrum, log_magnitude=spectrum.log_magnitude.bfloat16())
     assert shape(half).dtype == torch.float32
+    torch.testing.assert_close(shape(half), shape(spectrum), rtol=0.1, atol=1)
+
+
+def test_the_distance_is_the_same_in_every_batch(shape, look):
+    """To the last bit, as long as the spectra are."""
+    described = shape.describe(
+        look(torch.stack([color(8000) for _ in range(9)]))
+    )
+    together = shape.distance(described)
+    alone = [shape.distance(row[None]) for row in described]
+    assert torch.equal(together, torch.cat(alone))
+
+
+def test_of_one_clip_or_of_equal_ones_others_are_far(look):
+    clip, other = (SpectralShape(n_bands=12).describe(look(color(8000)[None]))
+                   for _ in range(2))  # fmt: skip
+    for count in (1, 5):
+        shape = SpectralShape(n_bands=12)
+        shape.fit(clip.expand(count, -1))
+        near, far = shape.distance(torch.cat([clip, other]))
+        assert near < 1e-3 < far < 1e8

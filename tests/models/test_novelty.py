@@ -10,7 +10,7 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder
 from focalaudio.encoders.weight_files import digest_weights
-from focalaudio.errors import ModelError, UnsafeModelError
+from focalaudio.errors import ModelError
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.maps import class_probability
 from focalaudio.metrics import novelty
@@ -23,8 +23,10 @@ from focalaudio.models.novelty import (
     SPECTRUM,
     Novelty,
     read_novelty,
+    save_shape,
     score_clips,
 )
+from focalaudio.models.run import save_model
 from focalaudio.shares import build_share_decoder
 from focalaudio.spectrogram import Spectrogram
 
@@ -170,8 +172,61 @@ def test_a_bundle_keeps_what_is_usual(tmp_path):
     assert torch.equal(read.is_known(*seen), model.is_known(*seen))
     for name in ("spectral_shape.safetensors", "SHA256SUMS"):
         (tmp_path / name).unlink()
-    with pytest.raises(UnsafeModelError, match="spectral_shape"):
+    with pytest.raises(ModelError, match="no spectral_shape.safetensors"):
         read_bundle(tmp_path)
+    for name in ("spectral_shape.safetensors", "decoder.safetensors"):
+        write_bundle(make_model(), tmp_path)
+        (tmp_path / name).touch()
+        (tmp_path / "SHA256SUMS").unlink()
+        for trusted in (False, True):
+            with pytest.raises(ModelError, match=f"{name}, but no"):
+                read_bundle(tmp_path, trusted)
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("score", ["energy", "spectrum"])
+def test_what_is_known_at_the_threshold_does_not_depend_on_the_batch(score):
+    """A rule that is chosen on the very clips that are judged."""
+    wavs = torch.randn(12, 8000)
+    model = make_model()
+    shape = SpectralShape() if score == SPECTRUM else None
+    if shape:
+        shape.fit(shape.describe(model.spectrogram(wavs)))
+    values = score_clips(score, model.classifier, *look(model, wavs), shape)
+    rule = NoveltyRule.calibrate(score, values, 0.5)
+    model = replace(model, novelty=Novelty((rule,), shape))
+    for size in (1, 2, 5, 12):
+        known = [
+            model.is_known(*look(model, part)) for part in wavs.split(size)
+        ]
+        assert torch.equal(torch.cat(known), rule.is_known(values))
+        assert torch.cat(known).sum() == 6
+
+
+def test_a_run_refuses_what_no_checkpoint_holds(tmp_path):
+    novelty = rule_of_half(make_model(), SPECTRUM, torch.randn(4, 8000))
+    with pytest.raises(ModelError, match="no place for a spectral shape"):
+        save_model(make_model(novelty=novelty), tmp_path)
+
+
+def test_rules_and_the_shape_that_they_were_chosen_with_belong_together(
+    tmp_path,
+):
+    model = make_model()
+    chosen = rule_of_half(model, SPECTRUM, torch.randn(4, 8000))
+    values = chosen.describe()
+    values["classifier_digest"] = digest_weights(model.classifier)
+    (tmp_path / "novelty.json").write_text(json.dumps(values))
+    with pytest.raises(FileNotFoundError):
+        read_novelty(tmp_path, model.classifier)
+    save_shape(chosen, tmp_path)
+    read = read_novelty(tmp_path, model.classifier)
+    assert read.rules == chosen.rules
+    assert digest_weights(read.shape) == digest_weights(chosen.shape)
+    chosen.shape.mean += 1
+    save_shape(chosen, tmp_path)
+    with pytest.raises(ModelError, match="is not what novelty.json was chosen"):
+        read_novelty(tmp_path, model.classifier)
 
 
 def test_all_rules_must_agree():
@@ -196,8 +251,9 @@ def test_what_is_usual_and_its_rule_need_each_other():
         Novelty(rule)
     with pytest.raises(ValueError, match="need each other"):
         Novelty((NoveltyRule("energy", 1.0),), SpectralShape())
-    with pytest.raises(ValueError, match="no rule"):
-        Novelty(())
+    for rules in ((), (NoveltyRule("energy", 1.0), NoveltyRule("energy", 2.0))):
+        with pytest.raises(ValueError, match="must be one or more"):
+            Novelty(rules)
     with pytest.raises(ModelError, match="novelty's axis is made for 8000 Hz"):
         make_model(novelty=Novelty(rule, SpectralShape(8000)))
 

@@ -140,6 +140,7 @@ def test_all_clips_may_train(recipe, dataset, trained, tmp_path):
     assert "Nothing was measured" in (bundle / "README.md").read_text()
     # what a run that left a fold out said of it chooses for this one
     options = {"held_out": trained, "n_noises": 1, "classifier": run}
+    options["score"] = "energy"
     ruled = recipe("novelty", tmp_path / "novelty", **folds, **options)
     bundle = export_run(
         run, tmp_path / "ruled", novelty=ruled, held_out=[trained]
@@ -148,7 +149,9 @@ def test_all_clips_may_train(recipe, dataset, trained, tmp_path):
     assert said.temperature == fit_temperature([read_answers(trained)])
     energies = [row["energy"] for row in read_csv(trained / "clips.csv")]
     rule = NoveltyRule.calibrate("energy", energies)
-    assert said.novelty.threshold == pytest.approx(rule.threshold, abs=1e-12)
+    (found,) = said.novelty.rules
+    assert found.score == "energy"
+    assert found.threshold == pytest.approx(rule.threshold, abs=1e-12)
     for name in ("interpret", "train_piq", "train_lmac"):
         with pytest.raises(DataError, match="test_folds=.. names no fold"):
             recipe(name, tmp_path / name, **folds, classifier=run)
