@@ -409,8 +409,8 @@ def measure_novelty(
     for name in wanted:
         if name not in possible:
             raise ValueError(
-                f"score={name!r} must be one of {', '.join(possible)}, which "
-                "are all that a model can hold."
+                f"score={name!r} must be one of {', '.join(possible)}, "
+                "which are all that can be chosen here."
             )
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"score={list(wanted)} must be scores that differ.")
