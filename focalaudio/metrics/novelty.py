@@ -366,8 +366,7 @@ class NoveltyRule:
         >>> NoveltyRule.calibrate("energy", [4.0, 1.0, 3.0, 2.0], keep=0.75)
         NoveltyRule(score='energy', threshold=1.5)
         """
-        if not 0 < keep <= 1:
-            raise ValueError(f"keep={keep} must be above 0 and at most 1.")
+        fewest = _count_kept(keep, len(values))
         if len(values) == 0:
             raise ValueError(f"There are no values to choose {score} by.")
         found = torch.as_tensor(values, dtype=torch.double).detach()
@@ -377,11 +376,17 @@ class NoveltyRule:
             -math.inf if higher else math.inf, math.inf, -math.inf
         )
         ordered = found.sort(descending=higher).values
-        # what is a whole number but for rounding is one
-        last = math.ceil(round(keep * len(found), 9)) - 1
-        edge = ordered[last : last + 2]
+        edge = ordered[fewest - 1 : fewest + 1]
         middle = edge.mean() if edge.isfinite().all() else edge[0]
         return cls(score, float(middle))
+
+
+def _count_kept(keep: float, n_clips: int) -> int:
+    """Return how many clips a share of them is, at the least."""
+    if not 0 < keep <= 1:
+        raise ValueError(f"keep={keep} must be above 0 and at most 1.")
+    # what is a whole number but for rounding is one
+    return math.ceil(round(keep * n_clips, 9))
 
 
 def calibrate_together(
@@ -417,13 +422,10 @@ def calibrate_together(
     >>> [rule.threshold for rule in rules]  # two of the four are both
     [1.5, 3.5]
     """
-    if not values or not 0 < keep <= 1:
-        raise ValueError(
-            f"keep={keep} must be above 0 and at most 1, and there must be "
-            "a score."
-        )
+    if not values:
+        raise ValueError("There is no score to choose a threshold of.")
     n_clips = len(next(iter(values.values())))
-    tightest = math.ceil(round(keep * n_clips, 9))
+    tightest = _count_kept(keep, n_clips)
     rules: tuple[NoveltyRule, ...] = ()
     for n_known in range(tightest, n_clips + 1):
         share = n_known / n_clips if n_known > tightest else keep

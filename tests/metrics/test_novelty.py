@@ -160,7 +160,7 @@ def test_what_is_no_number_is_not_known():
         (lambda: NoveltyRule.calibrate("energy", []), "no values"),
         (lambda: NoveltyRule.calibrate("energy", [1.0], 0), "keep=0"),
         (lambda: calibrate_together({"energy": ONE}, 1.5), "keep=1.5 must"),
-        (lambda: calibrate_together({}), "there must be a score"),
+        (lambda: calibrate_together({}), "no score to choose"),
         (lambda: calibrate_together({"energy": ONE * torch.nan}), "be finite"),
     ],
 )
