@@ -22,8 +22,18 @@ def add_import(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("embedding_model", type=Path, metavar="EMBEDDING_MODEL")
-    parser.add_argument("classifier", type=Path, metavar="CLASSIFIER")
+    parser.add_argument(
+        "embedding_model",
+        type=Path,
+        metavar="EMBEDDING_MODEL",
+        help="embedding_model.ckpt, as SpeechBrain publishes it",
+    )
+    parser.add_argument(
+        "classifier",
+        type=Path,
+        metavar="CLASSIFIER",
+        help="classifier.ckpt beside it",
+    )
     encoder = parser.add_mutually_exclusive_group(required=True)
     encoder.add_argument("--encoder", help="for instance focalnet_base_srf")
     encoder.add_argument(

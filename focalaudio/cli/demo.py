@@ -61,7 +61,13 @@ def add_demo(commands: Any) -> None:
         action="store_true",
         help="the whole line on synthesized sounds instead, in a few minutes",
     )
-    parser.add_argument("--out", type=Path, default=Path("results/demo"))
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("results/demo"),
+        help="folder of the results (%(default)s)",
+    )
     parser.set_defaults(run=_demo, saved="what is done is saved in {out}")
 
 

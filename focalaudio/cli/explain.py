@@ -65,7 +65,9 @@ def add_explain(commands: Any) -> None:
         default=Path("results/explained"),
         help="folder of the results (%(default)s)",
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda:0 ...")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, the default, cuda:0 ..."
+    )
     _add_choice(parser)
     _add_output(parser)
     parser.set_defaults(run=_explain, saved="what is done is saved in {out}")
@@ -86,7 +88,11 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quantile", type=float, help="fraction of cells to drop, 0 to 1"
     )
-    group.add_argument("--method", help="by_design, piq, gradcam, random ...")
+    group.add_argument(
+        "--method",
+        help="by_design, rise, gradcam, random ...; piq and lmac if the "
+        "model holds their decoder",
+    )
     group.add_argument(
         "--maps", nargs="+", metavar="MAP", help="of by_design; multiplied"
     )
@@ -111,7 +117,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tables-only",
         action="store_true",
-        help="of clips no sounds, pictures and report",
+        help="no sounds, pictures and report",
     )
     group.add_argument(
         "--stream",

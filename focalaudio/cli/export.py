@@ -9,10 +9,10 @@ from typing import Any
 from focalaudio.errors import escape_text
 
 EXAMPLES = """examples:
-  focalaudio export results/classifier/1234 --out my_sounds
-  focalaudio export results/classifier/1234 --out my_sounds --push me/sounds
-  focalaudio export results/all/1234 --out my_sounds \
-      --held_out results/reproduce/4-1/1234/fold_*/focalnet/classifier
+  focalaudio export results/mine/1234 --out my_sounds
+  focalaudio export results/mine/1234 --out my_sounds --push me/sounds
+  focalaudio export results/all/1234 --out my_sounds \\
+      --held_out results/reproduce/4-1/1234/fold_*/focalnet_pyramid/classifier
 """
 DECODERS = ("piq", "lmac")  # as in focalaudio.models, which loads slowly
 
@@ -59,7 +59,13 @@ def add_export(commands: Any) -> None:
 
 def add_bundle_options(parser: argparse.ArgumentParser) -> None:
     """Add what every command that makes a bundle is told."""
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the bundle",
+    )
     parser.add_argument(
         "--license", default="apache-2.0", help="of the weights, for the card"
     )

@@ -104,7 +104,8 @@ def _novelty(novelty: Novelty | None) -> Iterator[str]:
     """Yield the lines of rules, if there are any."""
     if novelty is not None:
         yield "\n# When a sound is like any class at all: all must say so.\n"
-        yield "# Thresholds are the last values of what is known\nnovelty:\n"
+        yield "# Each threshold is between the last clip that it keeps and the "
+        yield "next\nnovelty:\n"
         for rule in novelty.rules:
             limit = f"threshold: {rule.threshold!r}"
             yield f"    - {{score: {rule.score}, {limit}}}\n"

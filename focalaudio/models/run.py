@@ -159,8 +159,8 @@ def _check_described(path: Path) -> None:
     """Say what to do about a run that has no description."""
     if existing(path.parent.parent) and not path.exists():
         raise ModelError(
-            f"{path.absolute()} is missing: version 0.1 made this run, or it "
-            "trained something else. Give the command that trained it once "
+            f"{path.absolute()} is missing: an older version made this run, or "
+            "it trained something else. Give the command that trained it once "
             "more: it trains nothing anew, and writes what is missing."
         )
 

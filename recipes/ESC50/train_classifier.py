@@ -2,7 +2,7 @@
 """Train a sound classifier; see hparams/train_classifier.yaml.
 
 python recipes/ESC50/train_classifier.py hparams/train_classifier.yaml \
-    --data_folder ../shared/data/ESC-10 --encoder_name focalnet_nano
+    --data_folder ../shared/data/ESC-10
 """
 
 import sys

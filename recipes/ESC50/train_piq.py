@@ -3,7 +3,7 @@
 
 python recipes/ESC50/train_piq.py hparams/train_piq.yaml \
     --data_folder ../shared/data/ESC-10 \
-    --classifier results/classifier_focalnet_nano/1234
+    --classifier results/classifier_focalnet_nano_pyramid/1234
 """
 
 import sys

@@ -120,7 +120,7 @@ def test_every_command_of_the_page_runs(place):
         run = place / out_of(name, options, number)
         assert (run / "metrics.json").exists(), options
         assert len(pd.read_csv(run / "clips.csv")) > 0
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 10
 
 
 def test_made_folds_are_handed_on(place):
