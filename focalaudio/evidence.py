@@ -76,7 +76,7 @@ def evidence_loss(
     shape = (evidence.shape[2], evidence.shape[3])
     weight = pool(magnitude, shape)
     loud = pool(magnitude * (own_power >= added_power), shape)
-    share = (loud / weight).nan_to_num(0.5)  # silence is nobody's
+    share = (loud / weight).nan_to_num(0.5)  # where there is no magnitude
     return _cell_loss(
         evidence, share, weight, own_targets, added_targets, floor, decision
     )

@@ -92,7 +92,8 @@ def mix(first: Tensor, second: Tensor, snr: float) -> Mixture:
     second : torch.Tensor
         Repeated or cut to the length of `first`.
     snr : float
-        Energy of `first` over that of `second`, dB.
+        Energy of `first` over that of `second`, dB. Where `first` is silent
+        there is none, and `second` keeps its level.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def mix(first: Tensor, second: Tensor, snr: float) -> Mixture:
             "mixed; each needs at least one."
         )
     second = second.repeat(-(-len(first) // len(second)))[: len(first)]
-    return add_up(first, scale_to_snr(first, second, snr))
+    return add_up(first, _set_level(first, second, snr))
 
 
 def concatenate(first: Tensor, second: Tensor, snr: float) -> Mixture:
@@ -128,7 +129,12 @@ def concatenate(first: Tensor, second: Tensor, snr: float) -> Mixture:
     whole = mix(first, second, 0.0)
     early = torch.cat((whole.first[:half], torch.zeros(len(first) - half)))
     late = torch.cat((torch.zeros(half), whole.second[: len(first) - half]))
-    return add_up(early, scale_to_snr(early, late, snr))
+    return add_up(early, _set_level(early, late, snr))
+
+
+def _set_level(first: Tensor, second: Tensor, snr: float) -> Tensor:
+    """Scale the second clip to the first, if that can be heard."""
+    return scale_to_snr(first, second, snr) if first.any() else second
 
 
 def pair_up(labels: Sequence[str], n_partners: int = 2) -> list[list[int]]:

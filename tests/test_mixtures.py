@@ -102,6 +102,15 @@ def test_silence_mixes_to_silence():
     assert (mixture.wav == 0).all()
 
 
+def test_two_clips_are_heard_though_the_first_is_silent_where_it_plays():
+    late = torch.cat((torch.zeros(4), torch.ones(4)))
+    for join in (concatenate, mix):
+        assert join(late, torch.ones(8), 0.0).second.any()
+        nothing = torch.zeros(8)
+        assert join(nothing, torch.ones(8), 0.0).second.any()
+        assert not join(torch.ones(8), nothing, 0.0).second.any()
+
+
 def test_nothing_to_play_is_an_error():
     with pytest.raises(ValueError, match="at least one"):
         mix(torch.ones(4), torch.ones(0), 0.0)

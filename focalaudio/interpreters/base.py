@@ -29,7 +29,6 @@ from focalaudio.spectrogram import (
 )
 
 MOST_TOLD = 3  # clips in one line
-EPS_ENERGY = 1e-12  # protects the division by the energy of silence
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,14 @@ class Interpretation:
 
     @property
     def kept_energy(self) -> Tensor:
-        """Share of each clip's energy in the kept part, `[batch]`, 0 to 1."""
+        """Share of each clip's energy in the kept part, `[batch]`, 0 to 1.
+
+        `nan` of silence.
+        """
         energy = power_spectrum(self.spectrum.stft)
         energy = energy * self.spectrum.own_frames[:, :, None]
         kept = (energy * self.mask.float().square()).sum((1, 2))
-        return kept / energy.sum((1, 2)).clamp(min=EPS_ENERGY)
+        return kept / energy.sum((1, 2))
 
     def label_of(self, class_id: int) -> str:
         """Return a class's label, `class 3` if it is not known."""

@@ -18,6 +18,7 @@ from focalaudio.decisions import ONE, Decision
 N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
 LOWEST, HIGHEST = 0.1, 10.0  # temperature
 N_HALVINGS = 50  # of the range of its logarithm
+FLAT = 1e-12  # a slope by which no temperature is more likely than another
 
 
 def calibration_error(
@@ -82,7 +83,8 @@ def find_temperature(
     -------
     float
         0.1 to 10; above 1 if the classifier is surer than it is right. Where
-        no prediction is wrong, the lowest.
+        no prediction is wrong, the lowest; where any is as likely, as of one
+        class, 1.
 
     Raises
     ------
@@ -110,6 +112,8 @@ def find_temperature(
         middle = (low + high) / 2
         surplus = decision.probs(logits / math.exp(middle)) - marked
         slope = (surplus * logits).sum(1).mean()
+        if slope.abs() < FLAT:
+            return math.exp(middle)
         if slope < 0:  # it pays to be surer
             high = middle
         else:

@@ -34,7 +34,7 @@ from focalaudio.metrics.timing import (
     time_iou,
     time_pointing,
 )
-from focalaudio.spectrogram import Spectrum, group_by_length, power_spectrum
+from focalaudio.spectrogram import Spectrum, group_by_length
 
 Columns = dict[str, Tensor]
 
@@ -198,11 +198,9 @@ def size_columns(interpretation: Interpretation) -> Columns:
         `kept_fraction` and `kept_energy`, `[batch]`; the second is `nan` for
         silence.
     """
-    spectrum = interpretation.spectrum
-    energy = power_spectrum(spectrum.stft) * spectrum.own_frames[:, :, None]
     return {
         "kept_fraction": interpretation.kept_fraction,
-        "kept_energy": source_kept(interpretation.mask, energy),
+        "kept_energy": interpretation.kept_energy,
     }
 
 
@@ -354,9 +352,10 @@ def _place_columns(
     own = interpretation.spectrum.own_frames
     sounding = find_sounding(source, own)
     marked = find_marked(saliency, own)
+    inside = saliency.masked_fill(~own[:, :, None], -torch.inf)
     return {
         "iou": mask_iou(mask, ideal_binary_mask(source, other)),
-        "pointing": pointing_game(saliency, source, other),
+        "pointing": pointing_game(inside, source, other),
         "auc": saliency_auc(saliency, source, other),
         "time_pointing": time_pointing(saliency, sounding, own),
         "time_iou": time_iou(marked, sounding),

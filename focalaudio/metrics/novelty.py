@@ -224,9 +224,10 @@ class EmbeddingSpace:
         )
         rest = (known - means[places]).double()
         covariance = rest.T @ rest / len(known)
-        sphere = covariance.diagonal().mean() * torch.eye(
-            len(covariance), dtype=torch.double, device=known.device
-        )
+        scale = covariance.diagonal().mean()
+        # of one clip of each class nothing is known but their distances
+        scale = torch.where(scale > 0, scale, 1.0)
+        sphere = scale * torch.eye(len(covariance)).to(covariance)
         shrunk = torch.lerp(covariance, sphere, SHRINKAGE)
         return cls(known, means, torch.linalg.pinv(shrunk).to(known))
 

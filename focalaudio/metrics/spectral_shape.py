@@ -78,7 +78,8 @@ class SpectralShape(nn.Module):
             then standard deviations.
         """
         magnitude = spectrum.log_magnitude.float().expm1()
-        bands = self.axis.to_bands(magnitude)
+        # a clip rings on in the padding, which is no part of it
+        bands = self.axis.to_bands(magnitude) * spectrum.own_frames[..., None]
         tiny = torch.finfo(bands.dtype).tiny
         loudest = bands.amax((1, 2), keepdim=True).clamp(min=tiny)
         levels = (bands / loudest).clamp(min=FLOOR).log()

@@ -24,7 +24,7 @@ from focalaudio.encoders.layouts import OURS
 from focalaudio.encoders.weight_files import digest_weights, write_weights
 from focalaudio.errors import ModelError
 from focalaudio.files import replace_file
-from focalaudio.interpreters.maps import by_design
+from focalaudio.interpreters.maps import by_design, own_cells
 from focalaudio.metrics import novelty
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.metrics.spectral_shape import SpectralShape
@@ -56,7 +56,8 @@ def _evidence(
         output.class_ids,
         maps=["class_share" if fine else "class_probability"],
     )
-    return novelty.evidence(share, spectrum.log_magnitude)
+    # a clip rings on in the padding, of which nothing is given to a class
+    return novelty.evidence(share, spectrum.log_magnitude * own_cells(spectrum))
 
 
 OF_LOGITS: dict[str, Callable[[Tensor, Decision], Tensor]] = {

@@ -15,15 +15,16 @@ from focalaudio.pictures.canvas import WIDTH, Style, new_figure
 # Blue and vermilion of Okabe and Ito, told apart by everybody.
 TRAIN: Style = {"color": "#0072B2", "marker": "o", "linestyle": "--"}
 VALID: Style = {"color": "#D55E00", "marker": "s", "linestyle": "-"}
-BEST: Style = {"color": "black", "linestyle": ":"}
+KEPT: Style = {"color": "black", "linestyle": ":"}
 
 
-def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_learning_curve(
+    rows: Sequence[Mapping[str, Any]], kept: int | None = None
+) -> Figure:
     """Draw loss and accuracy over the epochs of a training.
 
     Of several labels for a clip, the mean average precision is in place of the
-    accuracy. The best epoch has the highest of it or, without any, the lowest
-    validation loss; the earliest of equals.
+    accuracy.
 
     Arguments
     ---------
@@ -32,6 +33,8 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
         `train_loss`, `valid_loss`, `valid_accuracy` or
         `valid_average_precision` (0 to 1). What is absent, None or not finite
         is left out.
+    kept : int
+        The epoch that was kept and tested, which is marked; none if None.
 
     Returns
     -------
@@ -49,8 +52,8 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
     ...     {"epoch": 1, "train_loss": 2.0, "valid_accuracy": 0.5},
     ...     {"epoch": 2, "train_loss": 1.5, "valid_accuracy": 0.7},
     ... ]
-    >>> draw_learning_curve(rows).axes[1].get_legend_handles_labels()[1]
-    ['valid', 'best: epoch 2 (70.0 %)']
+    >>> draw_learning_curve(rows, 2).axes[1].get_legend_handles_labels()[1]
+    ['valid', 'kept: epoch 2 (70.0 %)']
     """
     if not rows:
         raise ValueError("rows=[] must hold at least one epoch.")
@@ -68,7 +71,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
         percent = {epoch: 100 * value for epoch, value in accuracy.items()}
         _draw_line(axes[1], percent, label="valid", **VALID)
         axes[1].set_ylabel(f"{name} (%)")
-    _mark_best(axes, accuracy, loss)
+    _mark_kept(axes, kept, accuracy, loss)
     axes[-1].set_xlabel("Epoch")
     epochs = MaxNLocator(integer=True, min_n_ticks=1)
     axes[-1].xaxis.set_major_locator(epochs)
@@ -90,21 +93,26 @@ def _draw_line(axes: Axes, series: Mapping[int, float], **style: Any) -> None:
         axes.plot(*zip(*series.items(), strict=True), markersize=4, **style)
 
 
-def _mark_best(
+def _mark_kept(
     panels: Sequence[Axes],
+    kept: int | None,
     accuracy: Mapping[int, float],
     loss: Mapping[int, float],
 ) -> None:
-    """Draw a line through the best epoch, and the legends."""
-    if accuracy:
-        best = max(accuracy, key=accuracy.__getitem__)
-        label = f"best: epoch {best} ({100 * accuracy[best]:.1f} %)"
-    elif loss:
-        best = min(loss, key=loss.__getitem__)
-        label = f"best: epoch {best} (loss {loss[best]:.3g})"
+    """Draw a line through the epoch that was kept, and the legends."""
     for axes in panels:
-        if accuracy or loss:
-            axes.axvline(best, label=label, **BEST)
+        if kept is not None:
+            label = f"kept: epoch {kept}{_tell(kept, accuracy, loss)}"
+            axes.axvline(kept, label=label, **KEPT)
         if axes.lines:
             axes.legend()
         axes.grid(alpha=0.3)
+
+
+def _tell(
+    epoch: int, accuracy: Mapping[int, float], loss: Mapping[int, float]
+) -> str:
+    """Say what an epoch reached, as far as it is known."""
+    if epoch in accuracy:
+        return f" ({100 * accuracy[epoch]:.1f} %)"
+    return f" (loss {loss[epoch]:.3g})" if epoch in loss else ""

@@ -86,7 +86,10 @@ def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
         "profile": None
         if first is None
         else profile_clip(
-            first.explained, first.saliency, clip.log_magnitude, spectrogram
+            escape_text(first.explained),
+            first.saliency,
+            clip.log_magnitude,
+            spectrogram,
         ),
     }
 

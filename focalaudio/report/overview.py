@@ -59,11 +59,8 @@ def describe_run(page: Page) -> Encoded:
     >>> run["methods"][0]["kind"], run["confusion"]
     ('floor', [['dog', 'cat', 1]])
     """
-    statistics = {
-        name: summarize(rows, tuple(METRICS))
-        for name, rows in page.rows.items()
-        if rows
-    }
+    statistics = _summarize(page.rows)
+    swept = statistics if page.swept is None else _summarize(page.swept)
     used = {column for found in statistics.values() for column in found}
     main = next(iter(page.rows.values()), ())
     return {
@@ -81,10 +78,21 @@ def describe_run(page: Page) -> Encoded:
             _describe_method(name, len(page.rows[name]), found)
             for name, found in statistics.items()
         ],
-        "curves": _describe_curves(statistics),
+        "curves": _describe_curves(swept),
         "confusion": []
         if page.decision.is_several
         else _count_confusions(main),
+    }
+
+
+def _summarize(
+    methods: Mapping[str, Rows],
+) -> dict[str, dict[str, Statistics]]:
+    """Summarize every column of each method that has clips."""
+    return {
+        name: summarize(rows, tuple(METRICS))
+        for name, rows in methods.items()
+        if rows
     }
 
 

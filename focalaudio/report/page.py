@@ -183,6 +183,8 @@ class Page:
         From names to addresses of other pages, relative to this one.
     decision : Decision
         Of one label for a clip, or several (between semicolons, as in rows).
+    swept : mapping
+        As `rows`, for the curves, if they are of others than the table.
 
     Example
     -------
@@ -197,6 +199,7 @@ class Page:
     listening_test: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
     decision: Decision = ONE
+    swept: Mapping[str, Rows] | None = None
 
 
 def make_view(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from focalaudio.image import to_hertz, to_mel
+from focalaudio.metrics.bands import band_edges
 from focalaudio.spectrogram import Spectrogram
 
 BANDS = 32  # of equal width in mel, from 0 to half the sample rate
@@ -30,8 +30,7 @@ def find_bands(spectrogram: Spectrogram) -> Tensor:
     >>> find_bands(Spectrogram())[[0, -1]].round()
     tensor([   0., 8000.])
     """
-    highest = to_mel(spectrogram.sample_rate / 2)
-    return to_hertz(torch.linspace(0, highest, BANDS + 1))
+    return band_edges(spectrogram.sample_rate, BANDS, "mel")
 
 
 def profile_clip(
@@ -71,11 +70,17 @@ def profile_clip(
     centers = torch.arange(log_magnitude.shape[1]).double() * width
     inner = find_bands(spectrogram)[1:-1].double()
     band_of = torch.bucketize(centers, inner)
-    moment_of = torch.arange(len(saliency)) * MOMENTS // len(saliency)
+    frames = len(saliency)
+    moment_of = torch.arange(frames) * MOMENTS // frames
+    # of a short clip a frame fills several moments
+    nearest = torch.arange(MOMENTS) * frames // MOMENTS
     for start, cells in (("", saliency), ("loud_", log_magnitude)):
         level = cells.double() / cells.double().mean().clamp(min=EPS_MEAN)
         bands = _average(level.mean(0), band_of, BANDS)
-        moments = _average(level.mean(1), moment_of, MOMENTS)
+        times = level.mean(1)
+        moments = times[nearest]
+        if frames >= MOMENTS:
+            moments = _average(times, moment_of, MOMENTS)
         profile[f"{start}bands"] = _round(bands)
         profile[f"{start}moments"] = _round(moments)
     return profile

@@ -27,7 +27,7 @@ DIGITS = 12  # of probabilities, those that count
 PROBABILITIES = "probabilities.csv"
 
 
-def write_history(folder: Path, history: Rows) -> None:
+def write_history(folder: Path, history: Rows, kept: int | None = None) -> None:
     """Write how a training run got where it is; of processes, one does it.
 
     Arguments
@@ -36,10 +36,12 @@ def write_history(folder: Path, history: Rows) -> None:
         Gets `history.csv` and `learning_curve.png`.
     history : sequence of mapping
         One row per epoch; without any, nothing is written.
+    kept : int
+        The epoch that was kept and tested, if it is known.
     """
     if if_main_process() and history:
         write_csv(history, folder / "history.csv")
-        curve = draw_learning_curve(history)
+        curve = draw_learning_curve(history, kept)
         save_picture(curve, folder / "learning_curve.png")
     meet()
 

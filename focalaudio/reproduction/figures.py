@@ -111,7 +111,7 @@ def _draw_mixture(
     panels = []
     for number, (part, title) in enumerate(titles.items(), 1):
         path = sounds / f"{row['clip_id']}_{part}.wav"
-        shutil.copy(path, out / f"{number}_{title.replace(': ', '_')}.wav")
+        shutil.copy(path, out / f"{number}_{part}.wav")
         wav = load_wav(path, spectrogram.sample_rate)
         panels.append((title, spectrogram(wav[None]).log_magnitude[0]))
     return save_picture(

@@ -41,16 +41,18 @@ def write_page(
         The page.
     """
     main, *_ = places
-    rows = _read_rows(places[main], None if swept == main else quantile)
-    if swept is not None and swept in places:
-        rows |= _read_rows(places[swept], None)
+    rows = _read_rows(places[main], quantile)
     labels = sorted({str(r["label"]) for own in rows.values() for r in own})
-    settings = {"scores": f"condition {main}", "curves": f"condition {swept}"}
+    settings, curves = {"scores": f"condition {main}"}, None
+    if swept is not None and swept in places:
+        curves = _read_rows(places[swept], None)
+        settings["curves"] = f"condition {swept}"
     page = Page(
         f"Systems side by side: {folder.name}",
         labels,
         rows,
         settings,
+        swept=curves,
         links=_find_pages(places, folder),
     )
     return PageWriter(folder / "report.html", Spectrogram()).finish(page)

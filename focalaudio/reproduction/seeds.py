@@ -188,4 +188,5 @@ def _format_seeds(row: Mapping[str, Any], name: str) -> str:
     )
     if math.isnan(mean):
         return "-"
-    return f"{mean:.3f} \u00b1 {std:.3f} [{low:.3f}, {high:.3f}]"
+    spread = "" if math.isnan(std) else f" \u00b1 {std:.3f}"  # of one seed
+    return f"{mean:.3f}{spread} [{low:.3f}, {high:.3f}]"

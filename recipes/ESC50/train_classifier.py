@@ -36,7 +36,8 @@ def main(argv: list[str]) -> None:
             **brain.selection,
             test_loader_kwargs=hparams["eval_loader"],
         )
-    write_history(experiment.folder, hparams["history"].rows)
+    rows = hparams["history"].rows
+    write_history(experiment.folder, rows, brain.best_epoch())
     metrics = None
     if data.test is not None:
         metrics = write_training_report(

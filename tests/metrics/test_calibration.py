@@ -90,6 +90,13 @@ def test_a_scale_of_the_logits_is_taken_back():
     )
 
 
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_where_any_temperature_is_as_likely_it_is_one(n_classes):
+    same = torch.ones(4, n_classes)
+    marked = mark(torch.zeros(4).long(), same)
+    assert find_temperature(same, marked) == pytest.approx(1)
+
+
 def test_without_an_end_the_range_is_the_end():
     logits = torch.eye(3)
     right, wrong = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])

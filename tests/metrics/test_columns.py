@@ -102,24 +102,25 @@ def test_frames_are_those_of_the_explained_source(tones):
     assert chance == pytest.approx([0.5, 0.5], abs=0.03)
 
 
-def test_padding_is_no_part_of_a_mixture():
+@pytest.mark.parametrize("kind", ["noise", "nothing"])
+def test_padding_is_no_part_of_a_mixture(kind):
     """The sources of a shorter clip ring on for a frame; that counts not."""
     lens, samples = torch.tensor([0.5, 1.0]), 4000
     first, second = torch.randn(2, 2, 8000, generator=torch.manual_seed(0))
     first[0, samples:], second[0, samples:] = 0, 0
     spectrum = SPECTROGRAM(first + second, lens)
-    saliency = torch.rand(spectrum.log_magnitude.shape)
-    saliency *= spectrum.own_frames[:, :, None]
+    saliency = torch.zeros_like(spectrum.log_magnitude)
+    mask = torch.rand(saliency.shape) * spectrum.own_frames[:, :, None]
+    if kind == "noise":
+        saliency = torch.rand(mask.shape) * spectrum.own_frames[:, :, None]
     ids, logits = torch.tensor([0, 0]), torch.eye(4)[[0, 0]]
-    record = Interpretation(
-        logits, ids, saliency, saliency, spectrum, SPECTROGRAM
-    )
+    record = Interpretation(logits, ids, saliency, mask, spectrum, SPECTROGRAM)
     both = source_columns(record, make_sources(first, second, [0] * 2, [1] * 2))
     short, frames = first[:1, :samples], int(spectrum.n_frames[0])
-    own = saliency[:1, :frames]
+    parts = saliency[:1, :frames], mask[:1, :frames]
     other = second[:1, :samples]
     record = Interpretation(
-        logits[:1], ids[:1], own, own, SPECTROGRAM(short + other), SPECTROGRAM
+        logits[:1], ids[:1], *parts, SPECTROGRAM(short + other), SPECTROGRAM
     )
     alone = source_columns(record, make_sources(short, other, [0], [1]))
     for name, column in alone.items():

@@ -122,3 +122,16 @@ def test_of_one_clip_or_of_equal_ones_others_are_far(look):
         shape.fit(clip.expand(count, -1))
         near, far = shape.distance(torch.cat([clip, other]))
         assert near < 1e-3 < far < 1e8
+
+
+def test_a_click_at_the_end_rings_on_in_no_frame_of_the_clip(shape, look):
+    """The padding has the loudest frame; it says nothing of a clip's bands."""
+    wav = 0.02 * torch.sin(torch.arange(8180) / 10)
+    wav[-40:] += torch.randn(40)
+    padded = torch.stack(
+        (torch.cat((wav, torch.zeros(7820))), torch.rand(16000))
+    )
+    lens = torch.tensor([8180 / 16000, 1.0])
+    alone = shape.describe(look(wav[None]))
+    both = shape.describe(look(padded, lens))
+    torch.testing.assert_close(both[:1], alone, rtol=1e-4, atol=1e-4)

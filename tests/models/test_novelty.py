@@ -203,6 +203,26 @@ def test_what_is_known_at_the_threshold_does_not_depend_on_the_batch(score):
         assert torch.cat(known).sum() == 6
 
 
+@pytest.mark.parametrize("score", STORABLE)
+def test_padding_is_no_part_of_what_is_judged(score):
+    """A short clip with an end that rings on, beside a longer one."""
+    model, shape = make_model(), SpectralShape()
+    wavs, n_short = torch.randn(2, 8000), 4180
+    wavs[0] *= 1e-4
+    wavs[0, n_short - 1] = 1
+    wavs[0, n_short:] = 0
+    shape.fit(shape.describe(model.spectrogram(torch.randn(9, 8000))))
+    values = []
+    for part, lens in ((wavs[:1, :n_short], 1.0), (wavs, n_short / 8000)):
+        lens = torch.ones(len(part)) * torch.tensor([lens, 1.0])[: len(part)]
+        spectrum = model.spectrogram(part, lens)
+        with torch.no_grad():
+            output = model.classifier(spectrum.log_magnitude, spectrum.n_frames)
+        seen = model.classifier, spectrum, output, shape
+        values.append(score_clips(score, *seen)[0])
+    torch.testing.assert_close(*values, rtol=1e-4, atol=1e-4)
+
+
 def test_a_run_refuses_what_no_checkpoint_holds(tmp_path):
     novelty = rule_of_half(make_model(), SPECTRUM, torch.randn(4, 8000))
     with pytest.raises(ModelError, match="no place for a spectral shape"):

@@ -6,8 +6,8 @@ from focalaudio.pictures import draw_learning_curve
 from focalaudio.pictures.canvas import WIDTH
 
 
-def curves(rows):
-    figure = draw_learning_curve(rows)
+def curves(rows, kept=None):
+    figure = draw_learning_curve(rows, kept)
     return [
         {
             line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
@@ -30,32 +30,26 @@ def test_learning_curve_leaves_out_what_is_missing():
     assert accuracy["valid"] == ([1], [25.0])
 
 
+@pytest.mark.parametrize("kept", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("key", "values", "best"),
+    ("told", "wanted"),
     [
-        ("valid_accuracy", [0.5, 0.9, 0.9, 0.7], 2),
-        ("valid_accuracy", [0.0, None, 0.0], 1),
-        ("valid_loss", [3.0, 1.0, 2.0, 1.0], 2),
-        ("valid_loss", [math.nan, math.inf, 2.0], 3),
+        ({"valid_accuracy": 0.625, "valid_loss": 1.0}, " (62.5 %)"),
+        ({"valid_loss": 0.25}, " (loss 0.25)"),
+        ({"valid_loss": math.nan}, ""),
     ],
 )
-def test_best_epoch_is_marked(key, values, best):
-    rows = [
-        {"epoch": epoch, "train_loss": 1.0, key: value}
-        for epoch, value in enumerate(values, start=1)
-    ]
-    for panel in curves(rows):
-        (label,) = (label for label in panel if label.startswith("best"))
-        assert label.startswith(f"best: epoch {best} (")
-        assert panel[label][0] == [best, best]
+def test_the_epoch_that_was_kept_is_marked(told, wanted, kept):
+    rows = [{"epoch": epoch, "train_loss": 1.0} | told for epoch in (1, 2, 3)]
+    for panel in curves(rows, kept):
+        (label,) = (label for label in panel if label.startswith("kept"))
+        assert label == f"kept: epoch {kept}{wanted}"
+        assert panel[label][0] == [kept, kept]
 
 
-def test_accuracy_decides_before_loss():
-    rows = [
-        {"epoch": 1, "valid_loss": 1.0, "valid_accuracy": 0.5},
-        {"epoch": 2, "valid_loss": 2.0, "valid_accuracy": 0.6},
-    ]
-    assert "best: epoch 2 (60.0 %)" in curves(rows)[0]
+def test_nothing_is_marked_where_it_is_not_known_what_was_kept():
+    (panel,) = curves([{"epoch": 1, "train_loss": 1.0, "valid_loss": 1.0}])
+    assert set(panel) == {"train", "valid"}
 
 
 def test_learning_curve_without_validation():

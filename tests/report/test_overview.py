@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 from focalaudio.metrics.statistics import describe
 from focalaudio.report.overview import describe_run, list_clips, split_name
@@ -42,6 +43,19 @@ def test_a_curve_needs_two_quantiles_and_is_sorted():
     (curve,) = describe_run(page(**dict.fromkeys(names, rows)))["curves"]
     assert curve["name"] == "a"
     assert [point["quantile"] for point in curve["points"]] == [0.5, 0.9]
+
+
+def test_curves_of_other_rows_are_no_rows_of_the_table():
+    names = [f"a, quantile {q}" for q in (0.5, 0.9)]
+    both = page(**{names[1]: [row("a", fidelity=0.0)]})
+    swept = {name: [row("a", fidelity=1.0)] for name in names}
+    run = describe_run(replace(both, swept=swept))
+    (method,) = run["methods"]
+    assert method["name"] == names[1]
+    assert method["scores"]["fidelity"][0] == 0
+    (curve,) = run["curves"]
+    for point in curve["points"]:
+        assert point["scores"]["fidelity"][0] == 1
 
 
 def test_confusions_count_every_clip_once():

@@ -37,6 +37,21 @@ def test_a_hum_is_seen_in_its_band_alone():
     assert edges[place] <= 500 <= edges[place + 1]
 
 
+def test_a_short_clip_has_no_gaps_between_its_frames():
+    one, many = (
+        profile_clip("a", *torch.ones(2, n, 513), Spectrogram())
+        for n in (20, 431)
+    )
+    assert one["moments"] == many["moments"] == [1.0] * MOMENTS
+    halves = torch.ones(20, 513)
+    halves[10:] = 3
+    early, late = torch.tensor(
+        profile_clip("a", halves, halves, Spectrogram())["moments"]
+    ).split(MOMENTS // 2)
+    assert (early == 0.5).all()
+    assert (late == 1.5).all()
+
+
 def test_a_cut_is_seen_at_its_time_even_in_a_short_clip():
     for frames in (3, 80, 1000):
         cells = torch.zeros(frames, 513)

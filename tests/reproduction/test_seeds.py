@@ -79,6 +79,13 @@ def test_every_condition_is_a_row_at_the_tables_quantile(tmp_path):
     assert "| - |" in text  # what was never defined
 
 
+def test_one_seed_has_no_deviation(tmp_path):
+    write_seeds([make_clips(1)], 0.9, tmp_path)
+    text = (tmp_path / "seeds.md").read_text(encoding="utf-8")
+    assert "| vit | stage_3 | 1 | 3 | 0.667 [" in text
+    assert "nan" not in text
+
+
 def test_classifiers_have_a_table_of_their_own(tmp_path):
     clips = [
         make_clips(seed).rename(columns={"fidelity": "accuracy"})
