@@ -36,6 +36,7 @@ data          folder -> manifests -> datasets
 brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
 report        rows -> CSV, JSON; Interpretation -> wav, png, HTML
+overrides     argv -> SpeechBrain's options, and keys of a YAML file
 experiment    argv -> hparams and folder: how a recipe starts
 endings       a mistake, Ctrl-C -> one line: how it ends if not well
 console       what of a run's log is shown

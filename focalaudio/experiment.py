@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,11 +26,11 @@ from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
 from focalaudio.memory import keep_freed_memory
 from focalaudio.models.safe_yaml import PlainLoader
+from focalaudio.overrides import take_overrides
 from focalaudio.processes import leave_at_exit, on_first
 
 RENAMED = {"stages": "maps"}  # keys of older versions
 DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
-TEXTS = ("--pattern",)  # whose values are text, though braces mean more to YAML
 GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
 
 logger = logging.getLogger(__name__)
@@ -111,14 +109,15 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         If another run is writing the same folder, or if the folder holds a
         run with other settings. Nothing is written then.
     ValueError
-        If an option is no key of the YAML file.
+        If an option is no key of the YAML file, or its value no YAML.
     """
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     end = Ending(command, traced=DEBUG in argv)
     sys.excepthook = end.hook(sys.excepthook)
     obey_signals()
     keep_freed_memory()
-    hparams_file, run_opts, overrides = sb.parse_arguments(_quote(argv))
+    options, overrides = take_overrides(argv)
+    hparams_file, run_opts, _ = sb.parse_arguments(options)
     ddp_init_group(run_opts)
     leave_at_exit()
     text = Path(hparams_file).read_text(encoding="utf-8")
@@ -146,20 +145,6 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
             "takes up to ten times as long as in fp32."
         )
     return Experiment(hparams, run_opts, folder, lock)
-
-
-def _quote(argv: Sequence[str]) -> list[str]:
-    """Return a command line whose texts YAML reads as text."""
-    return [
-        json.dumps(value)
-        if before in TEXTS and value.startswith("{")
-        else re.sub(rf"^({'|'.join(TEXTS)})=(\{{.*)", _quote_value, value)
-        for before, value in zip(["", *argv], argv, strict=False)
-    ]
-
-
-def _quote_value(match: re.Match[str]) -> str:
-    return f"{match[1]}={json.dumps(match[2])}"
 
 
 def _check_keys(name: str, text: str, overrides: str) -> None:

@@ -55,6 +55,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.experiment": 6,
     "focalaudio.inference": 6,
     "focalaudio.models": 6,
+    "focalaudio.overrides": 6,
     "focalaudio": 7,
     "focalaudio.__main__": 7,
     "focalaudio.cli": 7,

@@ -1,0 +1,100 @@
+"""`a recipe's command line -> SpeechBrain's options + YAML`: values stay whole.
+
+SpeechBrain joins what it does not know with `=` and reads the whole as YAML, to
+which `#`, `=`, `*` and braces mean something: a folder called `dogs #1` would
+become `dogs`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from speechbrain.utils.run_opts import RunOptions
+
+from focalaudio.models.safe_yaml import PlainLoader
+
+# keys whose values are names, whatever YAML would take them for
+TEXTS = frozenset({
+    "added_folder", "classifier", "data_folder", "experiment_name", "judge",
+    "label_separator", "others", "output_folder", "pattern", "pretrained",
+})  # fmt: skip
+NOTHING = ("", "~", "null")
+NOT_TEXT = ("null", "!", '"', "'")  # nothing, a tag, and what is quoted
+
+
+def take_overrides(argv: Sequence[str]) -> tuple[list[str], str]:
+    """Split a command line into SpeechBrain's options and a YAML file's keys.
+
+    Arguments
+    ---------
+    argv : sequence of str
+        `file.yaml --key value ... --speechbrain_option`.
+
+    Returns
+    -------
+    list of str
+        The file, and the options that are SpeechBrain's.
+    str
+        The others as YAML, a key a line, the last of each.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither YAML nor text.
+
+    Example
+    -------
+    >>> argv = ["x.yaml", "--seed", "1", "--device", "cpu", "--pattern={a}.wav"]
+    >>> options, overrides = take_overrides(argv)
+    >>> options
+    ['x.yaml', '--device', 'cpu']
+    >>> print(overrides)
+    seed: 1
+    pattern: "{a}.wav"
+    """
+    theirs = RunOptions().as_dict()
+    options: list[str] = []
+    given: dict[str, list[str]] = {}
+    values = options
+    for word in argv:
+        if word.startswith("--"):
+            key, joined, value = word[2:].partition("=")
+            if key in theirs or key == "help":
+                options.append(word)
+                values = options
+                continue
+            values = given[key] = [value] if joined else []
+        else:
+            values.append(word)
+    lines = [f"{key}: {_write(key, ' '.join(v))}" for key, v in given.items()]
+    return options, "\n".join(lines)
+
+
+def _write(key: str, value: str) -> str:
+    """Return a value as YAML: as it is, or quoted if YAML would change it."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    if key in TEXTS:
+        return value if value.startswith(NOT_TEXT) else quoted
+    try:
+        read = _read(key, value)
+    except (yaml.YAMLError, RecursionError) as error:
+        if value.startswith(("[", "{", *NOT_TEXT)):
+            raise ValueError(
+                f"--{key} {value} is no YAML; see that its brackets and quotes "
+                "are closed, and that the shell leaves them."
+            ) from error
+        return quoted
+    # of a text that is not itself any more a comment was cut off, or more
+    is_same = read == value.strip() if isinstance(read, str) else True
+    if read is None:
+        is_same = value.strip().lower() in NOTHING
+    return value if is_same or value.startswith(NOT_TEXT) else quoted
+
+
+def _read(key: str, value: str) -> Any:
+    """Return what YAML makes of one line."""
+    line = yaml.load(f"{key}: {value}", Loader=PlainLoader)  # noqa: S506
+    return line[key]
