@@ -19,6 +19,7 @@ from filelock import FileLock
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
 
+from focalaudio.brains.heard import refuse_heard
 from focalaudio.console import CONSOLE
 from focalaudio.endings import Ending
 from focalaudio.errors import escape_text
@@ -124,6 +125,7 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     _check_keys(Path(hparams_file).name, text, overrides)
     hparams = load_hyperpyyaml(text, overrides)
     resolved = resolve_references(text, overrides).read()
+    refuse_heard(hparams)
     folder = Path(hparams["output_folder"])
     lock = on_first(partial(_claim, folder, hparams, resolved, run_opts))
     sb.create_experiment_directory(

@@ -13,6 +13,7 @@ averaging       the weights of many steps -> their mean
 loggers         the log of each epoch, as far as a resumed run keeps it
 checkpoints     what a killed run needs to go on unchanged
 progress        what of an evaluation was done before
+heard           no clip is tested that a model was trained on
 settings        what a run's result depends on; no folder for another's
 """
 

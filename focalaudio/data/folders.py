@@ -83,8 +83,8 @@ def open_data(
         The classes in a trained model's order; the order of first appearance
         in the training folds if None.
     run_folder, classifier : str or pathlib.Path
-        Of the run, and of the run that trained its classifier: where made
-        folds were written down, if they were.
+        The folders of the run and of its classifier: where made folds were
+        written down, if they were.
     **where
         `manifest`, `columns`, `pattern`, `n_folds`, `fold_seed`,
         `labels_per_clip`, `label_separator`: see `read_clips`.

@@ -166,6 +166,11 @@ class SoundData:
             for name, split in splits.items()
         }
 
+    @property
+    def tested(self) -> dict[str, str]:
+        """The label of each test clip, by its name."""
+        return self.rows["test"]
+
     def read_ahead(self, num_workers: int) -> dict[str, int]:
         """Read what is trained and validated by so many threads, once.
 

@@ -107,8 +107,8 @@ class Sounds:
         own, `test_<seconds>_s`. A rule should not refuse what is short.
     manifest, columns, pattern, n_folds, fold_seed
         As `data_folder`.
-    classifier : str
-        The run that trained the model, if it is one: its made folds are used.
+    classifier : str or pathlib.Path
+        The model's folder: its made folds are used.
     held_out : sequence of str, or str
         Of a model that has heard all clips: the folders of runs of the same
         recipe that each left some out, or a pattern of them, such as
@@ -136,7 +136,7 @@ class Sounds:
     pattern: str | None = None
     n_folds: int = 5
     fold_seed: int = 0
-    classifier: str | None = None
+    classifier: str | Path | None = None
     held_out: Sequence[str | Path] | str = ()
 
     @cached_property
@@ -208,6 +208,14 @@ class Sounds:
                 f"classes in the folds of {', '.join(empty)}."
             )
         return rows
+
+    @property
+    def tested(self) -> dict[str, str]:
+        """The label of each clip that a threshold is chosen or tried by."""
+        splits = Splits(self.train_folds, self.valid_folds, self.test_folds)
+        folds = (*splits.parts[VALID], *splits.parts[TEST])
+        own = self.clips[self.clips["fold"].isin(folds)]
+        return dict(zip(own["name"], own["label"], strict=True))
 
     def unknown(self) -> Iterator[tuple[str, Iterable[Tensor]]]:
         """Yield groups of waveforms that are like no class: name, clips."""

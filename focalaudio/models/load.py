@@ -8,6 +8,7 @@ folder that happens to be called so; `owner/name@revision` pins a revision.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,10 @@ def load_model(
     source = default_model() if source is None else source
     folder = _locate(source, savedir, revision, local_files_only)
     if is_bundle(existing(folder)):
-        return read_bundle(folder, trust_remote_yaml)
-    return load_run(folder)
+        model = read_bundle(folder, trust_remote_yaml)
+    else:
+        model = load_run(folder)
+    return replace(model, folder=folder)
 
 
 def _locate(

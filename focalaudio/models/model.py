@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -103,6 +104,9 @@ class SoundModel:
         are.
     novelty : Novelty
         When a clip is like any class at all; every clip is if None.
+    folder : pathlib.Path
+        Where it was read from, whatever is there beside it; None if it was
+        not.
 
     Raises
     ------
@@ -130,6 +134,7 @@ class SoundModel:
     decoders: Mapping[str, nn.Module] = field(default_factory=dict)
     temperature: float = 1.0
     novelty: Novelty | None = None
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
