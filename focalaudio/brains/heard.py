@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from focalaudio.data.folds import FOLDS_CSV
 from focalaudio.errors import DataError, ModelError
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import parse_source
@@ -52,6 +53,8 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
             continue
         values = read_values(run / "hyperparams.yaml", ["data_folder", *FOLDS])
         folds = ", ".join(f"{name}={values[name]}" for name in FOLDS)
+        if (run / FOLDS_CSV).exists():
+            folds += f", as {run / FOLDS_CSV} has them"
         found = (
             f"{key}={run} was trained on {len(heard)} of the {len(tested)} "
             f"clips that are tested here, such as {heard[0]!r}"
@@ -59,7 +62,7 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
         if _resolve(values["data_folder"]) == _resolve(hparams["data_folder"]):
             raise DataError(
                 f"{found}: what it says of them is no result. Its folds were "
-                f"{folds}; give the same."
+                f"{folds}; keep to them."
             )
         logger.warning(
             "%s, if that is the data of %s. Its folds were %s.",

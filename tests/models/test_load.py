@@ -271,3 +271,10 @@ def test_a_judge_of_other_sounds_is_refused(model, change, said, monkeypatch):
     monkeypatch.setattr(load, "load_model", lambda source: other)
     with pytest.raises(ModelError, match=f"judge='x' has .*{said}"):
         load_judge(model, "x")
+
+
+def test_a_model_knows_where_it_was_read(asked, exported, finished):
+    """There are the folds that were made for it, if they were."""
+    for source in ("me/sounds", str(exported)):
+        assert load_model(source).folder == exported
+    assert load_model(finished).folder == finished
