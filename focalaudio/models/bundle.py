@@ -115,6 +115,7 @@ def read_bundle(folder: Path, trust_remote_yaml: bool = False) -> SoundModel:
         {m: parts[key] for m, key in DECODERS.items() if key in weights},
         parts.get("temperature", 1.0),
         to_novelty(parts),
+        folder,
     )
 
 

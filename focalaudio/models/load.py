@@ -8,7 +8,6 @@ folder that happens to be called so; `owner/name@revision` pins a revision.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +67,8 @@ def load_model(
     source = default_model() if source is None else source
     folder = _locate(source, savedir, revision, local_files_only)
     if is_bundle(existing(folder)):
-        model = read_bundle(folder, trust_remote_yaml)
-    else:
-        model = load_run(folder)
-    return replace(model, folder=folder)
+        return read_bundle(folder, trust_remote_yaml)
+    return load_run(folder)
 
 
 def _locate(

@@ -93,6 +93,7 @@ def load_run(source: str | Path) -> SoundModel:
         # of the validation fold; older runs, and those without one, have none
         temperature=best.meta.get("temperature", 1.0),
         novelty=to_novelty(parts),
+        folder=folder,
     )
 
 
