@@ -136,7 +136,7 @@ def _read_json(path: Path) -> pd.DataFrame:
             path.read_text(encoding="utf-8-sig"),
             parse_int=str,
             parse_float=str,
-            parse_constant=str,
+            parse_constant=_read_constant,
             object_pairs_hook=partial(_check_twice, path),
         )
     except (RecursionError, ValueError) as error:
@@ -162,8 +162,20 @@ def _check_twice(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def _read_constant(word: str) -> str | None:
+    """Return what is no number by JSON: infinity as written, NaN as nothing."""
+    return None if word == "NaN" else word
+
+
 def _as_text(value: Any) -> str:
-    """Return what JSON says as it says it."""
+    """Return what JSON says as it says it, and nothing of what it leaves out.
+
+    That is null, and what pandas writes for it, a NaN without quotes.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = [each for each in value if each is not None]
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -108,6 +108,21 @@ def test_json_says_labels_as_they_are_written(folder):
     assert list_manifest(table, folder)["clip_id"].tolist() == list(rows)
 
 
+@pytest.mark.parametrize("nothing", ["null", "NaN"])
+def test_json_that_says_nothing_says_no_text(folder, nothing):
+    keys = ("label", "speaker", "split", "ID")
+    told = "".join(f', "{key}": {nothing}' for key in keys)
+    text = f'{{"a": {{"wav": "a.wav"{told}}}}}'
+    (row,) = list_manifest(write(folder, text, "x.json"), folder).to_dict(
+        "records"
+    )
+    told = {row[key] for key in ("label", "group", "fold", "clip_id")}
+    assert told == {""}
+    text = f'{{"a": {{"wav": "a.wav", "label": ["NaN", {nothing}, 1]}}}}'
+    table = write(folder, text, "x.json")
+    assert list_manifest(table, folder)["label"].tolist() == ['["NaN", "1"]']
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
