@@ -9,6 +9,7 @@ folder for each class, or the caller says how to tell: by a table of clips
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -279,6 +280,7 @@ def _name_clips(clips: pd.DataFrame) -> list[str]:
 def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
     """Say what is wrong with clips, however they were listed."""
     names, ids = clips["name"], clips["clip_id"]
+    files = clips["path"].map(os.path.realpath)
     clashing = names[ids.duplicated() & ~names.duplicated()]
     several = decision.is_several
     split = map(decision.split, clips["label"])
@@ -293,6 +295,11 @@ def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
             if several
             else "keep one row for each clip, or give --labels_per_clip "
             "several",
+        ),
+        (
+            "name of a file that has another name, by a link",
+            list(names[files.duplicated() & ~names.duplicated()]),
+            "keep one of them",
         ),
         (
             "file with another's clip id",

@@ -122,8 +122,10 @@ def _list_one(
     told = {role: rows[found[role]] if role in found else "" for role in ROLES}
     listed = pd.DataFrame(told, index=rows.index)
     cells = listed["path"].str.replace(DATA_ROOT, str(folder), regex=False)
-    listed["path"] = locate(list(cells), folder, table)
-    listed["name"] = [name_below(path, folder) for path in listed["path"]]
+    found_at = locate(list(cells), folder, table)
+    listed["name"] = [name_below(path, folder) for path in found_at]
+    # of one name, however the table writes it
+    listed["path"] = [os.path.abspath(folder / x) for x in listed["name"]]
     return listed[list(LISTED)]
 
 
@@ -310,11 +312,20 @@ def _fold_ending(name: str) -> str:
 def name_below(path: str, folder: Path) -> str:
     """Return a path as it is written below a folder, with slashes.
 
+    It may lead there through links. One that does not is returned whole.
+
     Example
     -------
     >>> name_below("/data/dog/a.wav", Path("/data"))
     'dog/a.wav'
     """
     own = Path(path)
-    inside = own.is_relative_to(folder)
-    return (own.relative_to(folder) if inside else own).as_posix()
+    if own.is_relative_to(folder):
+        return own.relative_to(folder).as_posix()
+    root = Path(os.path.realpath(folder))
+    for place in own.parents:
+        real = Path(os.path.realpath(place))
+        if real.is_relative_to(root):
+            inside = real.relative_to(root) / own.relative_to(place)
+            return inside.as_posix()
+    return own.as_posix()

@@ -262,6 +262,23 @@ def test_a_sound_that_cannot_be_read_is_found_before_any_work(put):
     assert "empty.wav" in said
 
 
+def test_a_file_has_one_name(put):
+    folder, where = by_table(put)
+    (folder / "link").symlink_to(folder / "audio")
+    again = [(str(folder / "link" / "dr0-0.WAV"), "dog", "a", "1")]
+    rows = [(*row[:3], "2") for row in ROWS] + again
+    header = ("file", "label", "group", "fold")
+    write_table(folder / "clips.csv", rows, header)
+    said = refusal(folder, **where)
+    assert "by a link: link/dr0-0.WAV; keep one" in said
+    folder.rename(folder.with_name("real"))
+    folder.symlink_to(folder.with_name("real"))
+    rows[-1] = (str(folder / "audio" / "dr0-0.WAV"), *again[0][1:])
+    write_table(folder / "clips.csv", rows, header)
+    said = refusal(folder, **where)
+    assert "row for a clip that has one: audio/dr0-0.WAV" in said
+
+
 def test_twins_and_signs_that_hide_are_found_before_any_work(put):
     folder, _ = by_folders(put)
     put("Dog/a.wav")

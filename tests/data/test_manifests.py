@@ -53,6 +53,20 @@ def test_absolute_names_are_what_they_say(folder, tmp_path):
     assert locate([far], folder, folder / "x.csv") == [far]
 
 
+def test_a_link_to_the_data_folder_changes_no_name(folder, tmp_path):
+    (tmp_path / "far.wav").touch()
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "audio").symlink_to(folder / "audio")
+    (folder / "deep" / "far.wav").symlink_to(tmp_path / "far.wav")
+    cells = ["link/a.wav", "audio/b.WAV", "link/deep/far.wav", "far.wav"]
+    rows = "".join(f"{tmp_path / cell},x\n" for cell in cells)
+    listed = list_manifest(write(folder, f"file,label\n{rows}"), folder)
+    far = str(tmp_path / "far.wav")
+    names = ["a.wav", "audio/b.WAV", "deep/far.wav", far]
+    assert listed["name"].tolist() == names
+    assert listed["path"].tolist() == [str(folder / name) for name in names]
+
+
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
