@@ -47,6 +47,8 @@ from focalaudio.errors import AudioError, DataError
 
 logger = logging.getLogger(__name__)
 
+# what no table can be written with, or not be read again
+UNWRITABLE = re.compile("[\0\r\n\ud800-\udfff]")
 # the arguments of `read_clips`, and keys of YAML files
 WHERE = (
     *("data_folder", "manifest", "columns", "pattern", "n_folds", "fold_seed"),
@@ -306,6 +308,12 @@ def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
             list(clashing),
             "rename or remove it",
         ),
+        (
+            "name of a file, clip, fold or group that is no UTF-8, or holds a "
+            "line break",
+            _unwritable(clips),
+            "rename it",
+        ),
         *label_problems(labels),
         (
             "class and no other",
@@ -320,6 +328,13 @@ def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
         ("clip without a fold", list(partly), "give each clip its fold"),
         ("sound that cannot be read", _unreadable(clips), "remove or mend it"),
     ]
+
+
+def _unwritable(clips: pd.DataFrame) -> list[str]:
+    """Return the names that could not be written down, escaped."""
+    columns = (clips[key] for key in ("name", "clip_id", "fold", "group"))
+    texts = dict.fromkeys(text for column in columns for text in column)
+    return [ascii(text) for text in texts if UNWRITABLE.search(text)]
 
 
 def _unreadable(clips: pd.DataFrame) -> list[str]:

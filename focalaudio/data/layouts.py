@@ -19,7 +19,7 @@ from focalaudio.data.manifests import LISTED, name_below
 from focalaudio.data.patterns import NamePattern
 from focalaudio.data.problems import few, refuse
 from focalaudio.data.tables import read_table
-from focalaudio.errors import DataError
+from focalaudio.errors import DataError, escape_text
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ def _folders_in(folder: Path) -> set[str]:
 def _warn(folder: Path, others: Mapping[str, list[str]]) -> None:
     """Name what is not read, in one warning."""
     found = [
-        f"{len(names)} x {what}: {few(names)}"
+        f"{len(names)} x {what}: {few(map(escape_text, names))}"
         for what, names in others.items()
         if names
     ]

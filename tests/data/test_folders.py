@@ -237,6 +237,7 @@ def test_what_else_lies_there_is_named_once(put, caplog):
         put(name)
     (folder / "empty").mkdir()
     (folder / "dog" / "notes.txt").touch()
+    (folder / "dog" / os.fsdecode(b"\xff.txt")).touch()
     with caplog.at_level(logging.WARNING):
         clips, _ = read_clips(folder)
     pd.testing.assert_frame_equal(clips, known)
@@ -244,7 +245,7 @@ def test_what_else_lies_there_is_named_once(put, caplog):
     said = record.getMessage()
     for name in ("loose.wav", ".git/", "dog/._b.wav", "__MACOSX/", "empty"):
         assert name in said
-    assert "dog/notes.txt" in said
+    assert r"dog/notes.txt, dog/\udcff.txt" in said
 
 
 def refusal(folder, **where):
@@ -260,6 +261,32 @@ def test_a_sound_that_cannot_be_read_is_found_before_any_work(put):
     said = refusal(folder)
     assert "2 x sound that cannot be read" in said
     assert "empty.wav" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"\xff\xe9.wav", r"'dog/\udcff\udce9.wav'"),
+        (b"a\rb.wav", r"'dog/a\rb.wav'"),
+        (b"a\nb.wav", r"'dog/a\nb.wav'"),
+    ],
+)
+def test_names_that_no_table_holds_are_refused(put, name, shown):
+    folder, _ = by_folders(put)
+    put(f"dog/{os.fsdecode(name)}")
+    said = refusal(folder)
+    assert "no UTF-8, or holds a line break: " in said
+    assert shown in said
+
+
+def test_groups_that_no_table_holds_are_refused(put):
+    folder, where = by_json(put)
+    text = (folder / "all.json").read_text()
+    for odd in (r"\ud800", r"\n", r"\u0000"):
+        (folder / "all.json").write_text(text.replace('"dr0"', f'"{odd}"', 1))
+        assert "1 x name of a file, clip, fold or group" in refusal(
+            folder, **where
+        )
 
 
 def test_a_file_has_one_name(put):
