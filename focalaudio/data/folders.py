@@ -40,7 +40,11 @@ from focalaudio.data.pipelines import (
     open_esc50,
 )
 from focalaudio.data.problems import Problem, few, refuse
-from focalaudio.data.several import gather_labels, spread_labels
+from focalaudio.data.several import (
+    check_separable,
+    gather_labels,
+    spread_labels,
+)
 from focalaudio.data.splits import Names, Splits, check_splits, name_fold
 from focalaudio.decisions import Decision, find_decision
 from focalaudio.errors import AudioError, DataError
@@ -112,7 +116,9 @@ def open_data(
     """
     splits = Splits(train_folds, valid_folds, test_folds)
     labels_per_clip = where.get("labels_per_clip", "one")
+    decision = find_decision(labels_per_clip)
     if download or _is_esc50(Path(data_folder).expanduser(), where):
+        _check_separator(where.get("label_separator"), decision, is_esc50=True)
         return open_esc50(
             data_folder,
             train_folds,
@@ -125,7 +131,7 @@ def open_data(
         )
     places = [Path(place) for place in (run_folder, classifier) if place]
     clips, is_made = read_clips(data_folder, remembered=places, **where)
-    spread = spread_labels(clips, find_decision(labels_per_clip))
+    spread = spread_labels(clips, decision)
     check_splits(spread, splits)
     _warn_of_rest(spread, splits)
     train, valid, test = (
@@ -173,8 +179,9 @@ def read_clips(
     labels_per_clip : str
         `one`; or `several`: a clip may have several labels, or none.
     label_separator : str
-        Between the labels of a clip, where it may have several. A table may
-        have several rows of a clip, too, or a JSON list of labels.
+        Between the labels of a clip, where it may have several; not empty. A
+        table may have several rows of a clip, too, or a JSON list of labels.
+        ESC-50's layout takes none.
 
     Returns
     -------
@@ -209,17 +216,14 @@ def read_clips(
             f"columns={columns} are those of a table; give it: --manifest x.csv"
         )
     decision = find_decision(labels_per_clip)
-    if label_separator is not None and not decision.is_several:
-        raise DataError(
-            f"label_separator={label_separator!r} is for clips with several "
-            "labels; give --labels_per_clip several."
-        )
+    is_esc50 = _is_esc50(folder, {"manifest": manifest, "pattern": pattern})
+    _check_separator(label_separator, decision, is_esc50)
     if not folder.is_dir():
         raise DataError(
             f"data_folder={folder} is not a folder; give one with sounds in it."
         )
-    if _is_esc50(folder, {"manifest": manifest, "pattern": pattern}):
-        return _esc50_clips(folder), False
+    if is_esc50:
+        return _esc50_clips(folder, decision), False
     clips = _list_clips(folder, manifest, columns, pattern)
     clips["fold"] = clips["fold"].map(name_fold)
     if decision.is_several:
@@ -241,9 +245,34 @@ def _is_esc50(folder: Path, where: Mapping[str, Any]) -> bool:
     return not told and (folder / CSV_NAME).exists()
 
 
-def _esc50_clips(folder: Path) -> pd.DataFrame:
+def _check_separator(
+    separator: str | None, decision: Decision, is_esc50: bool
+) -> None:
+    """Refuse a separator where there is nothing that it could separate."""
+    if separator is None:
+        return
+    given = f"label_separator={separator!r}"
+    if not isinstance(separator, str) or not separator:
+        raise DataError(
+            f"{given} must be text between labels, such as '+', or null for "
+            "one label in each cell."
+        )
+    if not decision.is_several:
+        raise DataError(
+            f"{given} is for clips with several labels; give "
+            "--labels_per_clip several."
+        )
+    if is_esc50:
+        raise DataError(
+            f"{given} has no use in ESC-50's layout, whose clips have one "
+            f"label each; to have several, give --manifest {CSV_NAME}."
+        )
+
+
+def _esc50_clips(folder: Path, decision: Decision) -> pd.DataFrame:
     """Return the clips of ESC-50's layout under the names used here."""
     rows = read_metadata(folder)
+    check_separable(rows["label"], decision)
     names = {"filename": "name", "src_file": "group"}
     return rows.rename(columns=names).astype({"fold": str})
 

@@ -25,6 +25,7 @@ from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Manifests, prepare_esc50
 from focalaudio.data.folds import write_folds
 from focalaudio.data.labels import LABELS_FILE, encode_labels
+from focalaudio.data.several import check_separable
 from focalaudio.data.splits import Names, Splits
 from focalaudio.decisions import find_decision
 from focalaudio.errors import DataError
@@ -262,12 +263,14 @@ def open_esc50(
     Raises
     ------
     DataError
-        If the folder contradicts itself, the folds or the labels.
+        If the folder contradicts itself, the folds or the labels; or if a
+        category has a semicolon in it, and `labels_per_clip` is `several`.
     """
     if download:
         run_on_main(download_esc50, args=[data_folder])
     splits = Splits(train_folds, valid_folds, test_folds)
     manifests: Manifests = prepare_esc50(data_folder, splits)
+    check_separable(manifests.labels, find_decision(labels_per_clip))
     return build_data(
         manifests, data_folder, reader, labels, labels_per_clip=labels_per_clip
     )

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from focalaudio.data.problems import Problem, refuse
-from focalaudio.decisions import SEPARATOR, Decision
+from focalaudio.data.problems import refuse
+from focalaudio.decisions import SEPARATOR, SEVERAL, Decision
 
 ROW = "label"  # the column; the others must be the same in all rows of a clip
 
@@ -54,7 +54,7 @@ def gather_labels(
         own = listed.setdefault(cells[:-1], {})
         own.update(dict.fromkeys(read_labels(cells[-1], separator)))
     known = (label for own in listed.values() for label in own)
-    refuse("the labels", separator_problems(known))
+    check_separable(known, SEVERAL)
     rows = [(*key, SEPARATOR.join(own)) for key, own in listed.items()]
     return pd.DataFrame(rows, columns=[*others, ROW], dtype=str)[[*clips]]
 
@@ -98,7 +98,7 @@ def read_labels(text: str, separator: str | None = None) -> list[str]:
     """
     listed = _read_list(text) if text.startswith("[") else None
     if listed is None:
-        listed = text.split(separator) if separator else [text]
+        listed = [text] if separator is None else text.split(separator)
     named = [label.strip() for label in listed]
     return list(dict.fromkeys(label for label in named if label))
 
@@ -113,15 +113,20 @@ def _read_list(text: str) -> list[str] | None:
     return found if is_text else None
 
 
-def separator_problems(labels: Iterable[str]) -> list[Problem]:
-    """Say which of several labels hold what we write between them.
+def check_separable(labels: Iterable[str], decision: Decision) -> None:
+    """Refuse labels that hold what we write between several of them.
+
+    A `DataError` names them; where the `decision` is of one label, any will do.
 
     Example
     -------
-    >>> separator_problems(["dog", "a;b"])[0][1]
-    ["'a;b'"]
+    >>> check_separable(["dog", "a;b"], SEVERAL)
+    Traceback (most recent call last):
+    focalaudio.errors.DataError: the labels:
+    - 1 x label with ';' in it, ...: 'a;b'; rename it, ...
     """
     odd = [label for label in dict.fromkeys(labels) if SEPARATOR in label]
     what = f"label with {SEPARATOR!r} in it, which stands between labels here"
     remedy = f"rename it, or give --label_separator '{SEPARATOR}'"
-    return [(what, list(map(repr, odd)), remedy)]
+    if decision.is_several:
+        refuse("the labels", [(what, list(map(repr, odd)), remedy)])

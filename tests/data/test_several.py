@@ -11,7 +11,7 @@ from focalaudio.data.folders import open_data, read_clips
 from focalaudio.data.folds import make_folds, read_folds
 from focalaudio.data.labels import encode_labels
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.data.synthetic import write_dataset
+from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.decisions import SEVERAL
 from focalaudio.errors import DataError
 
@@ -166,12 +166,38 @@ def test_folds_are_written_and_read_again(folder, tmp_path):
             {"labels_per_clip": "one", "label_separator": "+"},
             "label_separator='\\+' is for clips with several",
         ),
+        (["a.wav,dog"], {"label_separator": ""}, "label_separator='' must be"),
+        (["a.wav,dog"], {"label_separator": 5}, "label_separator=5 must be"),
     ],
 )
 def test_what_is_refused(folder, rows, options, said):
     manifest = write(folder, ["file,label", *rows])
     with pytest.raises(DataError, match=said):
         labels_in(folder, manifest, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("several", {"label_separator": "+"}, "no use in ESC-50's layout"),
+        ("several", {"label_separator": ""}, "label_separator='' must be text"),
+        ("one", {"label_separator": "+"}, "is for clips with several labels"),
+        ("several", {}, "1 x label with ';' in it.*'bark;dog'"),
+    ],
+)
+def test_esc50s_layout_is_asked_the_same(tmp_path, kind, options, said):
+    folder = write_dataset(tmp_path, 5, seconds=1.0, classes=CLASSES[:2])
+    table = folder / "meta" / "esc50.csv"
+    text = table.read_text().replace(CLASSES[0], "bark;dog")
+    table.write_text(text)
+    options = {"labels_per_clip": kind} | options
+    with pytest.raises(DataError, match=said):
+        open_data(folder, [1, 2, 3], [4], [5], **options)
+    with pytest.raises(DataError, match=said):
+        read_clips(folder, **options)
+    table.write_text(text.replace(";", "+"))
+    clips, _ = read_clips(folder, "meta/esc50.csv", **SEVERAL_LABELS)
+    assert set(clips["label"]) == {"bark;dog", CLASSES[1]}
 
 
 def test_rows_of_a_clip_that_contradict_each_other(folder):
