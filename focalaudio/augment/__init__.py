@@ -5,6 +5,7 @@ equalizer  each clip by itself: a frequency response
 outliers   sounds of no class among them
 mixing     two clips at once, or one after the other
 masking    stripes of a spectrogram, and views of it by masks
+ranges     which numbers they take
 """
 
 from focalaudio.augment.equalizer import RandomEqualizer

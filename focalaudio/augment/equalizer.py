@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from focalaudio.augment.ranges import check_range
 from focalaudio.spectrogram import absolute_lengths, zero_tails
 
 
@@ -23,13 +24,13 @@ class RandomEqualizer(nn.Module):
     n_gains : int
         How many are drawn for a clip, at least 2.
     octaves : float
-        From the Nyquist frequency down to the lowest of them; below it the
-        lowest gain holds.
+        From the Nyquist frequency down to the lowest of them, above 0; below it
+        the lowest gain holds.
 
     Raises
     ------
     ValueError
-        If `max_gain` is negative or `n_gains` below 2.
+        If a value is out of its range.
 
     Example
     -------
@@ -43,10 +44,10 @@ class RandomEqualizer(nn.Module):
         self, max_gain: float = 0.0, n_gains: int = 6, octaves: float = 7.0
     ) -> None:
         super().__init__()
-        if max_gain < 0:
-            raise ValueError(f"max_gain={max_gain} dB must not be negative.")
-        if n_gains < 2:
-            raise ValueError(f"n_gains={n_gains} must be at least 2.")
+        check_range(0, max_gain=max_gain)
+        check_range(2, n_gains=n_gains)
+        if octaves <= 0:
+            raise ValueError(f"octaves={octaves} must be positive.")
         self.max_gain = max_gain
         self.n_gains = n_gains
         self.octaves = octaves

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from speechbrain.augment.freq_domain import SpectrogramDrop
 from torch import Tensor, nn
 
+from focalaudio.augment.ranges import check_range
 from focalaudio.masks import quantile_mask
 
 
@@ -27,6 +28,11 @@ class MaskSpectrogram(nn.Module):
         Longest stripe, in frames and in frequency bins; 0 for none along
         that axis.
 
+    Raises
+    ------
+    ValueError
+        If one of them is negative.
+
     Example
     -------
     >>> mask = MaskSpectrogram(2, 40, 60)
@@ -40,6 +46,8 @@ class MaskSpectrogram(nn.Module):
         self, max_stripes: int = 2, max_frames: int = 60, max_bins: int = 60
     ) -> None:
         super().__init__()
+        check_range(0, max_stripes=max_stripes)
+        check_range(0, max_frames=max_frames, max_bins=max_bins)
         self.drops = nn.ModuleList(
             # it draws lengths below its upper limit
             SpectrogramDrop(1, longest + 1, 1, max_stripes, dim=axis)
@@ -90,7 +98,7 @@ class MaskedViews(nn.Module):
     ---------
     probability : float
         Of a clip to be shown in part, 0 to 1.
-    kinds : sequence of str
+    kinds : str, or sequence of str
         One is drawn for each clip: `loudest`, `own` (the classifier's map of
         the clip), `foreign` (its map of the next clip of the batch), `blobs`
         (smooth noise on grids of random size); or what the maps leave,
@@ -104,7 +112,7 @@ class MaskedViews(nn.Module):
     Raises
     ------
     ValueError
-        If there is no such kind.
+        If there is no such kind, or a number is out of its range.
 
     Example
     -------
@@ -120,15 +128,18 @@ class MaskedViews(nn.Module):
     def __init__(
         self,
         probability: float = 0.5,
-        kinds: Sequence[str] = KINDS[:4],
+        kinds: str | Sequence[str] = KINDS[:4],
         lowest: float = 0.5,
         highest: float = 0.95,
     ) -> None:
         super().__init__()
+        kinds = [kinds] if isinstance(kinds, str) else kinds
         if not set(kinds) <= set(self.KINDS) or not kinds:
             raise ValueError(
                 f"kinds={list(kinds)} must be of {', '.join(self.KINDS)}."
             )
+        check_range(0, 1, probability=probability, lowest=lowest)
+        check_range(lowest, 1, highest=highest)
         self.probability = probability
         self.kinds = list(kinds)
         self.lowest, self.highest = lowest, highest
@@ -172,6 +183,7 @@ class MaskedViews(nn.Module):
         kinds = torch.randint(len(self.kinds), (batch,)).tolist()
         draws = torch.rand(batch)
         mask = torch.ones_like(log_magnitude, dtype=torch.bool)
+        cut_out = torch.zeros(batch, dtype=torch.bool)
         rows = chosen.nonzero()[:, 0].tolist()
         maps = self._find_maps(rows, kinds, batch, find_map)
         for row in rows:
@@ -190,14 +202,9 @@ class MaskedViews(nn.Module):
             view = quantile_mask(saliency[None], quantile, own)[0]
             if view.any():  # a map that points nowhere hides nothing
                 mask[row] = ~view if kind.endswith("_cut") else view
-        cut_out = [
-            masked and self.kinds[kind] == "own_cut"
-            for masked, kind in zip(chosen.tolist(), kinds, strict=True)
-        ]
+                cut_out[row] = kind == "own_cut"
         device = log_magnitude.device
-        return Views(
-            mask, chosen.to(device), torch.tensor(cut_out, device=device)
-        )
+        return Views(mask, chosen.to(device), cut_out.to(device))
 
     def _find_maps(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from focalaudio.augment.ranges import check_range
 from focalaudio.decisions import ONE, Decision
 from focalaudio.mixtures import EPS_ENERGY, energy, scale_to_snr
 
@@ -77,6 +78,11 @@ class MixClips(nn.Module):
         Share of the clips, 0 to 1, that come one after the other instead of
         at once: what each cell holds is known exactly then.
 
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+
     Example
     -------
     >>> mixer = MixClips(probability=1.0).train()
@@ -94,6 +100,8 @@ class MixClips(nn.Module):
         halves: float = 0.0,
     ) -> None:
         super().__init__()
+        check_range(0, 1, probability=probability, halves=halves)
+        check_range(0, max_ratio=max_ratio)
         self.probability = probability
         self.max_ratio = max_ratio
         self.other_class = other_class

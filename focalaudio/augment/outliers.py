@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from focalaudio.augment.ranges import check_range
 from focalaudio.decisions import ONE, Decision
 from focalaudio.waveforms import normalize_peak
 
@@ -32,6 +33,11 @@ class RandomOutliers(nn.Module):
     sample_rate : int
         Hz.
 
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+
     Example
     -------
     >>> outliers = RandomOutliers(probability=1.0).train()
@@ -45,6 +51,7 @@ class RandomOutliers(nn.Module):
         self, probability: float = 0.0, sample_rate: int = 16000
     ) -> None:
         super().__init__()
+        check_range(0, 1, probability=probability)
         self.probability = probability
         self.sample_rate = sample_rate
 

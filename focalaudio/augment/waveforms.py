@@ -7,12 +7,14 @@ two`. None does anything in evaluation; all draw from torch's global generator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 import torch.nn.functional as F
 from speechbrain.augment.time_domain import AddNoise
 from torch import Tensor, nn
 
+from focalaudio.augment.ranges import check_range
 from focalaudio.spectrogram import absolute_lengths, zero_tails
 
 Augmented = tuple[Tensor, Tensor]
@@ -26,6 +28,11 @@ class TimeShift(nn.Module):
     max_fraction : float
         Largest shift either way, as a fraction of the clip, 0 to 1.
 
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+
     Example
     -------
     >>> wavs = torch.arange(6.0)[None]
@@ -36,6 +43,7 @@ class TimeShift(nn.Module):
 
     def __init__(self, max_fraction: float = 1.0) -> None:
         super().__init__()
+        check_range(0, 1, max_fraction=max_fraction)
         self.max_fraction = max_fraction
 
     @property
@@ -63,11 +71,17 @@ class RandomGain(nn.Module):
     Arguments
     ---------
     max_gain : float
-        Largest gain either way, dB.
+        Largest gain either way, dB; 0 is off.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
     """
 
     def __init__(self, max_gain: float = 6.0) -> None:
         super().__init__()
+        check_range(0, max_gain=max_gain)
         self.max_gain = max_gain
 
     @property
@@ -91,10 +105,16 @@ class RandomPolarity(nn.Module):
     ---------
     probability : float
         Of a clip to be turned, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
     """
 
     def __init__(self, probability: float = 0.5) -> None:
         super().__init__()
+        check_range(0, 1, probability=probability)
         self.probability = probability
 
     @property
@@ -120,12 +140,19 @@ class RandomNoise(nn.Module):
     lowest, highest : float
         Between them the ratio of clip to noise is drawn, in dB; none is added
         if `lowest` is None.
+
+    Raises
+    ------
+    ValueError
+        If `lowest` is above `highest`.
     """
 
     def __init__(
         self, lowest: float | None = None, highest: float = 60.0
     ) -> None:
         super().__init__()
+        if lowest is not None:
+            check_range(-inf, highest, lowest=lowest)
         self.is_active = lowest is not None
         self.noise = AddNoise(snr_low=lowest or 0.0, snr_high=highest)
 
@@ -145,8 +172,13 @@ class RandomSpeed(nn.Module):
     Arguments
     ---------
     max_factor : float
-        Largest change of the speed either way, at least 1; the logarithm of
-        the speed is uniform.
+        Largest change of the speed either way, at least 1, which is off; the
+        logarithm of the speed is uniform.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
 
     Example
     -------
@@ -159,6 +191,7 @@ class RandomSpeed(nn.Module):
 
     def __init__(self, max_factor: float = 1.25) -> None:
         super().__init__()
+        check_range(1, max_factor=max_factor)
         self.max_factor = max_factor
 
     @property
@@ -204,7 +237,7 @@ class RandomCrop(nn.Module):
     Raises
     ------
     ValueError
-        If `seconds` is not positive.
+        If `seconds` is not positive, or `silence` out of its range.
 
     Example
     -------
@@ -226,6 +259,7 @@ class RandomCrop(nn.Module):
                 f"seconds={seconds} must be positive, or null to take clips "
                 "whole."
             )
+        check_range(0, 1, silence=silence)
         self.is_active = seconds is not None
         self.n_samples = max(1, round((seconds or 0) * sample_rate))
         self.silence = silence

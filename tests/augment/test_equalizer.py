@@ -78,7 +78,9 @@ def test_hardly_any_sound_is_no_error(equalizer, n_samples):
     assert filtered.isfinite().all()
 
 
-@pytest.mark.parametrize("wrong", [{"max_gain": -1.0}, {"n_gains": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_gain": -1.0}, {"n_gains": 1}, {"octaves": 0}]
+)
 def test_what_is_no_response_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RandomEqualizer(**wrong)

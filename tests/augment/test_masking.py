@@ -147,6 +147,22 @@ def test_a_map_that_points_nowhere_hides_nothing():
     assert views(clips, torch.tensor([8, 8]), lambda rows: flat).mask.all()
 
 
+def test_what_hides_nothing_cuts_nothing_out():
+    clips, maps = torch.rand(3, 8, 4), torch.rand(3, 8, 4)
+    maps[1] = 1.0
+    views = MaskedViews(1.0, ["own_cut"])
+    found = views(clips, torch.full((3,), 8), lambda rows: maps[rows])
+    assert found.cut_out.tolist() == [True, False, True]
+    assert found.mask[1].all()
+    assert found.masked.all()
+
+
+def test_one_kind_is_a_list_of_one():
+    assert MaskedViews(kinds="own_cut").kinds == ["own_cut"]
+    with pytest.raises(ValueError, match="kinds=.'squares'.* must be of loud"):
+        MaskedViews(kinds="squares")
+
+
 def test_maps_that_are_needed_have_to_be_given():
     views, clips = MaskedViews(1.0, ["own", "foreign"]), torch.rand(2, 8, 4)
     with pytest.raises(ValueError, match="need the classifier's maps"):
