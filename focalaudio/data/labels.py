@@ -12,12 +12,14 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from focalaudio.data.problems import Problem
 from focalaudio.decisions import ONE, SEVERAL, Decision
+from focalaudio.errors import DataError
 from focalaudio.files import replace_file
 
 LABELS_FILE = "label_encoder.txt"  # as SpeechBrain's recipes call it
@@ -91,6 +93,42 @@ def encode_labels(
     encoder.update_from_iterable(labels)
     encoder.expect_len(len(labels))
     return encoder
+
+
+def load_labels(path: str | Path) -> tuple[str, ...]:
+    """Read a file that `LabelEncoder` saved: labels in the order of class ids.
+
+    Arguments
+    ---------
+    path : str or pathlib.Path
+        Of a `label_encoder.txt` that is there.
+
+    Returns
+    -------
+    tuple of str
+        Of class 0, 1, ...
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "label_encoder.txt"
+    >>> encode_labels(["dog", "rain"]).save(str(path))
+    >>> load_labels(path)
+    ('dog', 'rain')
+    """
+    encoder = CategoricalEncoder()
+    try:
+        encoder.load(str(path))
+        return tuple(encoder.ind2lab[i] for i in range(len(encoder.ind2lab)))
+    except (KeyError, SyntaxError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} must have lines like 'label' => 0, numbered from 0 "
+            f"without gaps: {error!r}"
+        ) from error
 
 
 def label_problems(labels: Iterable[str]) -> list[Problem]:

@@ -24,7 +24,7 @@ from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Manifests, prepare_esc50
 from focalaudio.data.folds import write_folds
-from focalaudio.data.labels import LABELS_FILE, encode_labels
+from focalaudio.data.labels import LABELS_FILE, encode_labels, load_labels
 from focalaudio.data.several import check_separable
 from focalaudio.data.splits import Names, Splits
 from focalaudio.decisions import find_decision
@@ -204,16 +204,15 @@ class SoundData:
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.
 
-        A `DataError` if the folder has other labels, or another order of them.
+        A `DataError` if the folder has other labels, or another order of them,
+        or if its file of them is damaged.
         """
         path = Path(folder) / LABELS_FILE
-        if path.exists():
-            saved = CategoricalEncoder.from_saved(str(path))
-            if saved.lab2ind != self.label_encoder.lab2ind:
-                raise DataError(
-                    f"{path} has other labels, or another order, than the "
-                    "data; give another experiment_name or seed."
-                )
+        if path.exists() and load_labels(path) != tuple(self.labels):
+            raise DataError(
+                f"{path} has other labels, or another order, than the data; "
+                "give another experiment_name or seed."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         run_on_main(self.label_encoder.save, args=[str(path)])
         return path

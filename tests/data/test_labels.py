@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speechbrain.dataio.encoder import CategoricalEncoder
 
-from focalaudio.data.labels import encode_labels, label_problems, show_label
+from focalaudio.data.labels import (
+    encode_labels,
+    label_problems,
+    load_labels,
+    show_label,
+)
+from focalaudio.errors import DataError
 from focalaudio.models.run import read_labels
 
 ODD = [
@@ -29,7 +35,8 @@ text = st.text(st.sampled_from("ab =>'\"\\\U0001f426\u00e4"), min_size=1)
 def read_both(path):
     """What SpeechBrain's own reader says, and ours."""
     encoder = CategoricalEncoder.from_saved(str(path))
-    return list(encoder.lab2ind), list(read_labels(path))
+    assert load_labels(path) == read_labels(path)
+    return list(encoder.lab2ind), list(load_labels(path))
 
 
 def test_odd_labels_survive_their_file(tmp_path):
@@ -43,6 +50,23 @@ def test_any_label_survives_its_file(tmp_path_factory, labels):
     path = tmp_path_factory.mktemp("t") / "label_encoder.txt"
     encode_labels(labels).save(str(path))
     assert read_both(path) == (labels, labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"dog\n",
+        b"'dog' => one\n",
+        b"__import__('os') => 0\n",
+        b"'dog' => 1\n",
+        b"\xff\xfe\x00",
+        b"\x00",
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(DataError, match="labels.txt must have lines like"):
+        load_labels(tmp_path / "labels.txt")
 
 
 def test_plain_labels_are_written_as_speechbrain_does(tmp_path):

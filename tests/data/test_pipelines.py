@@ -196,6 +196,16 @@ def test_labels_of_another_run_are_never_overwritten(folder, tmp_path):
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("content", [b"dog", b"\xff"])
+def test_damaged_labels_of_a_run_are_named(folder, tmp_path, content):
+    data = open_esc50(folder, **FOLDS)
+    path = data.save_labels(tmp_path)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="label_encoder.txt must have lines"):
+        data.save_labels(tmp_path)
+    assert path.read_bytes() == content
+
+
 def test_encoder_is_a_bijection_on_its_labels():
     labels = ["b", "a", "with => arrow", "ünïcode"]
     encoder = encode_labels(labels)
