@@ -247,7 +247,7 @@ def encode_boxes(
     class_ids : mapping
         From a label to its class id.
     label : str
-        The clip's own, of which a box without a label is.
+        The clip's own, of which a box without a label is; empty for none.
 
     Returns
     -------

@@ -29,11 +29,13 @@ from focalaudio.data.annotations import (
 )
 from focalaudio.data.labels import SeveralLabelsEncoder
 from focalaudio.data.pipelines import ClipReader, need_clips
+from focalaudio.decisions import ONE, SEVERAL
 from focalaudio.errors import DataError
 from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
 from focalaudio.waveforms import fit_length
 
 ANNOTATIONS = "annotations"  # the condition without mixtures
+NO_BOX = [0.0, 0.0, 0.0, 0.0, UNKNOWN]  # of no duration, as padding is
 Row = dict[str, Any]
 
 
@@ -85,7 +87,8 @@ def build_condition(
         `second` (`[samples]` each, their sum is `sig`) and `other_target`
         (-1 where the second source is none of the classes). `annotations`
         gives `boxes` instead of these: `[n_boxes, 5]`, begin and end in s, the
-        lowest and the highest frequency in Hz, and the class id.
+        lowest and the highest frequency in Hz, and the class id; one of no
+        duration where nothing is marked.
 
     Raises
     ------
@@ -156,19 +159,30 @@ def build_condition(
 def _annotate(
     dataset: DynamicItemDataset, reader: ClipReader, encoder: CategoricalEncoder
 ) -> DynamicItemDataset:
-    """Give each clip the boxes of the table beside it."""
+    """Give each clip the boxes of the table beside it.
+
+    Where a clip has no label, there may be none.
+    """
+    several = isinstance(encoder, SeveralLabelsEncoder)
+    decision = SEVERAL if several else ONE
     rows = {}
     for clip_id, row in dataset.data.items():
         table = find_annotations(row["path"])
         boxes = read_annotations(table)
-        marked = encode_boxes(boxes, encoder.lab2ind, row["label"])
-        if all(box[-1] == UNKNOWN for box in marked):
+        own = decision.split(row["label"])
+        if len(own) > 1 and not all(box.label for box in boxes):
+            raise DataError(
+                f"{table} has a box without a label, and its clip has several, "
+                f"{', '.join(own)}; say which of them sounds there."
+            )
+        marked = encode_boxes(boxes, encoder.lab2ind, own[0] if own else "")
+        if own and all(box[-1] == UNKNOWN for box in marked):
             named = sorted({box.label for box in boxes})
             raise DataError(
                 f"{table} marks {', '.join(named) or 'nothing'}, none of the "
                 f"classes: {', '.join(encoder.lab2ind)}."
             )
-        rows[clip_id] = {**row, "marked": marked}
+        rows[clip_id] = {**row, "marked": marked or [NO_BOX]}
     annotated = DynamicItemDataset(rows)
     annotated.add_dynamic_item(reader, takes="path", provides="sig")
     annotated.add_dynamic_item(

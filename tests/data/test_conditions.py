@@ -9,6 +9,7 @@ from speechbrain.dataio.batch import PaddedBatch
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data.conditions import CONDITIONS, build_condition
+from focalaudio.data.folders import open_data
 from focalaudio.data.pipelines import ClipReader, open_esc50
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError
@@ -152,6 +153,56 @@ def test_clips_without_a_table_or_a_known_label_are_errors(markable):
         mark(markable, text)
         with pytest.raises(DataError, match=f"marks {said}, none of the"):
             put(markable, "annotations")
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Two labels, one, and none, in the fold that is tested."""
+    rows = ["file,label,fold", "a.wav,dog+rain,1", "b.wav,,1"]
+    rows += ["both.wav,dog+rain,2", "one.wav,rain,2", "none.wav,,2"]
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    for row in rows[1:]:
+        write_wav(tmp_path / row.split(",")[0], torch.rand(8000) - 0.5, 8000)
+    return open_data(
+        tmp_path,
+        [1],
+        [],
+        [2],
+        READER,
+        manifest="clips.csv",
+        labels_per_clip="several",
+        label_separator="+",
+    )
+
+
+def mark_each(data, **texts):
+    for name, row in data.test.data.items():
+        Path(row["path"]).with_suffix(".txt").write_text(texts[name])
+
+
+def test_boxes_of_clips_with_several_labels_or_none(several):
+    box = "0\t1\tdog\n"
+    mark_each(several, both=box, one="0\t1\n", none="")
+    clips = {clip["id"]: clip for clip in put(several, "annotations")}
+    owners = {
+        name: clip["boxes"][:, 4].tolist() for name, clip in clips.items()
+    }
+    assert owners == {"both": [0], "one": [1], "none": [-1]}
+    assert not clips["none"]["boxes"][:, :4].any()  # as padding
+    batch = PaddedBatch([clips["none"]])
+    assert batch.boxes.data.shape == (1, 1, 5)
+    mark_each(several, both=box, one="0\t1\n", none="0\t1\n0\t1\tdog\n")
+    none = next(c for c in put(several, "annotations") if c["id"] == "none")
+    assert none["boxes"][:, 4].tolist() == [-1, 0]
+
+
+def test_a_box_of_several_labels_says_which(several):
+    mark_each(several, both="0\t1\tdog\n0\t1\n", one="0\t1\n", none="")
+    with pytest.raises(DataError, match="both.txt .* has several, dog, rain;"):
+        put(several, "annotations")
+    mark_each(several, both="0\t1\tdog\n", one="", none="")
+    with pytest.raises(DataError, match="one.txt marks nothing, none of the"):
+        put(several, "annotations")
 
 
 def test_clean_is_the_fold_itself(data):
