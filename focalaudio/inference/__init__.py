@@ -9,6 +9,7 @@ requests     how files shall be explained, and what came of each
 sources      files, folders, patterns -> sound files
 results      what is known of all files -> tables
 store        what was found of each file <-> a line of a file
+answers      what a model's answers depend on, to go on with none but the same
 streamed     what was written of a recording -> a row, its telling windows
 reporting    a sound -> all that a listening report shows of it
 clips        clips as a classifier wants them, and the way back

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from focalaudio.audio import audio_info, load_wav
-from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError, escape_text
+from focalaudio.inference.answers import describe_answers
 from focalaudio.inference.clips import SeenClips, SoundInterpretation
 from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
@@ -95,13 +95,10 @@ class FolderExplainer:
 
     def _settings(self) -> dict[str, Any]:
         """Name all that results depend on."""
+        model = self.model
+        own = model.model.temperature, model.model.novelty, model.dtype
         return {
-            "version": __version__,
-            "model": [digest_weights(way) for way in self.ways],
-            "labels": self.model.labels,
-            "labels_per_clip": self.model.model.labels_per_clip,
-            "explanation": self.ways[0].settings,
-            "compare": [way.settings for way in self.ways[1:]],
+            **describe_answers(self.ways, model.reader, model.labels, *own),
             "target": self.request.target,
             "match_loudness": self.request.match_loudness,
             "tables_only": not self.request.media,

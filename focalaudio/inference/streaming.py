@@ -33,8 +33,8 @@ from focalaudio.audio import (
 from focalaudio.boxes import RULES, BoxRules, HeardBox, join_boxes
 from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import AudioError
+from focalaudio.inference.answers import describe_answers
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
@@ -49,7 +49,6 @@ from focalaudio.report.timeline import (
     write_audacity_labels,
     write_windows,
 )
-from focalaudio.version import __version__
 from focalaudio.waveforms import check_whole, common_gain
 
 MOST_AT_ONCE = 4  # batches, each of which takes memory
@@ -188,10 +187,15 @@ def explain_stream(
     """
     plan = _plan(reader, path, overlap, batch_size)
     stem = Path(out) / Path(path).stem
-    settings = _describe(plan, interpreter, labels)
-    settings["temperature"] = temperature
-    settings["novelty"] = novelty and novelty.describe()
-    settings |= {"target": target, "rules": asdict(rules)}
+    device = _device(interpreter)
+    known = reader, labels, temperature, novelty, _dtype(device)
+    settings = {
+        **describe_answers([interpreter], *known),
+        **_describe(plan),
+        "device": str(device),
+        "target": target,
+        "rules": asdict(rules),
+    }
     unfinished = stem.with_name(f"{stem.name}.unfinished")
     done = WindowStore(
         unfinished, settings, plan.n_window, batch_size, rules.most
@@ -259,31 +263,27 @@ def _plan(
     return _Plan(info, rate, n_window, n_hop, batch_size, n_samples)
 
 
-def _describe(
-    plan: _Plan, interpreter: Interpreter, labels: Sequence[str]
-) -> dict[str, Any]:
-    """Name all that the results depend on, to the last bit."""
-    path, device = plan.info.path.resolve(), _device(interpreter)
-    low = torch.is_autocast_enabled(device.type)
+def _describe(plan: _Plan) -> dict[str, Any]:
+    """Name a recording and its windows."""
+    path = plan.info.path.resolve()
     return {
-        "version": __version__,
         "recording": str(path),
         "bytes": path.stat().st_size,
         "modified": path.stat().st_mtime_ns,
-        "sample_rate": plan.sample_rate,
         "windows": [plan.n_window, plan.n_hop, plan.batch_size],
-        "interpreter": [type(interpreter).__name__, interpreter.settings],
-        "weights": digest_weights(interpreter),
-        "device": str(device),
-        "precision": str(torch.get_autocast_dtype(device.type)) if low else "",
-        "labels": list(labels),
-        "labels_per_clip": interpreter.classifier.labels_per_clip,
     }
 
 
 def _device(interpreter: Interpreter) -> torch.device:
     found = chain(interpreter.parameters(), interpreter.buffers())
     return next(found).device
+
+
+def _dtype(device: torch.device) -> torch.dtype | None:
+    """Return what is computed in here, if autocast is on."""
+    if not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)
 
 
 def _count_threads(interpreter: Interpreter) -> int:

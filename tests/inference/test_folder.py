@@ -1,11 +1,13 @@
 """Laws of a folder of explanations: it can stop anywhere, and goes on."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,16 @@ import torch
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.cli import main
 from focalaudio.data.annotations import read_annotations
+from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
 from focalaudio.inference.folder import FolderExplainer, explain_files
+from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request
+from focalaudio.metrics.novelty import NoveltyRule
+from focalaudio.models.novelty import Novelty
 from focalaudio.report import clips
+from focalaudio.version import __version__
 
 RATE = 16000
 
@@ -213,6 +220,41 @@ def test_other_settings_are_refused_and_nothing_is_touched(model, sounds, done):
         with pytest.raises(DataError, match="holds results with"):
             run(model, done[1], sounds, other)
     assert contents(done[1]) == before
+
+
+def set_up_otherwise(model, change):
+    """The same weights and labels, and something else that answers rest on."""
+    own = model.model
+    rules = Novelty((NoveltyRule("probability", 0.5),))
+    changed = {
+        "temperature": {"temperature": 2.0},
+        "novelty": {"novelty": rules},
+        "reader": {"reader": ClipReader(RATE, 0.5)},
+        "level": {"reader": LevelReader(RATE, own.reader.clip_seconds)},
+    }
+    bf16 = {"precision": "bf16"} if change == "precision" else {}
+    return SoundInterpreter(replace(own, **changed.get(change, {})), bf16)
+
+
+@pytest.mark.parametrize(
+    "change", ["temperature", "novelty", "reader", "level", "precision"]
+)
+def test_a_model_that_answers_otherwise_goes_on_with_nothing(
+    model, sounds, done, change
+):
+    before = contents(done[1])
+    run(set_up_otherwise(model, ""), done[1], sounds)  # as it was: it goes on
+    with pytest.raises(DataError, match="holds results with"):
+        run(set_up_otherwise(model, change), done[1], sounds)
+    assert contents(done[1]) == before
+
+
+def test_a_folder_of_an_older_record_is_refused(model, sounds, tmp_path):
+    older = {"version": __version__, "model": ["ab"], "labels": model.labels}
+    line = json.dumps({"settings": older})
+    (tmp_path / "progress.jsonl").write_text(f"\n{line}\n")
+    with pytest.raises(DataError, match="give the same settings or another"):
+        run(model, tmp_path, sounds)
 
 
 def test_a_clip_s_files_appear_together_or_not_at_all(

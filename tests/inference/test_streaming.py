@@ -17,6 +17,7 @@ from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
 from focalaudio.inference import streaming
+from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.streaming import explain_stream
 from focalaudio.inference.windows import WindowStore
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
@@ -459,7 +460,8 @@ def test_kill_9_loses_one_batch(explain, keeper, recording, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["weights", "recording", "overlap", "labels", "precision"]
+    "change",
+    ["weights", "recording", "overlap", "labels", "precision", "reader"],
 )
 def test_what_another_setting_left_is_not_gone_on_with(
     explain, keeper, recording, change, monkeypatch
@@ -467,7 +469,7 @@ def test_what_another_setting_left_is_not_gone_on_with(
     keeper.fails_at = 3
     with pytest.raises(KeyboardInterrupt):
         explain(keeper, batch_size=2)
-    keeper.fails_at, overlap = None, 0.5
+    keeper.fails_at, overlap, other = None, 0.5, {}
     if change == "weights":
         with torch.no_grad():
             next(keeper.parameters()).mul_(2)
@@ -477,9 +479,11 @@ def test_what_another_setting_left_is_not_gone_on_with(
         monkeypatch.setattr(sys.modules[__name__], "LABELS", list("abcde"))
     elif change == "overlap":
         overlap = 0.4
+    elif change == "reader":
+        other = {"reader": LevelReader(16000, SECONDS)}
     with torch.autocast("cpu", enabled=change == "precision"):
-        again = read(explain(keeper, overlap, batch_size=2))
-        fresh = read(explain(keeper, overlap, batch_size=2, out="fresh"))
+        again = read(explain(keeper, overlap, 2, **other))
+        fresh = read(explain(keeper, overlap, 2, out="fresh", **other))
     assert again == fresh
 
 
