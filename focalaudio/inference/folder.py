@@ -148,7 +148,7 @@ class FolderExplainer:
         names = name_clips(paths, self.store.names)
         for path, clip_id in share(list(zip(paths, names, strict=True))):
             try:
-                known = self.store.find(path)
+                known = self._find(path)
                 sound = None if known else self._read(path)
             except (AudioError, OSError) as error:
                 yield self._fail(path, error)
@@ -161,6 +161,13 @@ class FolderExplainer:
                 yield outcome
             else:
                 yield self._try_recording(path, clip_id, tell)
+
+    def _find(self, path: Path) -> Record | None:
+        """Return what is known of a file; of one that changed, nothing is."""
+        known = self.store.find(path)
+        if known is None and (old := self.store.forget(path)) is not None:
+            self.page.remove(old.get("shown", [old["clip_id"]]))
+        return known
 
     def _fail(self, path: Path, error: Exception) -> Outcome:
         self.failed.append({"path": str(path), "error": str(error)})
@@ -315,11 +322,14 @@ class FolderExplainer:
             f"{result.duration:.1f} s ({len(result.segments)} segments)"
         )
         tell(path, answer)
+        shown = []
         if self._has_room:
             for clip in self._tell_windows(path, clip_id, result):
                 self.page.add(clip)
+                shown.append(clip.clip_id)
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
         record["boxes"] = [pack_box(box) for box in result.heard]
+        record["shown"] = shown
         self.store.add(path, clip_id, record)
         files = (result.kept, result.windows, result.labels, result.raven)
         return Outcome(

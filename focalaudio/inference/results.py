@@ -61,6 +61,8 @@ def write_results(
     from focalaudio.report.explained import write_rows
 
     written = []
+    for name in () if len(store) else ("clips.csv", "boxes.csv"):
+        (folder / name).unlink(missing_ok=True)
     if len(store):
         rows = (record["row"] for record in store.records())
         written.append(write_rows(rows, folder / "clips.csv"))

@@ -28,6 +28,7 @@ class _Place(NamedTuple):
     at: int  # ns
     number: int  # of the process
     start: int  # byte
+    gone: bool  # it says that nothing is known any more
 
 
 class ClipStore:
@@ -98,15 +99,14 @@ class ClipStore:
 
     def __len__(self) -> int:
         """Return of how many files something is known."""
-        return len(self._places)
+        return sum(not place.gone for place in self._places.values())
 
     def find(self, path: str | Path) -> Record | None:
-        """Return what is known of a file, None if nothing, or it changed."""
-        place = self._places.get(os.path.abspath(path))
-        if place is None:
-            return None
-        record = self._load(place)
-        return record if record["state"] == _state_of(path) else None
+        """Return what is known of a file; None if nothing, or it changed."""
+        record = self._last(path)
+        state = _state_of(path)
+        same = record and state and record["state"] == state
+        return record if same else None
 
     def add(
         self, path: str | Path, clip_id: str, record: Mapping[str, Any]
@@ -117,10 +117,19 @@ class ClipStore:
         self._append({**head, "at": time.time_ns(), **record})
         self.names[key] = clip_id
 
+    def forget(self, path: str | Path) -> Record | None:
+        """Let nothing be known of a file, but its name; return what was."""
+        record = self._last(path)
+        if record is not None:
+            head = {name: record[name] for name in ("key", "clip_id")}
+            self._append({**head, "at": time.time_ns(), "gone": True})
+        return record
+
     def records(self) -> Iterator[Record]:
         """Yield all records by their files' paths, one in memory at a time."""
         for key in sorted(self._places):
-            yield self._load(self._places[key])
+            if not self._places[key].gone:
+                yield self._load(self._places[key])
 
     def refresh(self) -> None:
         """Find what other processes have added."""
@@ -144,8 +153,8 @@ class ClipStore:
         file.flush()
         os.fsync(file.fileno())
         if "key" in values:
-            at = values["at"]
-            self._places[values["key"]] = _Place(at, self._number, place)
+            where = values["at"], self._number, place
+            self._places[values["key"]] = _Place(*where, "gone" in values)
 
     def _file_of(self, number: int) -> IO[bytes]:
         """Return the file of a process; only one's own is ever made."""
@@ -154,6 +163,11 @@ class ClipStore:
             mode = "a+b" if number == self._number else "rb"
             self._files[number] = open(self.folder / name, mode)  # noqa: SIM115
         return self._files[number]
+
+    def _last(self, path: str | Path) -> Record | None:
+        """Return what was found of a file, even if it has changed since."""
+        place = self._places.get(os.path.abspath(path))
+        return None if place is None or place.gone else self._load(place)
 
     def _load(self, place: _Place) -> Record:
         file = self._file_of(place.number)
@@ -176,13 +190,17 @@ class ClipStore:
                 continue
             key, at = values["key"], values.get("at", 0)
             if key not in self._places or self._places[key].at <= at:
-                self._places[key] = _Place(at, number, start)
+                where = at, number, start
+                self._places[key] = _Place(*where, "gone" in values)
                 self.names[key] = values["clip_id"]
 
 
-def _state_of(path: str | Path) -> list[int]:
-    """Return what tells that a file is the one that was read."""
-    status = os.stat(path)
+def _state_of(path: str | Path) -> list[int] | None:
+    """Return what tells that a file is the one that was read; None if gone."""
+    try:
+        status = os.stat(path)
+    except OSError:  # reading it will say what is wrong
+        return None
     return [status.st_size, status.st_mtime_ns]
 
 

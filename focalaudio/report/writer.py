@@ -13,11 +13,12 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -54,6 +55,16 @@ LINKED = re.compile(r"n?\d+-\d+\.(flac|ogg|png)")  # files beside a page
 KEYS = {"clips": "id", "sounds": "key"}  # each is on the page once
 FORMAT = 1  # of what the page's ratings are saved as
 Encoded = dict[str, Any]
+
+
+class _Line(NamedTuple):
+    """Where something that was encoded stands: the latest of a key counts."""
+
+    key: str
+    at: int  # ns
+    gone: bool  # it says that what has this key is gone
+    path: Path
+    start: int  # byte
 
 
 class PageWriter:
@@ -126,7 +137,7 @@ class PageWriter:
         return len(self._clip_ids)
 
     def add(self, clip: PageClip) -> None:
-        """Encode a clip and keep it on disk; one that is there stays.
+        """Encode a clip and keep it on disk; it replaces one of the same name.
 
         Arguments
         ---------
@@ -138,8 +149,6 @@ class PageWriter:
         AudioError, OSError
             If a neighbor cannot be read; if the disk refuses.
         """
-        if clip.clip_id in self:
-            return
         rate = self.spectrogram.sample_rate
         for neighbor in clip.neighbors:
             key, known = name_sound(neighbor.path), self._sounds
@@ -151,6 +160,24 @@ class PageWriter:
         known = self._clip_ids  # read before the file changes
         self._append("clips", encoded)
         known.add(encoded["id"])
+
+    def remove(self, clip_ids: Iterable[str]) -> None:
+        """Let clips be on the page no more, those of them that are.
+
+        Arguments
+        ---------
+        clip_ids : iterable of str
+            Their names.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses.
+        """
+        for clip_id in filter(self.__contains__, clip_ids):
+            key = escape_text(clip_id)
+            self._append("clips", {KEYS["clips"]: key, "gone": True})
+            self._clip_ids.discard(key)
 
     def finish(self, page: Page, keep_parts: bool = False) -> Path:
         """Write the page of all clips that were added.
@@ -238,14 +265,16 @@ class PageWriter:
     def _append(self, name: str, values: Encoded) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
         path = self.parts / f".{name}_{count_processes()[0]}.jsonl"
-        with path.open("a", encoding="utf-8") as file:
+        line = json.dumps({"at": time.time_ns(), **values})
+        with path.open("a", encoding="utf-8", newline="\n") as file:
             # on a line of its own, whatever a killed process left
-            file.write(f"\n{json.dumps(values)}\n")
+            file.write(f"\n{line}\n")
 
     def _read(self, name: str) -> Iterator[Encoded]:
         """Read back one after the other, of all processes in turn.
 
-        They shared the clips in turn, so that this is the order of the clips.
+        They shared the clips in turn, so that this is the order of the clips;
+        what replaces another stands in its place.
         """
         number = re.compile(rf"\.{name}_(\d+)\.jsonl")
         found = {
@@ -253,23 +282,35 @@ class PageWriter:
             for path in self.parts.glob(f".{name}_*.jsonl")
             if (match := number.fullmatch(path.name))
         }
-        files = [_read_lines(found[place]) for place in sorted(found)]
-        seen = set()
-        for each in chain.from_iterable(zip_longest(*files)):
-            key = each and each[KEYS[name]]
-            if key is not None and key not in seen:
-                seen.add(key)
-                yield each
+        files = [_list_lines(found[n], KEYS[name]) for n in sorted(found)]
+        latest: dict[str, _Line] = {}
+        for line in chain.from_iterable(zip_longest(*files)):
+            if line and latest.get(line.key, line).at <= line.at:
+                latest[line.key] = line
+        yield from (_load_line(e) for e in latest.values() if not e.gone)
 
 
-def _read_lines(path: Path) -> Iterator[Encoded]:
-    """Read back line by line; one that was cut is skipped."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
+def _list_lines(path: Path, key: str) -> Iterator[_Line]:
+    """Say what each line is of; one that was cut is skipped."""
+    with path.open("rb") as file:
+        place = 0
+        while line := file.readline():
+            start, place = place, place + len(line)
             try:
-                yield json.loads(line)
+                values = json.loads(line)
             except ValueError:  # empty, or cut short
                 continue
+            at, gone = values.get("at", 0), values.get("gone", False)
+            yield _Line(values[key], at, gone, path, start)
+
+
+def _load_line(line: _Line) -> Encoded:
+    """Read back what was encoded."""
+    with line.path.open("rb") as file:
+        file.seek(line.start)
+        values = json.loads(file.readline())
+    values.pop("at", None)
+    return values
 
 
 def _render(

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from focalaudio.cli import main
 from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
+from focalaudio.inference import folder
 from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.interpreter import SoundInterpreter
@@ -315,9 +317,84 @@ def test_the_report_of_more_clips_has_the_first_ones_too(
     assert '"id": "b"' in page
 
 
+def shown_in(out):
+    """The names and sounds of a report, as they are encoded."""
+    page = (out / "report.html").read_text(encoding="utf-8")
+    names = re.findall(r'{"id": "([^"]*)", "label": null, "top"', page)
+    sounds = re.findall(r'"sound": "([^"]*)"', page)
+    return dict(zip(names, sounds, strict=True))
+
+
+@pytest.fixture
+def changing(tmp_path):
+    """`changing(name, n_samples)` writes a sound, another one each time."""
+    folder = tmp_path / "changing"
+
+    def write(name, n_samples):
+        wav = 0.1 * torch.rand(n_samples)
+        return write_wav(folder / f"{name}.wav", wav, RATE)
+
+    folder.mkdir()
+    return write
+
+
+def test_the_report_has_the_sound_of_a_file_that_changed(
+    model, tmp_path, changing
+):
+    lengths = {"a": 9000, "b": 9000, "long": 40000}
+    paths = [changing(name, n) for name, n in lengths.items()]
+    out = tmp_path / "out"
+    run(model, out, paths, Request())
+    before = shown_in(out)
+    assert [name for name in before if " at " not in name] == ["a", "b"]
+    changing("a", 8000)
+    changing("long", 9000)  # no recording any more
+    run(model, out, paths, Request())
+    after = shown_in(out)
+    assert list(after) == ["a", "b", "long"]
+    assert after["a"] != before["a"]
+    assert after["b"] == before["b"]
+
+
+def test_a_full_report_has_room_for_a_file_that_changed(
+    model, tmp_path, changing, monkeypatch
+):
+    monkeypatch.setattr(folder, "MOST_REPORTED", 2)
+    paths = [changing(name, 9000) for name in "abc"]
+    out = tmp_path / "out"
+    run(model, out, paths, Request())
+    before = shown_in(out)
+    assert list(before) == ["a", "b"]
+    changing("b", 8000)
+    run(model, out, paths, Request())
+    assert list(shown_in(out)) == ["a", "b"]
+    assert shown_in(out)["b"] != before["b"]
+
+
+@pytest.mark.parametrize("how", ["text", "missing"])
+def test_a_file_that_became_unreadable_failed_and_nothing_else(
+    model, tmp_path, changing, how
+):
+    paths = [changing(name, 9000) for name in "ab"]
+    out = tmp_path / "out"
+    run(model, out, paths, Request())
+    for path in paths:
+        path.unlink() if how == "missing" else path.write_text("no sound")
+        run(model, out, paths, Request())
+        failed = len(read(out / "failed.csv"))
+        known = read(out / "clips.csv") if (out / "clips.csv").exists() else []
+        assert failed + len(known) == 2
+        assert list(shown_in(out)) == [row["clip_id"] for row in known]
+    assert not (out / "boxes.csv").exists()
+    changing("a", 9000)
+    run(model, out, paths[:1], Request())
+    assert [row["clip_id"] for row in read(out / "clips.csv")] == ["a"]
+
+
 KILLED = """
 import sys, time
 from pathlib import Path
+from focalaudio.inference import folder
 from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request

@@ -45,6 +45,26 @@ def test_a_file_that_changed_is_not_known(sounds, tmp_path):
         assert store.find(sounds[0])["row"] == {"name": "new"}
 
 
+def test_what_is_forgotten_is_not_known_and_keeps_its_name(sounds, tmp_path):
+    fill(tmp_path / "out", sounds)
+    with ClipStore(tmp_path / "out", SETTINGS) as store:
+        assert store.forget(sounds[1])["row"] == {"name": "a"}
+        assert store.forget(sounds[1]) is None
+    with ClipStore(tmp_path / "out", SETTINGS) as store:
+        assert store.find(sounds[1]) is None
+        assert len(store) == len(list(store.records())) == 2
+        assert store.names[str(sounds[1])] == "a"
+        store.add(sounds[1], "a", {"row": {"name": "again"}})
+        assert store.find(sounds[1])["row"] == {"name": "again"}
+
+
+def test_a_file_that_is_not_there_is_not_known(sounds, tmp_path):
+    fill(tmp_path / "out", sounds)
+    sounds[0].unlink()
+    with ClipStore(tmp_path / "out", SETTINGS) as store:
+        assert store.find(sounds[0]) is None
+
+
 @pytest.mark.parametrize("n_bytes", [1, 20])
 def test_a_line_that_was_cut_short_counts_for_nothing(
     sounds, tmp_path, n_bytes

@@ -14,6 +14,7 @@ from soundfile import SoundFile
 
 from focalaudio.audio import write_wav
 from focalaudio.errors import AudioError
+from focalaudio.report import writer
 from focalaudio.report.encoded import from_uri
 from focalaudio.report.page import Neighbor, Page
 from focalaudio.report.writer import PageWriter
@@ -218,6 +219,45 @@ def test_a_writer_that_was_stopped_goes_on(tmp_path, clips, page):
     assert len(writer) == 3
     assert writer.finish(page).read_bytes() == whole.read_bytes()
     assert not (tmp_path / "report.parts").exists()
+
+
+def test_a_clip_replaces_the_one_of_its_name(tmp_path, clips, page):
+    first, *rest = clips
+    other = replace(first, wav=first.wav / 2)
+    whole = write(tmp_path / "whole.html", [other, *rest], page)
+    again = write(tmp_path / "again.html", [*clips, other], page)
+    assert again.read_bytes() == whole.read_bytes()
+
+
+def test_the_latest_counts_whichever_process_wrote_it(
+    tmp_path, clips, page, monkeypatch
+):
+    path = tmp_path / "report.html"
+    first = PageWriter(path, Spectrogram())
+    for number, clip in ((1, clips[1]), (1, clips[0]), (0, clips[2])):
+        monkeypatch.setattr(writer, "count_processes", lambda n=number: (n, 2))
+        first.add(clip)
+    monkeypatch.setattr(writer, "count_processes", lambda: (0, 1))
+    later = PageWriter(path, Spectrogram())
+    later.add(replace(clips[0], wav=clips[0].wav / 2))
+    written = later.finish(page)
+    own = {block["id"]: block["sound"] for block in blocks_of(written)}
+    alone = [replace(clips[0], wav=clips[0].wav / 2)]
+    (block,) = blocks_of(write(tmp_path / "alone.html", alone, page))
+    assert own["clip0"] == block["sound"]
+
+
+def test_a_clip_that_is_removed_is_on_no_page(tmp_path, clips, page):
+    whole = write(tmp_path / "whole.html", clips[1:], page)
+    path = tmp_path / "report.html"
+    first = PageWriter(path, Spectrogram())
+    for clip in clips:
+        first.add(clip)
+    later = PageWriter(path, Spectrogram())
+    later.remove(["clip0", "clip9"])
+    assert "clip0" not in later
+    assert len(later) == 2
+    assert later.finish(page).read_bytes() == whole.read_bytes()
 
 
 def test_a_neighbor_is_in_the_page_once(tmp_path, clips, page):
