@@ -1,7 +1,8 @@
 """File <-> waveform: the only place that opens sound files.
 
-files   on a disk, of any format and length
-memory  bytes in memory: what lossy coding leaves, sounds within a page
+files    on a disk, of any format and length
+folders  which files of a folder are sounds
+memory   bytes in memory: what lossy coding leaves, sounds within a page
 """
 
 from focalaudio.audio.files import (
@@ -12,12 +13,12 @@ from focalaudio.audio.files import (
     AudioInfo,
     audio_info,
     iter_blocks,
-    list_sounds,
     load_wav,
     read_audio,
     wav_writer,
     write_wav,
 )
+from focalaudio.audio.folders import list_sounds, walk_sounds
 from focalaudio.audio.memory import code_vorbis, encode_sound
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "list_sounds",
     "load_wav",
     "read_audio",
+    "walk_sounds",
     "wav_writer",
     "write_wav",
 ]

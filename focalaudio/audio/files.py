@@ -17,7 +17,7 @@ import torch
 from soundfile import SoundFile, SoundFileError
 from torch import Tensor
 
-from focalaudio.errors import AudioError, DataError
+from focalaudio.errors import AudioError
 from focalaudio.files import replace_file
 from focalaudio.repairs import PatchedFile, find_repair
 from focalaudio.sniffing import (
@@ -77,32 +77,6 @@ class AudioInfo:
     def duration(self) -> float:
         """Length in seconds."""
         return self.n_frames / self.sample_rate
-
-
-def list_sounds(folder: AnyPath, name: str) -> list[Path]:
-    """Return the files of sound in a folder, at any depth, by their names.
-
-    None is a `DataError` of the argument `name`.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> for each in ("b.WAV", "a.aif", "notes.txt"):
-    ...     (folder / each).touch()
-    >>> [path.name for path in list_sounds(folder, "folder")]
-    ['a.aif', 'b.WAV']
-    """
-    found = sorted(
-        path
-        for path in Path(folder).rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    )
-    if not found:
-        raise DataError(
-            f"{name}={folder} holds no sound; give a folder with files that "
-            f"end in {', '.join(sorted(AUDIO_SUFFIXES))}."
-        )
-    return found
 
 
 def audio_info(path: AnyPath) -> AudioInfo:

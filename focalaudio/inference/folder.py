@@ -27,10 +27,16 @@ from focalaudio.inference.clips import SeenClips, SoundInterpretation
 from focalaudio.inference.clips import logger as clips_logger
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Outcome, Request
-from focalaudio.inference.results import COMPARED, pack_box, write_results
+from focalaudio.inference.results import (
+    COMPARED,
+    pack_box,
+    refuse_foreign,
+    write_results,
+)
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
 from focalaudio.inference.streamed import choose_windows, describe_stream
+from focalaudio.inference.streaming import ENDINGS as STREAM_ENDINGS
 from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
@@ -48,9 +54,10 @@ MARGIN = 1.5  # a recording that is so many clips long is streamed
 WHOLE_SECONDS = 60.0  # the same, where the model takes clips whole
 MOST_REPORTED = 200  # clips that the report shows
 MOST_WINDOWS = 3  # of a recording that the report shows
+TABLES = ("_boxes.txt", ".Table.1.selections.txt")  # of a clip
 ENDINGS = (  # of a clip's files, in the order to look at them
     *(".png", "_kept.wav", "_listen.wav", "_input.wav", "_removed.wav"),
-    *("_boxes.txt", ".Table.1.selections.txt"),
+    *TABLES,
 )
 
 
@@ -69,7 +76,8 @@ class FolderExplainer:
     Raises
     ------
     DataError
-        If the folder holds results of other settings, or is being written.
+        If the folder holds results of other settings, or files that results
+        would replace, or is being written.
     ModelError, ValueError
         If the model cannot explain so. Nothing is written then.
     """
@@ -85,6 +93,7 @@ class FolderExplainer:
         self.ways += others
         find_targets(request.target, model.labels, 1)
         self.failed: list[dict[str, str]] = []
+        refuse_foreign(self.folder)
         self.store = ClipStore(self.folder, self._settings())
 
     @property
@@ -145,7 +154,9 @@ class FolderExplainer:
             If the disk refuses.
         """
         tell = tell or (lambda path, answer: None)
-        names = name_clips(paths, self.store.names)
+        # before any of them writes, so that all give the same names
+        given = name_clips(paths, self.store.names, self._is_taken)
+        names = gather(given)[0]
         for path, clip_id in share(list(zip(paths, names, strict=True))):
             try:
                 known = self._find(path)
@@ -161,6 +172,27 @@ class FolderExplainer:
                 yield outcome
             else:
                 yield self._try_recording(path, clip_id, tell)
+
+    def _list_files(self, clip_id: str) -> list[str]:
+        """Name what may be written of a clip, below the folder."""
+        endings = ENDINGS if self.request.media else TABLES
+        ways = ["", *(f"{_to_name(way)}/" for way in self.ways[1:])]
+        stem = f"{clip_id}/{clip_id}"  # of a recording
+        return [
+            *(f"{way}{clip_id}{end}" for way in ways for end in endings),
+            *(f"{stem}{ending}" for ending in STREAM_ENDINGS),
+        ]
+
+    def _is_taken(self, clip_id: str) -> bool:
+        """Whether a file is there that results of a new name would replace."""
+        files = self._list_files(clip_id)
+        return any((self.folder / name).exists() for name in files)
+
+    def _reserve(self, path: Path, clip_id: str) -> None:
+        """Say whose the files are that are going to be written."""
+        files = self._list_files(clip_id)
+        sounds = [name for name in files if name.endswith(".wav")]
+        self.store.reserve(path, clip_id, sounds)
 
     def _find(self, path: Path) -> Record | None:
         """Return what is known of a file; of one that changed, nothing is."""
@@ -213,6 +245,7 @@ class FolderExplainer:
             describe_clip(each, 0, clip, view)
             for each, view in zip(found, clip.views, strict=True)
         ]
+        self._reserve(path, clip_id)
         files = self._write(found, clip_id)
         if self._has_room:
             more = self._look_further(seen, found[0])
@@ -254,8 +287,8 @@ class FolderExplainer:
         """Write sounds, picture and tables of a clip, of every way."""
         for each, exporter in zip(found, self._exporters, strict=True):
             exporter(each, [clip_id], [None])
-        names = (f"{clip_id}{ending}" for ending in ENDINGS)
-        written = (self.folder / name for name in names)
+        endings = ENDINGS if self.request.media else TABLES
+        written = (self.folder / f"{clip_id}{ending}" for ending in endings)
         return tuple(path for path in written if path.exists())
 
     @cached_property
@@ -300,6 +333,7 @@ class FolderExplainer:
 
     def _try_recording(self, path: Path, clip_id: str, tell: Tell) -> Outcome:
         """Explain a recording window by window."""
+        self._reserve(path, clip_id)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -437,7 +471,8 @@ def explain_files(
     Raises
     ------
     DataError
-        If the folder holds results of other settings, or is being written.
+        If the folder holds results of other settings, or files that results
+        would replace, or is being written.
     ModelError, ValueError
         If there is no sound, or the model cannot explain so. Nothing is written
         then.

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from focalaudio.boxes import HeardBox
-from focalaudio.inference.store import ClipStore, Record
+from focalaudio.errors import DataError
+from focalaudio.inference.store import PROGRESS, ClipStore, Record
 from focalaudio.report.boxes import write_boxes
 
 COMPARED = (  # columns of comparison.csv
     *("clip_id", "method", "explained", "explained_probability"),
     *("kept_probability", "removed_probability"),
     *("kept_fraction", "kept_energy", "n_boxes", "warnings"),
+)
+RESULTS = (  # of all files together
+    *("clips.csv", "boxes.csv", "comparison.csv", "failed.csv"),
+    *("listening.csv", "report.html"),
 )
 FAILED = ("path", "error")  # columns of failed.csv
 DIGITS = 6  # of numbers of a box
@@ -31,6 +36,18 @@ def pack_box(box: HeardBox) -> list[Any]:
     numbers = (box.begin, box.end, box.low, box.high, box.score)
     rounded = (round(number, DIGITS) for number in numbers)
     return [*rounded, box.class_id, box.label]
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to replace files that no call wrote, by a `DataError`."""
+    if (folder / PROGRESS).exists():
+        return
+    found = [name for name in RESULTS if (folder / name).exists()]
+    if found:
+        raise DataError(
+            f"{folder} holds {', '.join(found)}, which no earlier call wrote; "
+            "give another folder."
+        )
 
 
 def write_results(

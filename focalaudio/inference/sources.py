@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import takewhile
 from pathlib import Path
 
-from focalaudio.audio import AUDIO_SUFFIXES
-from focalaudio.inference.store import PROGRESS
+from focalaudio.audio import AUDIO_SUFFIXES, walk_sounds
+from focalaudio.audio.folders import HIDDEN, LINKED, OTHERS
+from focalaudio.inference.store import PROGRESS, list_written
 
 # Of what is taken for sound in a folder. What is added cannot be read, and is
 # told with the way out rather than left out without a word.
 SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".aac", ".amr", ".wma", ".webm", ".mp4"}
+WRITTEN = "written"  # left out, too
 MOST_BYTES = 200  # of a clip's name; file systems take 255 with its endings
 
 
@@ -25,18 +30,26 @@ class Sources:
     ---------
     files : list of pathlib.Path
         In the order that they were asked for, folders by name; each once.
-    n_hidden, n_others : int
-        Hidden files, and files that are no sounds by their name, that were
-        left out of folders. Results of earlier calls are not counted.
+    n_hidden, n_others, n_linked, n_written : int
+        What was left out: of folders, hidden files, files that are no sounds by
+        their name, and links to folders; sounds that earlier calls wrote among
+        what they were asked of. Folders of results are not counted.
     """
 
     files: list[Path]
     n_hidden: int
     n_others: int
+    n_linked: int = 0
+    n_written: int = 0
 
     def describe(self) -> str:
         """Say what was left out; nothing if nothing was."""
-        counts = {"hidden": self.n_hidden, "not of sound": self.n_others}
+        counts = {
+            "hidden": self.n_hidden,
+            "not of sound": self.n_others,
+            "linked": self.n_linked,
+            "written by earlier calls": self.n_written,
+        }
         told = [f"{n} {what}" for what, n in counts.items() if n]
         return f"Left out of folders: {', '.join(told)}." if told else ""
 
@@ -53,7 +66,8 @@ def find_sounds(
         a folder all that has a sound's ending, at any depth; a pattern such
         as `recordings/*.wav` or `**/*.flac` stands for what it matches.
     apart : str or pathlib.Path
-        A folder that is not looked into: where results go.
+        Where results go: a folder below what is asked is not looked into, and
+        what earlier calls wrote into it is not taken.
 
     Returns
     -------
@@ -70,12 +84,23 @@ def find_sounds(
     (['a.WAV', 'b.wav'], 'Left out of folders: 1 hidden, 1 not of sound.')
     """
     files: dict[str, Path] = {}
-    counts = {"hidden": 0, "others": 0}
-    skipped = None if apart is None else os.path.abspath(apart)
+    left_out: Counter[str] = Counter()
+    out = None if apart is None else os.path.abspath(apart)
+    skips = cache(partial(_is_of_results, apart=out))
+    own = set() if out is None else list_written(out)
+    written: set[str] = set()
     for one in asked:
-        for path in _expand(Path(one), skipped, counts):
-            files.setdefault(os.path.abspath(path), path)
-    return Sources(list(files.values()), counts["hidden"], counts["others"])
+        root = _find_root(Path(one))
+        results = own if root is None else own | list_written(root)
+        for path in _expand(Path(one), root, skips, left_out):
+            key = os.path.abspath(path)
+            if key in results:
+                written.add(key)
+            else:
+                files.setdefault(key, path)
+    left_out[WRITTEN] = len(written)
+    names = HIDDEN, OTHERS, LINKED, WRITTEN
+    return Sources(list(files.values()), *(left_out[name] for name in names))
 
 
 def need_sounds(
@@ -92,43 +117,52 @@ def need_sounds(
     return sources
 
 
+def _find_root(path: Path) -> Path | None:
+    """Return the folder that a folder or a pattern is about; else None."""
+    if path.is_dir():
+        return path
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return None
+    return Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+
+
 def _expand(
-    path: Path, skipped: str | None, counts: dict[str, int]
+    path: Path,
+    root: Path | None,
+    skips: Callable[[str], bool],
+    left_out: Counter[str],
 ) -> Iterator[Path]:
     """Yield the files that a path or a pattern stands for."""
-    if path.is_dir():
-        yield from _walk(path, skipped, counts)
-    elif not os.path.lexists(path) and glob.has_magic(str(path)):
-        matches = sorted(glob.glob(str(path), recursive=True))
-        yield from (Path(m) for m in matches if not os.path.isdir(m))
-    else:
+    if root is None:
         yield path
+    elif root == path:
+        yield from walk_sounds(path, SUFFIXES, skips, left_out)
+    else:
+        for match in sorted(glob.glob(str(path), recursive=True)):
+            between = _folders_between(root, Path(match))
+            if not os.path.isdir(match) and not any(map(skips, between)):
+                yield Path(match)
 
 
-def _walk(
-    folder: Path, skipped: str | None, counts: dict[str, int]
-) -> Iterator[Path]:
-    """Yield the sounds of a folder and those below it, by name."""
-    for place, folders, names in os.walk(folder):
-        if PROGRESS in names and Path(place) != folder:
-            folders.clear()  # what an earlier call wrote
-            continue
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and os.path.abspath(os.path.join(place, name)) != skipped
-        )
-        for name in sorted(names):
-            if name.startswith("."):
-                counts["hidden"] += 1
-            elif os.path.splitext(name)[1].lower() not in SUFFIXES:
-                counts["others"] += 1
-            else:
-                yield Path(place) / name
+def _folders_between(root: Path, path: Path) -> Iterator[str]:
+    """Yield the folders below a root that a file is in."""
+    depth = len(root.parts)
+    for n_parts in range(depth + 1, len(path.parts)):
+        yield str(Path(*path.parts[:n_parts]))
 
 
-def name_clips(paths: Iterable[Path], known: dict[str, str]) -> list[str]:
+def _is_of_results(folder: str, apart: str | None) -> bool:
+    """Whether a folder is where results go, or holds those of a call."""
+    if os.path.abspath(folder) == apart:
+        return True
+    return os.path.exists(os.path.join(folder, PROGRESS))
+
+
+def name_clips(
+    paths: Iterable[Path],
+    known: dict[str, str],
+    is_taken: Callable[[str], bool] = lambda name: False,
+) -> list[str]:
     """Name clips by their files; files of one name get numbers.
 
     Arguments
@@ -137,6 +171,8 @@ def name_clips(paths: Iterable[Path], known: dict[str, str]) -> list[str]:
         The files.
     known : dict
         Names that were given before, by a file's absolute path: they stay.
+    is_taken : callable
+        Whether results of a new name would replace what is somebody else's.
 
     Returns
     -------
@@ -154,7 +190,9 @@ def name_clips(paths: Iterable[Path], known: dict[str, str]) -> list[str]:
         key = os.path.abspath(path)
         name = known.get(key)
         stem = _shorten(path.stem)
-        while name is None or (key not in known and name in given):
+        while name is None or (
+            key not in known and (name in given or is_taken(name))
+        ):
             last[stem] = number = last.get(stem, 0) + 1
             name = stem if number == 1 else f"{stem}-{number}"
         given.add(name)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -117,6 +117,20 @@ class ClipStore:
         self._append({**head, "at": time.time_ns(), **record})
         self.names[key] = clip_id
 
+    def reserve(
+        self, path: str | Path, clip_id: str, sounds: Iterable[str]
+    ) -> None:
+        """Name a file that has no name yet, before anything is written of it.
+
+        `sounds` are those that may be written, below the folder: they are no
+        inputs of later calls (`list_written`).
+        """
+        key = os.path.abspath(path)
+        if key not in self.names:
+            head = {"key": key, "clip_id": clip_id, "at": time.time_ns()}
+            self._append({**head, "gone": True, "sounds": [*sounds]})
+            self.names[key] = clip_id
+
     def forget(self, path: str | Path) -> Record | None:
         """Let nothing be known of a file, but its name; return what was."""
         record = self._last(path)
@@ -133,9 +147,8 @@ class ClipStore:
 
     def refresh(self) -> None:
         """Find what other processes have added."""
-        for path in self.folder.glob(PROGRESS.replace(".", "*.")):
-            if number := NUMBERED.fullmatch(path.name):
-                self._read(int(number[1] or 0))
+        for number, _ in _find_files(self.folder):
+            self._read(number)
 
     def _claim(self) -> None:
         """Lock the folder; write the settings, if it has none."""
@@ -193,6 +206,39 @@ class ClipStore:
                 where = at, number, start
                 self._places[key] = _Place(*where, "gone" in values)
                 self.names[key] = values["clip_id"]
+
+
+def list_written(folder: str | Path) -> set[str]:
+    """Return the sounds that calls may have written of their clips.
+
+    Absolute paths; none of a folder that holds no results.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> with ClipStore(folder, {}) as store:
+    ...     store.reserve("a.wav", "a", ["a_kept.wav"])
+    >>> [os.path.basename(path) for path in list_written(folder)]
+    ['a_kept.wav']
+    """
+    found: set[str] = set()
+    for _, path in _find_files(Path(folder)):
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    sounds = json.loads(line).get("sounds", ())
+                except ValueError:  # empty, or cut short
+                    continue
+                joined = (os.path.join(folder, name) for name in sounds)
+                found.update(map(os.path.abspath, joined))
+    return found
+
+
+def _find_files(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the number of each process that wrote into a folder, and where."""
+    for path in folder.glob(PROGRESS.replace(".", "*.")):
+        if number := NUMBERED.fullmatch(path.name):
+            yield int(number[1] or 0), path
 
 
 def _state_of(path: str | Path) -> list[int] | None:

@@ -24,6 +24,7 @@ from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request
+from focalaudio.inference.store import ClipStore
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models.novelty import Novelty
 from focalaudio.report import clips
@@ -389,6 +390,50 @@ def test_a_file_that_became_unreadable_failed_and_nothing_else(
     changing("a", 9000)
     run(model, out, paths[:1], Request())
     assert [row["clip_id"] for row in read(out / "clips.csv")] == ["a"]
+
+
+def test_results_beside_the_sounds_are_no_sounds(model, tmp_path, changing):
+    paths = [changing("a", 9000), changing("long", 40000)]
+    beside = paths[0].parent
+    how = {"model": model, "compare": ("random",), "report": False}
+    explain_files(beside, beside, **how)
+    for asked in (beside, beside / "**/*.wav", [*beside.rglob("*.wav")]):
+        outcomes = explain_files(asked, beside, **how)
+        assert sorted(outcome.path for outcome in outcomes) == paths
+        assert not any(outcome.is_new for outcome in outcomes)
+
+
+def test_results_replace_no_sound_of_the_user_s(model, tmp_path, changing):
+    path, own = changing("a", 9000), changing("a_kept", 8000)
+    before = own.read_bytes()
+    how = {"model": model, "report": False}
+    (outcome,) = explain_files(path, path.parent, **how)
+    assert own.read_bytes() == before
+    assert path.with_name("a-2_kept.wav") in outcome.files
+    explained = explain_files(path.parent, path.parent, **how)
+    assert [outcome.path for outcome in explained] == [path, own]
+
+
+def test_files_that_were_written_before_a_stop_are_our_own(
+    model, sounds, tmp_path, monkeypatch
+):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipStore, "add", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, tmp_path, sounds[:1])
+    assert (tmp_path / "a_boxes.txt").exists()
+    run(model, tmp_path, sounds[:1])
+    assert [row["clip_id"] for row in read(tmp_path / "clips.csv")] == ["a"]
+
+
+def test_tables_of_the_user_s_are_not_replaced(model, sounds, tmp_path):
+    (tmp_path / "clips.csv").write_text("mine")
+    with pytest.raises(DataError, match=r"holds clips\.csv, which no earlier"):
+        run(model, tmp_path, sounds[:1])
+    assert contents(tmp_path) == {"clips.csv": b"mine"}
 
 
 KILLED = """

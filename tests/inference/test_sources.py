@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from focalaudio.inference.sources import find_sounds, name_clips
+from focalaudio.inference.store import ClipStore
 
 
 @pytest.fixture
@@ -93,3 +94,39 @@ def test_results_of_earlier_calls_are_no_sounds(tree):
     (tree / "deep" / "progress.jsonl").touch()
     assert "deep/c.mp3" not in names_of(find_sounds(["."]))
     assert "deep/c.mp3" in names_of(find_sounds(["deep"]))
+
+
+def test_a_pattern_does_not_look_into_results_below_it(tree):
+    (tree / "deep" / "progress.jsonl").touch()
+    found = find_sounds(["**/*.[wm]*"], apart="out")
+    assert names_of(found) == ["[1].wav", "b.wav"]
+    for pattern in ("out/*.wav", "o*/*.wav", str(tree / "out" / "*.wav")):
+        asked = find_sounds([pattern], apart="out").files
+        is_about_it = "o*" not in pattern
+        assert [path.name for path in asked] == ["f.wav"] * is_about_it
+
+
+@pytest.mark.parametrize("asked", ["out", "out/*.wav", "out/f.wav"])
+def test_what_a_call_wrote_is_no_input_of_the_next(tree, asked):
+    with ClipStore("out", {}) as store:
+        store.reserve("g.wav", "f", ["f.wav"])
+    (tree / "out" / "g.wav").touch()
+    found = find_sounds([asked, "out/g.wav"], apart="out")
+    assert names_of(found) == ["out/g.wav"]
+    assert "1 written by earlier calls" in found.describe()
+    elsewhere = names_of(find_sounds([asked], apart="other"))
+    assert ("out/f.wav" in elsewhere) == (asked == "out/f.wav")
+
+
+def test_links_to_folders_are_counted(tree):
+    (tree / "link").symlink_to(tree / "deep")
+    found = find_sounds(["."], apart="out")
+    assert "link/c.mp3" not in names_of(found)
+    assert "1 linked" in found.describe()
+
+
+def test_a_name_whose_results_are_there_is_not_given_anew():
+    taken = {"a", "a-2"}.__contains__
+    assert name_clips([Path("a.wav")], {}, taken) == ["a-3"]
+    known = {os.path.abspath("a.wav"): "a"}
+    assert name_clips([Path("a.wav")], known, taken) == ["a"]
