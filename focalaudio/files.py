@@ -143,6 +143,38 @@ def lock_file(path: str | Path) -> FileLock:
     return FileLock(path.with_name(f".{path.name}{LOCK}"))
 
 
+@contextmanager
+def claim_file(path: str | Path) -> Iterator[None]:
+    """Claim a file for the block alone; nothing is left of the claim.
+
+    The folder is made if needed. A `FocalAudioError` if another block, of this
+    process or another, has claimed it.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> with claim_file(folder / "a.csv"):
+    ...     [path.name for path in folder.iterdir()]
+    ['.a.csv.lock']
+    >>> list(folder.iterdir())
+    []
+    """
+    lock = lock_file(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FocalAudioError(
+            f"{path} is being written by another call; wait for it, or give "
+            "another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # some systems keep what is open
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
 def lock_folder(folder: str | Path, name: str, other: str) -> FileLock:
     """Make a folder, if needed, and claim it for this process alone.
 

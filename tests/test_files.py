@@ -5,7 +5,9 @@ import signal
 
 import pytest
 
+from focalaudio.errors import FocalAudioError
 from focalaudio.files import (
+    claim_file,
     lock_folder,
     replace_file,
     replace_folder,
@@ -149,3 +151,17 @@ def test_who_locks_a_folder_removes_what_killed_processes_left(tmp_path):
     assert set(names(tmp_path)) == users | {".lock", "deep", "claimed"}
     assert names(deep) == []
     assert len(names(claimed)) == 3  # another process may be writing them
+
+
+def test_a_claim_is_of_one_block_and_leaves_nothing(tmp_path):
+    path = tmp_path / "deep" / "a.csv"
+    for _ in range(2):
+        with claim_file(path):
+            with pytest.raises(FocalAudioError, match="another call"):
+                claim_file(path).__enter__()
+            with claim_file(tmp_path / "deep" / "b.csv"):
+                pass
+        assert names(tmp_path / "deep") == []
+    with pytest.raises(KeyError), claim_file(path):
+        raise KeyError
+    assert names(tmp_path / "deep") == []

@@ -455,6 +455,8 @@ class SoundInterpreter(ForeignDoors):
         ------
         FileNotFoundError, AudioError, ModelError, ValueError
             If the recording, the model or an argument will not do.
+        FocalAudioError
+            If another call is writing the same.
         """
         interpreter = self.interpreter(
             quantile, method, maps, mask, against=against

@@ -34,6 +34,7 @@ from focalaudio.boxes import RULES, BoxRules, HeardBox, join_boxes
 from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError
+from focalaudio.files import claim_file
 from focalaudio.inference.answers import describe_answers
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
 from focalaudio.inference.threads import map_at_once
@@ -182,6 +183,8 @@ def explain_stream(
         longer than a WAV file can hold.
     ValueError
         If an argument is out of range.
+    FocalAudioError
+        If another call is writing the same.
     OSError
         If the disk refuses.
     """
@@ -197,9 +200,6 @@ def explain_stream(
         "rules": asdict(rules),
     }
     unfinished = stem.with_name(f"{stem.name}.unfinished")
-    done = WindowStore(
-        unfinished, settings, plan.n_window, batch_size, rules.most
-    )
     ways = _Ways(
         interpreter,
         reader,
@@ -209,22 +209,28 @@ def explain_stream(
         rules,
         _precision(interpreter),
     )
-    lengths = plan.sample_rate, plan.n_window, plan.n_hop
-    windows = iter_windows(path, *lengths, first=done.n_found, strict=strict)
-    with tqdm(
-        total=plan.n_windows,
-        initial=done.n_found,
-        unit="window",
-        desc=plan.info.path.name,
-        disable=not progress,
-    ) as bar:
-        batches = iter(lambda: list(islice(windows, batch_size)), [])
-        explain = partial(_explain, ways, record=done.record)
-        n_threads = _count_threads(interpreter)
-        for records in map_at_once(explain, batches, n_threads):
-            done.append(records)
-            bar.update(len(records))
-    return _finish(done, plan, labels, stem)
+    with claim_file(unfinished):
+        done = WindowStore(
+            unfinished, settings, plan.n_window, batch_size, rules.most
+        )
+        lengths = plan.sample_rate, plan.n_window, plan.n_hop
+        windows = iter_windows(
+            path, *lengths, first=done.n_found, strict=strict
+        )
+        with tqdm(
+            total=plan.n_windows,
+            initial=done.n_found,
+            unit="window",
+            desc=plan.info.path.name,
+            disable=not progress,
+        ) as bar:
+            batches = iter(lambda: list(islice(windows, batch_size)), [])
+            explain = partial(_explain, ways, record=done.record)
+            n_threads = _count_threads(interpreter)
+            for records in map_at_once(explain, batches, n_threads):
+                done.append(records)
+                bar.update(len(records))
+        return _finish(done, plan, labels, stem)
 
 
 @dataclass(frozen=True)

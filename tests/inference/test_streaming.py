@@ -15,7 +15,7 @@ import torch
 from focalaudio.audio import audio_info, load_wav, write_wav
 from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.errors import AudioError
+from focalaudio.errors import AudioError, FocalAudioError
 from focalaudio.inference import streaming
 from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.streaming import explain_stream
@@ -385,6 +385,23 @@ def test_what_was_stopped_goes_on_with_several_threads(
     assert unfinished.stat().st_size // (2 * 4000 * 4) == n_done
     assert read(explain(by_design, batch_size=2)) == whole
     assert torch.get_num_threads() == 3
+
+
+def test_two_calls_do_not_write_one_stream(explain, keeper, tmp_path):
+    whole = read(explain(keeper, batch_size=3, out="whole"))
+    n_batches = keeper.n_batches
+
+    def call_again():
+        keeper.fails_at = None
+        with pytest.raises(FocalAudioError, match="by another call; wait") as e:
+            explain(keeper, batch_size=3)
+        assert str(e.value).count("\n") == 0
+
+    keeper.n_batches, keeper.fails_at, keeper.fail = 0, 2, call_again
+    result = explain(keeper, batch_size=3)
+    assert read(result) == whole
+    assert keeper.n_batches == n_batches
+    assert len([*(tmp_path / "out").iterdir()]) == len(streaming.ENDINGS)
 
 
 @pytest.mark.parametrize("n_bytes", [-1, -16_001, -40_000, 1, 16_024])
