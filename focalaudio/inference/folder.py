@@ -40,6 +40,7 @@ from focalaudio.inference.streaming import ENDINGS as STREAM_ENDINGS
 from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
+from focalaudio.models.load import load_compared
 from focalaudio.processes import count_processes, gather, share
 from focalaudio.recordings import iter_windows
 from focalaudio.version import __version__
@@ -88,9 +89,8 @@ class FolderExplainer:
         self.model = model
         self.folder = Path(folder)
         self.request = request
-        self.ways = [model.interpreter(**request.choice)]
-        others = (_compare(model, name, request) for name in request.compare)
-        self.ways += others
+        first = model.interpreter(**request.choice)
+        self.ways = [first, *_compare(model, first, request.compare)]
         find_targets(request.target, model.labels, 1)
         self.failed: list[dict[str, str]] = []
         refuse_foreign(self.folder)
@@ -496,13 +496,14 @@ def explain_files(
 
 
 def _compare(
-    model: SoundInterpreter, method: str, request: Request
-) -> Interpreter:
-    """Make the interpreter of another method, at the same quantile."""
+    model: SoundInterpreter, first: Interpreter, methods: Sequence[str]
+) -> list[Any]:
+    """Make the interpreters of other methods, each once."""
+    others = [{"method": method} for method in methods]
     try:
-        return model.interpreter(request.quantile, method)
+        return [*load_compared(model.model, first, others)]
     except ValueError as error:
-        raise ValueError(f"compare={method!r}: {error}") from error
+        raise ValueError(f"compare={' '.join(methods)!r}: {error}") from error
 
 
 def _to_name(way: Interpreter) -> str:

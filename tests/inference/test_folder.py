@@ -289,6 +289,20 @@ def test_other_methods_are_told_on_the_same_clips(model, sounds, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+def test_what_is_compared_has_the_quantile_if_it_has_any(
+    model, sounds, tmp_path
+):
+    methods = ("random", "piq", "random", "by_design")
+    request = Request(media=False, quantile=0.8, compare=methods)
+    run(model, tmp_path, sounds[:1], request)
+    rows = read(tmp_path / "comparison.csv")
+    assert [row["method"] for row in rows] == [
+        "stage_2, quantile 0.8",
+        "random, quantile 0.8",
+        model.interpreter(method="piq").name,
+    ]  # each once
+
+
 def test_sounds_pictures_and_a_report_are_written(model, sounds, tmp_path):
     (outcome,) = run(model, tmp_path, sounds[:1], Request())
     assert {path.name for path in outcome.files} == {
