@@ -7,6 +7,7 @@ whoever kept it: a folder of results, or a stream that was stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -16,6 +17,23 @@ from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.novelty import Novelty
 from focalaudio.version import __version__
+
+
+def to_number(value: Any) -> int | float:
+    """Return a number of another make as Python's, for `json.dumps`.
+
+    Example
+    -------
+    >>> import json
+    >>> import numpy as np
+    >>> json.dumps([np.int64(2), np.float32(0.5)], default=to_number)
+    '[2, 0.5]'
+    """
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError(f"{value!r} is no number.")
 
 
 def describe_answers(

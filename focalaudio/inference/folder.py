@@ -91,7 +91,8 @@ class FolderExplainer:
         self.request = request
         first = model.interpreter(**request.choice)
         self.ways = [first, *_compare(model, first, request.compare)]
-        find_targets(request.target, model.labels, 1)
+        asked = find_targets(request.target, model.labels, 1)
+        self.target = None if asked is None else model.labels[asked[0]]
         self.failed: list[dict[str, str]] = []
         refuse_foreign(self.folder)
         self.store = ClipStore(self.folder, self._settings())
@@ -108,7 +109,7 @@ class FolderExplainer:
         own = model.model.temperature, model.model.novelty, model.dtype
         return {
             **describe_answers(self.ways, model.reader, model.labels, *own),
-            "target": self.request.target,
+            "target": self.target,
             "match_loudness": self.request.match_loudness,
             "tables_only": not self.request.media,
             "stream": self.request.stream,
@@ -229,7 +230,7 @@ class FolderExplainer:
             seen = self.model.look(wav[None])
         except AudioError as error:
             return self._fail(path, error)
-        found = self.model.explain_with(self.ways, seen, self.request.target)
+        found = self.model.explain_with(self.ways, seen, self.target)
         answer = found[0].describe(0)
         tell(path, answer)
         # loads what draws pictures, which the answer does not wait for
@@ -325,7 +326,7 @@ class FolderExplainer:
         )
 
         def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
-            target = self.request.target if ids is None else ids
+            target = self.target if ids is None else ids
             return self.model.explain_with([way], seen, target)[0]
 
         further = look_further(self.ways[0], explain, list_others(found, None))
@@ -341,7 +342,7 @@ class FolderExplainer:
                     path,
                     self.folder / clip_id,
                     **self.request.choice,
-                    target=self.request.target,
+                    target=self.target,
                     progress=self.request.progress,
                 )
             except (AudioError, OSError) as error:
@@ -381,7 +382,7 @@ class FolderExplainer:
             wav = next(iter_windows(path, rate, length, 1, first=start))
             name = f"{clip_id} at {window['start_s']:.1f} s"
             found = self.model.explain_with(
-                self.ways, self.model.look(wav[None]), self.request.target
+                self.ways, self.model.look(wav[None]), self.target
             )
             shown = self._show(found, name)
             views = [view for _, view in shown]

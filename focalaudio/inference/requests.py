@@ -39,8 +39,8 @@ class Request:
     method: str | None = None
     maps: Sequence[str] | None = None
     mask: str | None = None
-    target: str | None = None
-    against: str | None = None
+    target: str | int | None = None
+    against: str | int | None = None
     compare: Sequence[str] = ()
     match_loudness: bool = False
     media: bool = True

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from focalaudio.errors import DataError
 from focalaudio.files import lock_folder
+from focalaudio.inference.answers import to_number
 from focalaudio.processes import count_processes, on_first
 
 PROGRESS = "progress.jsonl"  # of the first process, progress_1.jsonl ...
@@ -74,7 +75,7 @@ class ClipStore:
         self._lock: FileLock | None = None
         self._files: dict[int, IO[bytes]] = {}
         self._known: Record | None = None  # what the folder was made with
-        self._asked = json.loads(json.dumps(dict(settings)))
+        self._asked = json.loads(json.dumps(dict(settings), default=to_number))
         try:
             on_first(self._claim)
             if self._number > 0:

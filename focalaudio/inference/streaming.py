@@ -266,7 +266,7 @@ def _plan(
             f"{path} lasts {info.duration / 3600:.1f} h, more than a WAV file "
             "holds of its interpretation (4 GiB); cut it in parts."
         )
-    return _Plan(info, rate, n_window, n_hop, batch_size, n_samples)
+    return _Plan(info, rate, n_window, n_hop, int(batch_size), n_samples)
 
 
 def _describe(plan: _Plan) -> dict[str, Any]:

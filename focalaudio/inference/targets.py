@@ -59,6 +59,7 @@ def find_targets(
 def find_class(name: str, value: Any, labels: Sequence[str]) -> int:
     """Return the class id that a label or an id means.
 
+    A text of digits is an id, as a command line gives it, unless it is a label.
     `name` is what the `ValueError` calls the argument if there is no such
     class.
 
@@ -69,8 +70,9 @@ def find_class(name: str, value: Any, labels: Sequence[str]) -> int:
     """
     if isinstance(value, str) and value in labels:
         return labels.index(value)
+    is_digits = isinstance(value, str) and value.isdecimal()
     is_id = isinstance(value, Integral) and not isinstance(value, bool)
-    if is_id and 0 <= int(value) < len(labels):
+    if (is_id or is_digits) and 0 <= int(value) < len(labels):
         return int(value)
     raise ValueError(
         f"{name}={value!r} is no class of this model; it knows "

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from focalaudio.boxes import BoxRules
+from focalaudio.inference.answers import to_number
 from focalaudio.interpreters import Interpretation
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class WindowStore:
                 ("boxes", "<f8", (most_boxes, len(LIMITS))),
             ]
         )
-        self._head = json.dumps(settings, sort_keys=True).encode() + b"\n"
+        head = json.dumps(settings, sort_keys=True, default=to_number)
+        self._head = head.encode() + b"\n"
         self.n_found = self._open(batch_size)
 
     def _open(self, batch_size: int) -> int:

@@ -281,7 +281,7 @@ class Interpreter(nn.Module):
                 "whose masks are as large as they want to be."
             )
         other = copy(self)
-        other.quantile = quantile
+        other.quantile = float(quantile)
         return other
 
     def with_classifier(self, classifier: Classifier) -> Interpreter:

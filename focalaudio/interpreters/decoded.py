@@ -88,6 +88,7 @@ class DecodedInterpreter(Interpreter):
         if mask is not None:
             quantile = QUANTILE if quantile is None else quantile
             check_quantile(quantile)
+            quantile = float(quantile)
         self.decoder = decoder
         self.mask = mask
         self.quantile = quantile

@@ -262,7 +262,7 @@ def _find_quantile(mask: str, quantile: float | None) -> float | None:
         return None
     quantile = QUANTILE if quantile is None else quantile
     check_quantile(quantile)
-    return quantile
+    return float(quantile)
 
 
 def _fill_options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,14 @@ def test_a_folder_goes_on_and_says_what_was_left_out(
     assert error.count("\n") == 1
 
 
+def test_a_class_may_be_given_by_its_id(made, sounds, tmp_path):
+    out = ("--out", tmp_path / "out", "--tables-only")
+    command = (sounds[0], "--model", made, *out, "--target")
+    assert explain(*command, "1") == 0
+    assert "rain" in (tmp_path / "out" / "a_boxes.txt").read_text()
+    assert explain(*command, "rain") == 0  # the same
+
+
 def test_foreign_text_is_shown_escaped(made, sounds, tmp_path, capsys):
     names = [tmp_path / ODD, tmp_path / f"bad{ODD}"]
     names[0].write_bytes(sounds[0].read_bytes())

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -301,6 +302,20 @@ def test_what_is_compared_has_the_quantile_if_it_has_any(
         "random, quantile 0.8",
         model.interpreter(method="piq").name,
     ]  # each once
+
+
+def test_numbers_of_numpy_are_numbers(model, sounds, tmp_path):
+    label = model.labels[1]
+    request = Request(quantile=np.float32(0.5), target=np.int64(1))
+    run(model, tmp_path, [sounds[0], sounds[-1]], request)
+    for target in (1, "1", label):
+        same = Request(quantile=0.5, target=target)
+        outcomes = run(model, tmp_path, [sounds[0], sounds[-1]], same)
+        assert not any(outcome.is_new for outcome in outcomes)
+    rows = read(tmp_path / "clips.csv")
+    assert rows[0]["explained"] == label
+    warm = replace(model.model, temperature=np.float32(2.0))
+    run(SoundInterpreter(warm), tmp_path / "warm", sounds[:1])
 
 
 def test_sounds_pictures_and_a_report_are_written(model, sounds, tmp_path):

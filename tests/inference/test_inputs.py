@@ -111,12 +111,19 @@ def test_an_empty_name_is_not_the_default(model, name):
     assert "\n" not in str(no.value)
 
 
-@pytest.mark.parametrize("target", ["rain", 1, np.int64(1), torch.tensor(1)])
+@pytest.mark.parametrize(
+    "target", ["rain", 1, "1", np.int64(1), torch.tensor(1)]
+)
 def test_one_target_is_for_all_clips(target):
     assert find_targets(target, LABELS, 2) == [1, 1]
 
 
-@pytest.mark.parametrize("value", ["cat", 2, -1, True, None, 0.5])
+def test_a_label_of_digits_is_no_id():
+    assert find_class("target", "1", ["3", "2", "1"]) == 2
+    assert find_class("target", "0", ["3", "2", "1"]) == 0
+
+
+@pytest.mark.parametrize("value", ["cat", 2, -1, "2", "-1", True, None, 0.5])
 def test_classes_that_do_not_exist_name_the_argument(value):
     with pytest.raises(ValueError, match=r"^against=.* knows dog, rain"):
         find_class("against", value, LABELS)

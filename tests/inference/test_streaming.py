@@ -9,10 +9,12 @@ import threading
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
+from focalaudio.boxes import BoxRules
 from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError, FocalAudioError
@@ -184,6 +186,18 @@ def test_results_do_not_depend_on_the_batch_size(
     for row, other_row in zip(rows(one), rows(other), strict=True):
         assert row[:3] == other_row[:3]
         assert row[3] == pytest.approx(other_row[3], abs=2e-6)
+
+
+def test_numbers_of_numpy_are_numbers(explain, by_design):
+    plain = explain(by_design, 0.25, 2, target=1, rules=BoxRules(most=3))
+    other = explain(
+        by_design.at_quantile(np.float64(0.7)),
+        *(np.float32(0.25), np.int64(2)),
+        target=np.int64(1),
+        rules=BoxRules(most=np.int64(3)),
+        out="numpy",
+    )
+    assert read(other) == read(plain)
 
 
 @pytest.fixture
