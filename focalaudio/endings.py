@@ -14,7 +14,12 @@ from typing import Any
 import torch
 from speechbrain.utils.distributed import if_main_process
 
-from focalaudio.errors import FocalAudioError, ModelError, describe_error
+from focalaudio.errors import (
+    FocalAudioError,
+    ModelError,
+    describe_error,
+    escape_text,
+)
 from focalaudio.models.checkpoints import CheckedCheckpointer
 
 TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
@@ -71,7 +76,8 @@ class Ending:
         if issubclass(kind, KeyboardInterrupt):
             if if_main_process():
                 saved = self._find_saved()
-                logger.warning("Interrupted; %s: %s", saved, self.command)
+                what = escape_text(f"{saved}: {self.command}")
+                logger.warning("Interrupted; %s", what)
         elif issubclass(kind, MISTAKES) and not self._is_traced():
             hint = f" ({TRACEBACK}=1 shows where this comes from.)"
             logger.error("%s%s", describe_error(error), hint)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from focalaudio.endings import Ending
 from focalaudio.errors import AudioError, FocalAudioError
 from focalaudio.experiment import Experiment, start_experiment
 
@@ -257,6 +258,16 @@ def test_a_folder_that_takes_nothing_is_said(place, argv, tmp_path):
         FocalAudioError, match=f"output_folder=.*{place} cannot be written: ."
     ):
         start_experiment(argv)
+
+
+def test_what_goes_on_is_shown_escaped(caplog):
+    ending = Ending("python odd\x1b[2J.py", folder=Path("\u202e"), goes_on=True)
+    ending.hook(print)(KeyboardInterrupt, KeyboardInterrupt(), None)
+    (record,) = caplog.records
+    assert record.message.isprintable()
+    assert (
+        "in \\u202e, and this goes on: python odd\\x1b[2J.py" in record.message
+    )
 
 
 @pytest.mark.parametrize(

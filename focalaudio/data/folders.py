@@ -47,7 +47,7 @@ from focalaudio.data.several import (
 )
 from focalaudio.data.splits import Names, Splits, check_splits, name_fold
 from focalaudio.decisions import Decision, find_decision
-from focalaudio.errors import AudioError, DataError
+from focalaudio.errors import AudioError, DataError, escape_text
 
 logger = logging.getLogger(__name__)
 
@@ -403,7 +403,7 @@ def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:
     if unused:
         logger.warning(
             "folds %s are neither trained, validated nor tested on.",
-            few(unused, 12),
+            escape_text(few(unused, 12)),
         )
     in_test = clips["fold"].isin(splits.parts["test"])
     tested = {*clips.loc[in_test, "label"], NO_LABEL}
@@ -412,5 +412,5 @@ def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:
         logger.warning(
             "classes %s have no clip in the test folds: nothing is measured "
             "of them.",
-            few(rest, 12),
+            escape_text(few(rest, 12)),
         )

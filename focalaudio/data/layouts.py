@@ -244,4 +244,5 @@ def _warn(folder: Path, others: Mapping[str, list[str]]) -> None:
         if names
     ]
     if found:
-        logger.warning("%s: not read: %s.", folder, "; ".join(found))
+        said = escape_text(f"{folder}: not read: {'; '.join(found)}.")
+        logger.warning("%s", said)

@@ -21,7 +21,7 @@ import pandas as pd
 from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.problems import refuse
 from focalaudio.data.tables import find_column, read_table
-from focalaudio.errors import DataError
+from focalaudio.errors import DataError, escape_text
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,8 @@ def _find_columns(
         if known or role in NEEDED:
             found[role] = _only(table, header, role, known)
     told = ", ".join(f"{role}: {name}" for role, name in found.items())
-    logger.info("%s is read as columns={%s}.", table, told)
+    read = escape_text(f"{table} is read as columns={{{told}}}.")
+    logger.info("%s", read)
     return found
 
 

@@ -33,7 +33,7 @@ from focalaudio.audio import (
 from focalaudio.boxes import RULES, BoxRules, HeardBox, join_boxes
 from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.errors import AudioError
+from focalaudio.errors import AudioError, escape_text
 from focalaudio.files import claim_file
 from focalaudio.inference.answers import describe_answers
 from focalaudio.inference.clips import prepare_clips, restore_interpretation
@@ -221,7 +221,7 @@ def explain_stream(
             total=plan.n_windows,
             initial=done.n_found,
             unit="window",
-            desc=plan.info.path.name,
+            desc=escape_text(plan.info.path.name),
             disable=not progress,
         ) as bar:
             batches = iter(lambda: list(islice(windows, batch_size)), [])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from focalaudio.boxes import BoxRules
+from focalaudio.errors import escape_text
 from focalaudio.inference.answers import to_number
 from focalaudio.interpreters import Interpretation
 
@@ -74,7 +75,8 @@ class WindowStore:
             if (head := file.read(len(self._head))) != self._head:
                 if head:
                     logger.warning(
-                        "%s is of another stream: starting again.", self.path
+                        "%s is of another stream: starting again.",
+                        escape_text(self.path),
                     )
                 file.truncate(0)
                 file.write(self._head)

@@ -19,7 +19,7 @@ from speechbrain.utils.checkpoints import (
     Checkpointer,
 )
 
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, escape_text
 from focalaudio.files import digest_file
 from focalaudio.models.safe_yaml import PlainLoader
 
@@ -68,7 +68,7 @@ class CheckedCheckpointer(Checkpointer):
                 if known[folder]:
                     logger.warning(
                         "%s; it is not used, but the checkpoint before it.",
-                        known[folder],
+                        escape_text(known[folder]),
                     )
         whole = [folder for folder in folders if not known[folder]]
         if folders and not whole:

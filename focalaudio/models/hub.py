@@ -29,7 +29,7 @@ from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from focalaudio.data.transfer import TransferError, alone, check_url, receive
-from focalaudio.errors import HubError, UnsafeModelError
+from focalaudio.errors import HubError, UnsafeModelError, escape_text
 from focalaudio.files import (
     digest_as_git,
     replace_file,
@@ -169,7 +169,8 @@ def fetch_bundle(
         if not (cached and error.passes):
             what = _explain(error, parsed)
             raise HubError(f"{what}{_hint(source)}") from error
-        logger.warning("%s Using what is cached: %s", error, cached)
+        path = escape_text(cached)
+        logger.warning("%s Using what is cached: %s", error, path)
         return cached
 
 

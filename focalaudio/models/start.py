@@ -25,7 +25,7 @@ from focalaudio.encoders.weight_files import (
     digest_weights,
     read_state_dict,
 )
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, escape_text
 from focalaudio.models.load import compare_analyses, load_model
 from focalaudio.models.run import existing, read_labels
 from focalaudio.models.safe_yaml import read_text
@@ -162,7 +162,9 @@ def _start_from_model(
     ]
     if others:
         logger.warning(
-            "pretrained=%s learnt with %s.", source, ", ".join(others)
+            "pretrained=%s learnt with %s.",
+            escape_text(source),
+            ", ".join(others),
         )
 
 
@@ -192,13 +194,15 @@ def _transfer(
     same = set(known) == set(labels) and alike
     if same and _fitting(head, state, own) == head:
         taken |= head | (_fitting(rest, state, own) & {*CLASS_ROWS})
-        logger.info("pretrained=%s: the head is kept.", source)
+        logger.info("pretrained=%s: the head is kept.", escape_text(source))
     else:
         why = "of another form" if same else f"of {_describe(known)}"
         if not alike:
             why = f"of {decision.labels_per_clip} of the labels for a clip"
         logger.warning(
-            "pretrained=%s: the head is new; it was %s.", source, why
+            "pretrained=%s: the head is new; it was %s.",
+            escape_text(source),
+            why,
         )
     order = [known.index(label) for label in labels] if same else []
     weights = {

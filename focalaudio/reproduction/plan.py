@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from focalaudio.errors import DataError
+from focalaudio.errors import DataError, escape_text
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.report.tables import write_json
 from focalaudio.reproduction.figures import (
@@ -376,7 +376,7 @@ def _take_step(
                 "it, or give another experiment_name or seed."
             )
         if (folder / "metrics.json").exists():
-            logger.info("%s is there already.", folder)
+            logger.info("%s is there already.", escape_text(folder))
             return False
     write_json(asked, record)
     run_recipe(recipe, folder, flags, **options)

@@ -229,7 +229,7 @@ def test_what_else_lies_there_is_named_once(put, caplog):
     folder, _ = by_folders(put)
     known, _ = read_clips(folder)
     for name in (
-        "loose.wav",
+        "loose\x1b[2J.wav",
         ".git/a.wav",
         "dog/._b.wav",
         "__MACOSX/dog/c.wav",
@@ -243,7 +243,14 @@ def test_what_else_lies_there_is_named_once(put, caplog):
     pd.testing.assert_frame_equal(clips, known)
     (record,) = caplog.records
     said = record.getMessage()
-    for name in ("loose.wav", ".git/", "dog/._b.wav", "__MACOSX/", "empty"):
+    assert said.isprintable()
+    for name in (
+        "loose\\x1b[2J.wav",
+        ".git/",
+        "dog/._b.wav",
+        "__MACOSX/",
+        "empty",
+    ):
         assert name in said
     assert r"dog/notes.txt, dog/\udcff.txt" in said
 

@@ -1,6 +1,7 @@
 """Laws of focalaudio.data.manifests: each row its file, or one error."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def test_a_name_with_no_file_or_several_is_refused(folder, cells, said):
 def write(folder, text, name="x.csv"):
     (folder / name).write_text(text, encoding="utf-8")
     return name
+
+
+def test_foreign_text_is_shown_escaped(folder, caplog):
+    text = "file,Cla\x1bss\na.wav,007\n"
+    table = write(folder, text, "odd\x1b[2J\u202ename.csv")
+    with caplog.at_level(logging.INFO):
+        list_manifest(table, folder, {"label": "Cla\x1bss"})
+    (record,) = caplog.records
+    assert record.message.isprintable()
+    assert "label: Cla\\x1bss" in record.message
 
 
 def test_usual_names_are_found_and_others_are_told(folder):

@@ -518,6 +518,22 @@ def test_what_another_setting_left_is_not_gone_on_with(
     assert again == fresh
 
 
+def test_foreign_text_is_shown_escaped(
+    keeper, reader, recording, tmp_path, caplog, capsys
+):
+    odd = recording.rename(recording.with_name("odd\x1b[2J\u202ename.wav"))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f"{odd.stem}.unfinished").write_text("of another")
+    explain_stream(keeper, reader, LABELS, odd, out)
+    (warning,) = [r for r in caplog.records if "another stream" in r.message]
+    bar = capsys.readouterr().err.replace("\r", "\n")
+    for text in (warning.message, *bar.splitlines()):
+        assert text.isprintable()
+    assert "odd\\x1b[2J\\u202ename" in warning.message
+    assert "odd\\x1b[2J\\u202ename.wav" in bar
+
+
 @pytest.mark.parametrize("overlap", [-0.1, 0.51, float("nan")])
 def test_an_overlap_out_of_range_is_refused(explain, keeper, overlap):
     with pytest.raises(ValueError, match="overlap="):

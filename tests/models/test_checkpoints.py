@@ -60,6 +60,14 @@ def test_a_damaged_one_is_named_and_the_one_before_it_used(
     assert "the checkpoint before it" in caplog.text
 
 
+def test_a_damaged_one_is_named_escaped(saved, tmp_path, caplog):
+    (saved[1] / "CKPT.yaml").write_text("")
+    odd = tmp_path.with_name("odd\x1b[2J\u202ename")
+    odd.symlink_to(tmp_path)
+    assert recovered(odd) == 1
+    assert [line.isprintable() for line in said(caplog)] == [True]
+
+
 def test_without_another_one_nothing_starts_from_nothing(saved):
     for folder in saved:
         DAMAGE["cut off"](folder / "layer.ckpt")

@@ -94,6 +94,15 @@ def test_weights_alone_do_not_tell_their_classes(tmp_path, caplog):
     assert "the head is new; it was of unknown classes" in caplog.text
 
 
+def test_foreign_text_is_shown_escaped(tmp_path, caplog):
+    path = tmp_path / "odd\x1b[2J\u202ename.ckpt"
+    torch.save(make().state_dict(), path)
+    start_classifier(make(), CLASSES, pretrained=path)
+    (record,) = caplog.records
+    assert record.message.isprintable()
+    assert "odd\\x1b[2J\\u202ename.ckpt: the head is new" in record.message
+
+
 def test_another_kind_of_head_is_new(finished, caplog):
     start_classifier(make(head="linear"), CLASSES, pretrained=finished)
     assert "the head is new; it was of another form" in caplog.text
