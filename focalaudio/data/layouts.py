@@ -239,7 +239,7 @@ def _folders_in(folder: Path) -> set[str]:
 def _warn(folder: Path, others: Mapping[str, list[str]]) -> None:
     """Name what is not read, in one warning."""
     found = [
-        f"{len(names)} x {what}: {few(map(escape_text, names))}"
+        f"{len(names)} x {what}: {few(names)}"
         for what, names in others.items()
         if names
     ]
