@@ -40,7 +40,6 @@ from focalaudio.masks import (
 )
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
-RATIOS = [[name] for name in SHARES]  # what a ratio mask can be of
 LOWEST = {  # of the options
     "n_masks": 1,
     "n_samples": 1,
@@ -168,7 +167,7 @@ class ThresholdInterpreter(Interpreter):
         if method == "by_design":
             chosen = choose_maps(classifier, maps)
             self.options["maps"] = list(chosen)
-        if mask == RATIO and self.options.get("maps") not in RATIOS:
+        if mask == RATIO and not is_share(method, self.options.get("maps")):
             raise ValueError(
                 f"mask='ratio' needs method='by_design' and one map that is a "
                 f"share: {', '.join(SHARES)}."
@@ -222,6 +221,18 @@ class ThresholdInterpreter(Interpreter):
         return METHODS[self.method].saliency(
             self.classifier, output, spectrum, class_ids, **self.options
         )
+
+
+def is_share(method: str, maps: Sequence[str] | str | None) -> bool:
+    """Return whether a saliency is one share, which a ratio mask is made of.
+
+    Example
+    -------
+    >>> is_share("by_design", ["class_share"]), is_share("random", None)
+    (True, False)
+    """
+    chosen = [maps] if isinstance(maps, str) else list(maps or ())
+    return method == "by_design" and len(chosen) == 1 and chosen[0] in SHARES
 
 
 def working_methods(classifier: Classifier) -> list[str]:

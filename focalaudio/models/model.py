@@ -20,7 +20,7 @@ from focalaudio.interpreters import (
     ThresholdInterpreter,
 )
 from focalaudio.interpreters.maps import choose_maps
-from focalaudio.interpreters.threshold import METHODS
+from focalaudio.interpreters.threshold import METHODS, is_share
 from focalaudio.masks import QUANTILE, RATIO
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
@@ -219,7 +219,8 @@ class SoundModel:
             `smoothgrad`, `integrated_gradients`, `gradient_shap`, `gradcam`,
             `occlusion`), `rise`, or a floor (`random`, `loudest`).
         maps, mask, quantile, options, against
-            See `focalaudio.interpreters.ThresholdInterpreter`. The decoders of
+            See `focalaudio.interpreters.ThresholdInterpreter`. A model's own
+            ratio mask is binary where there is no share. The decoders of
             PIQ and L-MAC draw the mask, if `mask` is None; it is cut to the
             `quantile`, the model's own if None, if `mask` is given.
 
@@ -246,9 +247,12 @@ class SoundModel:
                 f"method={method!r} must be one of "
                 f"{', '.join((*DECODED, *METHODS))}."
             )
+        kind = own.mask
         if maps is None and method == own.method:
             maps = own.maps
-        kind = own.mask if mask is None else mask
+        elif kind == RATIO and not is_share(method, maps):
+            kind = "binary"
+        kind = kind if mask is None else mask
         interpreter = ThresholdInterpreter(
             self.classifier,
             self.spectrogram,

@@ -55,6 +55,25 @@ def test_what_is_not_said_is_the_models_own():
     }
 
 
+@pytest.mark.parametrize(
+    ("other", "mask"),
+    [
+        ({}, "ratio"),
+        ({"maps": "class_probability"}, "ratio"),
+        ({"maps": ["class_probability", "loudness"]}, "binary"),
+        ({"maps": "stage_1"}, "binary"),
+        ({"maps": ["stage_1"], "quantile": 0.5}, "binary"),
+        ({"maps": "stage_1", "mask": "soft"}, "soft"),
+        ({"method": "random"}, "binary"),
+    ],
+)
+def test_a_ratio_is_the_models_own_where_there_is_a_share(other, mask):
+    model = make_model(maps=("class_probability",), mask="ratio", quantile=0.7)
+    found = model.interpreter(**other)
+    quantile = None if mask == "ratio" else other.get("quantile", 0.7)
+    assert (found.mask, found.quantile) == (mask, quantile)
+
+
 def test_the_own_explanation_may_be_a_floor():
     model = make_model(method="loudest")
     assert model.interpreter().name == "loudest, quantile 0.9"
