@@ -104,8 +104,9 @@ def load_weights(
     weights, beside = _unwrap(content)
     layout = _recognize(weights, layouts, label)
     heads = [key for key in weights if layout.drops(key)]
-    renamed, names = _rename(weights, layout)
     wanted = encoder.state_dict()
+    renamed, names = _rename(weights, layout)
+    renamed = _join_attention(renamed, wanted)
     fitted = {key: _fit(renamed[key], wanted, key) for key in renamed}
     extra = [key for key in beside if key not in TRAINING_STATE]
     extra += [names.get(key, key) for key in fitted if key not in wanted]
@@ -163,11 +164,13 @@ def _rename(
         name = layout.rename(key)
         name = key if name in renamed else name  # a second one is left over
         renamed[name], names[name] = weight, key
-    return _join_attention(renamed), names
+    return renamed, names
 
 
-def _join_attention(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Stack queries, keys and values, where all three are there."""
+def _join_attention(
+    weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Stack queries, keys and values, where all three are there and fit."""
     joined = dict(weights)
     for name in weights:
         match = re.fullmatch(r"(.+\.attention)\.q\.(weight|bias)", name)
@@ -176,17 +179,19 @@ def _join_attention(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         parts = [f"{match[1]}.{part}.{match[2]}" for part in "qkv"]
         tensors = [weights[part] for part in parts if part in weights]
         whole = f"{match[1]}.project_in.{match[2]}"
-        free = len(tensors) == 3 and whole not in weights
-        if free and _are_stackable(tensors):
+        free = whole in wanted and whole not in weights
+        if free and _are_stackable(tensors, wanted[whole]):
             joined[whole] = torch.cat(tensors)
             for part in parts:
                 del joined[part]
     return joined
 
 
-def _are_stackable(tensors: Sequence[Tensor]) -> bool:
-    same = len({tensor.shape for tensor in tensors}) == 1
-    return same and all(_is_numeric(tensor) for tensor in tensors)
+def _are_stackable(tensors: Sequence[Tensor], ours: Tensor) -> bool:
+    shape = (len(ours) // 3, *ours.shape[1:])
+    return len(tensors) == 3 and all(
+        tensor.shape == shape and _is_numeric(tensor) for tensor in tensors
+    )
 
 
 def _is_numeric(weight: Tensor, ours: Tensor | None = None) -> bool:
@@ -197,16 +202,28 @@ def _is_numeric(weight: Tensor, ours: Tensor | None = None) -> bool:
 
 
 def _fit(weight: Tensor, wanted: Mapping[str, Tensor], key: str) -> Tensor:
-    """Bring a weight to our precision, and to our shape if that is exact."""
+    """Bring a weight to our precision, and to our shape if that is exact.
+
+    One that stays of another shape is left as it is: it takes no memory.
+    """
     ours = wanted.get(key)
     if ours is None or not _is_numeric(weight, ours):
         return weight
-    weight = weight.to(ours.dtype)
-    if weight.dim() == 4 and key in PATCH_KERNELS and ours.shape[1] == 1:
-        return weight.sum(1, keepdim=True)
-    if weight.dim() == 4 and ours.dim() == 2 and weight.shape[2:] == (1, 1):
-        return weight.flatten(1)  # a 1 x 1 convolution is a linear map
-    return weight
+    if key in PATCH_KERNELS and _sums_to(weight, ours):
+        weight = weight.sum(1, keepdim=True, dtype=ours.dtype)
+    elif weight.dim() == 4 and weight.shape == (*ours.shape, 1, 1):
+        weight = weight[..., 0, 0]  # a 1 x 1 convolution is a linear map
+    return weight.to(ours.dtype) if weight.shape == ours.shape else weight
+
+
+def _sums_to(weight: Tensor, ours: Tensor) -> bool:
+    """Whether a kernel is ours of more channels, all of which it stores."""
+    n_bytes = weight.numel() * weight.element_size()
+    return (
+        weight.dim() == 4
+        and (weight.shape[0], 1, *weight.shape[2:]) == ours.shape
+        and n_bytes <= weight.untyped_storage().nbytes()
+    )
 
 
 def _faults(
@@ -214,15 +231,14 @@ def _faults(
 ) -> dict[str, list[str]]:
     """Say what is wrong with weights that have our names."""
     both = {key: fitted[key] for key in wanted if key in fitted}
-    numeric = {k: w for k, w in both.items() if _is_numeric(w, wanted[k])}
-    others = [key for key in both if key not in numeric]
+    others = [k for k, w in both.items() if not _is_numeric(w, wanted[k])]
     floats = {key for key in others if wanted[key].is_floating_point()}
+    misshapen = [k for k, w in both.items() if w.shape != wanted[k].shape]
     return {
         "missing": [key for key in wanted if key not in fitted],
         "of another shape": [
-            f"{key} {tuple(w.shape)} for {tuple(wanted[key].shape)}"
-            for key, w in both.items()
-            if w.shape != wanted[key].shape
+            f"{key} {tuple(both[key].shape)} for {tuple(wanted[key].shape)}"
+            for key in misshapen
         ],
         "no dense floats": [
             f"{key} {both[key].dtype}" for key in others if key in floats
@@ -231,7 +247,9 @@ def _faults(
             f"{key} {both[key].dtype}" for key in others if key not in floats
         ],
         "not finite": [
-            key for key, w in numeric.items() if not w.isfinite().all()
+            key
+            for key, w in both.items()
+            if key not in {*others, *misshapen} and not w.isfinite().all()
         ],
     }
 

@@ -324,6 +324,44 @@ def test_what_is_no_number_of_ours_is_refused(change, match):
     refuse(weights | {"norm.bias": change(weights["norm.bias"])}, match)
 
 
+HUGE = {  # shapes of more values than any memory holds
+    "norm.bias": (10**15,),
+    "blocks.0.mlp.expand.weight": (32, 10**15, 1, 1),
+    "embedding.weight": (32, 10**12, 8, 8),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("key", HUGE)
+def test_a_few_bytes_that_claim_to_be_many_take_no_memory(
+    key, channels, dtype, tmp_path
+):
+    encoder = build_vit(in_channels=channels)
+    claimed = torch.zeros(1, dtype=dtype).expand(HUGE[key])
+    torch.save(encoder.state_dict() | {key: claimed}, tmp_path / "a.ckpt")
+    refuse(tmp_path / "a.ckpt", f"1 of another shape .{key}", encoder)
+
+
+def test_queries_are_stacked_only_where_they_fit(tmp_path):
+    weights = transformers.ViTModel(TOKENS).state_dict()
+    for part in "qkv":
+        key = f"layers.0.attention.{part}_proj.bias"
+        weights[key] = torch.zeros(1).expand(10**15)
+    torch.save(weights, tmp_path / "a.ckpt")
+    refuse(tmp_path / "a.ckpt", "3 left over .*1 missing")
+
+
+def test_a_repeated_value_is_a_weight_like_any_other(tmp_path):
+    weights = build_vit().state_dict() | {
+        "norm.bias": torch.ones(()).expand(32)
+    }
+    torch.save(weights, tmp_path / "a.ckpt")
+    encoder = build_vit()
+    load_weights(encoder, tmp_path / "a.ckpt")
+    assert torch.equal(encoder.state_dict()["norm.bias"], torch.ones(32))
+
+
 def test_faults_are_counted_and_the_first_are_named():
     weights = build_vit().state_dict()
     with pytest.raises(ModelError) as caught:
