@@ -12,16 +12,16 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import yaml
 from speechbrain.utils.checkpoints import (
     METAFNAME,
+    PARAMFILE_EXT,
     Checkpoint,
     Checkpointer,
 )
 
 from focalaudio.errors import ModelError, escape_text
 from focalaudio.files import digest_file
-from focalaudio.models.safe_yaml import PlainLoader
+from focalaudio.models.safe_yaml import is_number, read_plain
 
 SEAL = "files.json"
 
@@ -77,7 +77,15 @@ class CheckedCheckpointer(Checkpointer):
                 "other that is whole; remove it to start again, or give "
                 "another experiment_name."
             )
-        return self._construct_checkpoint_objects(whole)
+        return [_describe(folder) for folder in whole]
+
+
+def _describe(folder: Path) -> Checkpoint:
+    """Read what a whole checkpoint says of itself, and list its files."""
+    found = folder.glob(f"*{PARAMFILE_EXT}")
+    return Checkpoint(
+        folder, read_plain(folder / METAFNAME), {p.stem: p for p in found}
+    )
 
 
 def seal(folder: Path) -> None:
@@ -90,8 +98,8 @@ def seal(folder: Path) -> None:
 def find_damage(folder: Path) -> str:
     """Say what is wrong with a checkpoint; nothing if it is whole.
 
-    One of an older version has no seal: that it says when it was saved must
-    do.
+    It must say when it was saved. One of an older version has no seal: that
+    no file is empty must do.
 
     Example
     -------
@@ -110,7 +118,10 @@ def find_damage(folder: Path) -> str:
         text = (folder / SEAL).read_text(encoding="utf-8")
         digests = dict(json.loads(text))
     except FileNotFoundError:
-        return _find_damage_by_eye(folder)
+        digests = {}
+        for path in folder.iterdir():
+            if not path.stat().st_size:
+                return f"{path} is damaged"
     except (TypeError, ValueError):
         return f"{folder / SEAL} is damaged"
     for name, digest in digests.items():
@@ -119,18 +130,11 @@ def find_damage(folder: Path) -> str:
             return f"{path} is missing"
         if digest_file(path) != digest:
             return f"{path} is damaged"
-    return ""
+    return "" if _says_when(folder) else f"{folder / METAFNAME} is damaged"
 
 
-def _find_damage_by_eye(folder: Path) -> str:
-    path = folder / METAFNAME
+def _says_when(folder: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
-        meta = yaml.load(text, Loader=PlainLoader)  # noqa: S506
-    except (ValueError, yaml.YAMLError):
-        meta = None
-    when = meta.get("unixtime") if isinstance(meta, dict) else None
-    empty = [file for file in folder.iterdir() if not file.stat().st_size]
-    if isinstance(when, (int, float)) and not empty:
-        return ""
-    return f"{empty[0] if empty else path} is damaged"
+        return is_number(read_plain(folder / METAFNAME).get("unixtime"))
+    except ModelError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
+TEMPERATURES = (0.01, 100.0)  # the lowest, the highest
 DECODED: dict[str, Callable[..., Interpreter]] = {
     kind.METHOD: kind for kind in (PIQInterpreter, LMACInterpreter)
 }
@@ -98,10 +100,10 @@ class SoundModel:
     decoders : mapping
         From the name of a method, such as `piq`, to its trained decoder.
     temperature : float
-        That logits are divided by, above 0, for the probabilities that people
-        are told (see `focalaudio.metrics.calibration`). Nothing else uses it:
-        explanations, metrics and rules of novelty take the logits as they
-        are.
+        That logits are divided by, 0.01 to 100, for the probabilities that
+        people are told (see `focalaudio.metrics.calibration`). Nothing else
+        uses it: explanations, metrics and rules of novelty take the logits as
+        they are.
     novelty : Novelty
         When a clip is like any class at all; every clip is if None.
     folder : pathlib.Path
@@ -111,7 +113,7 @@ class SoundModel:
     Raises
     ------
     ModelError
-        If the temperature is not above 0, the labels are not as many as the
+        If the temperature is out of range, the labels are not as many as the
         classes, the image's axis is of another analysis than the
         spectrogram's, the explanation is none that this classifier has, or a
         rule needs more than it, or another sample rate or n_fft.
@@ -137,8 +139,13 @@ class SoundModel:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ModelError(f"temperature={self.temperature} must be above 0.")
+        low, high = TEMPERATURES
+        is_number = isinstance(self.temperature, Real)
+        if not (is_number and low <= self.temperature <= high):
+            raise ModelError(
+                f"temperature={self.temperature!r} must be a number from {low} "
+                f"to {high}."
+            )
         if len(self.labels) != self.classifier.n_classes:
             raise ModelError(
                 f"There are {len(self.labels)} labels, but the classifier has "

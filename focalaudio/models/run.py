@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.utils.checkpoints import Checkpoint
+from speechbrain.utils.checkpoints import METAFNAME, Checkpoint
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
@@ -37,7 +37,8 @@ from focalaudio.models.description import (
     to_novelty,
 )
 from focalaudio.models.model import SoundModel
-from focalaudio.models.safe_yaml import PlainLoader, read_text
+from focalaudio.models.safe_yaml import is_number, read_plain, read_text
+from focalaudio.models.schema import KEYS
 
 MODEL = "save/model.yaml"
 DECODER = "save/decoder.yaml"
@@ -90,11 +91,21 @@ def load_run(source: str | Path) -> SoundModel:
         parts["reader"],
         labels,
         to_explanation(parts, classifier),
-        # of the validation fold; older runs, and those without one, have none
-        temperature=best.meta.get("temperature", 1.0),
+        temperature=_read_temperature(best),
         novelty=to_novelty(parts),
         folder=folder,
     )
+
+
+def _read_temperature(checkpoint: Checkpoint) -> float:
+    """Return that of the validation fold; 1 if there was none."""
+    value, rule = checkpoint.meta.get("temperature", 1.0), KEYS["temperature"]
+    if not rule.accepts(value):
+        raise ModelError(
+            f"{checkpoint.path / METAFNAME}: temperature={reprlib.repr(value)} "
+            f"must be {rule.text}; train again."
+        )
+    return value
 
 
 def load_decoder(
@@ -193,13 +204,7 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     `FileNotFoundError` if it is not there; `ModelError` if it is not YAML, or
     lacks one of `keys`.
     """
-    try:
-        text = read_text(existing(path))
-        values = yaml.load(text, Loader=PlainLoader)  # noqa: S506
-    except (RecursionError, ValueError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} is not a YAML file: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} holds no keys; is it a run's own file?")
+    values = read_plain(existing(path))
     missing = [key for key in keys if key not in values]
     if missing:
         raise ModelError(
@@ -230,17 +235,31 @@ def best_checkpoint(folder: Path, kind: str) -> Checkpoint:
 
     `kind` is `min_key` if lower is better, else `max_key`; of `epoch` the
     highest is the best, whatever `kind` says. `FileNotFoundError` if there is
-    no checkpoint, `ModelError` if the run does not say what it selected by.
+    no checkpoint with a finite value, `ModelError` if the run does not say what
+    it selected by, or a checkpoint has no number there.
     """
     path = folder / "hyperparams.yaml"
     key = read_values(path, ["select_by"])["select_by"]
     if not isinstance(key, str):
-        raise ModelError(f"{path}: select_by={key!r} must be a metric's name.")
+        shown = reprlib.repr(key)
+        raise ModelError(f"{path}: select_by={shown} must be a metric's name.")
     saved = existing(folder / "save")
     end = "max_key" if key == "epoch" else kind
-    best = CheckedCheckpointer(saved).find_checkpoint(**{end: key})
+    checkpointer = CheckedCheckpointer(saved)
+    for each in checkpointer.list_checkpoints():
+        value = each.meta.get(key, 0)
+        if type(value) not in (int, float):
+            raise ModelError(
+                f"{each.path / METAFNAME}: {key}={reprlib.repr(value)} must be "
+                "a number; remove this checkpoint, or train again."
+            )
+    best = checkpointer.find_checkpoint(
+        ckpt_predicate=lambda each: is_number(each.meta.get(key)),
+        **{end: key},
+    )
     if best is None:
         raise FileNotFoundError(
-            f"{saved.absolute()} holds no CKPT+... with {key!r}; train first."
+            f"{saved.absolute()} holds no CKPT+... with a finite {key!r}; "
+            "train first."
         )
     return best

@@ -1,7 +1,7 @@
 """`YAML file -> values and objects`, without running anything that it says.
 
-Two readers. `PlainLoader` reads the plain values of a run's own file, which is
-HyperPyYAML, and drops the rest. `read_objects` reads a bundle: data in which
+Two readers. `read_plain` reads the plain values of a run's own files, which may
+be HyperPyYAML, and drops the rest. `read_objects` reads a bundle: data in which
 nothing is allowed but scalars, lists, mappings, `!ref <key>`, and `!new:` of
 what a closed table names; all else is refused with the number of its line.
 """
@@ -36,6 +36,10 @@ SCALARS: dict[str, tuple[str, list[str]]] = {
         NUMBER_STARTS,
     ),
 }
+
+
+# what PyYAML raises too, at deep nesting or at `!!int ""`
+_BROKEN = (AttributeError, LookupError, RecursionError, ValueError)
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -152,6 +156,38 @@ def read_text(path: Path, limit: int = MAX_BYTES) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is not a text file: {error}") from error
+
+
+def read_plain(path: Path) -> dict[Any, Any]:
+    """Read the plain values of a run's file; nothing is run.
+
+    `ModelError` if it is not YAML, or holds no keys.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.yaml"
+    >>> _ = path.write_text("{a: 1, b: !apply:os.system [x]}")
+    >>> read_plain(path)
+    {'a': 1, 'b': None}
+    """
+    try:
+        values = yaml.load(read_text(path), Loader=PlainLoader)  # noqa: S506
+    except (*_BROKEN, yaml.YAMLError) as error:
+        raise ModelError(f"{path} is not a YAML file: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds no keys; is it a run's own file?")
+    return values
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number.
+
+    Example
+    -------
+    >>> [is_number(value) for value in (1, 0.5, "hot", True, math.nan)]
+    [True, True, False, False, False]
+    """
+    return type(value) in (int, float) and -math.inf < value < math.inf
 
 
 def read_objects(

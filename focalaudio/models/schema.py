@@ -7,7 +7,6 @@ anybody trains, and near enough that a file cannot fill the memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +32,7 @@ from focalaudio.masks import MASKS, RATIO
 from focalaudio.metrics.novelty import STORABLE
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.bundle_files import DECODERS, SHAPE
+from focalaudio.models.model import TEMPERATURES
 from focalaudio.models.safe_yaml import Maker, Rule
 from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrogram
@@ -50,11 +50,7 @@ def _real(low: float, high: float) -> Rule:
     """Make the rule of a finite number."""
     return Rule(
         f"a number from {low} to {high}",
-        lambda value: (
-            type(value) in (int, float)
-            and math.isfinite(value)
-            and low <= value <= high
-        ),
+        lambda value: type(value) in (int, float) and low <= value <= high,
     )
 
 
@@ -261,7 +257,7 @@ KEYS: dict[str, Rule] = {
     "decoder": DECODER,
     "lmac": _made_by(LMACDecoder, SpectrogramDecoder),
     "explanation": _mapping_of(EXPLANATION),
-    "temperature": _real(0.01, 100),
+    "temperature": _real(*TEMPERATURES),
     "novelty": _either(NOVELTY, _list_of(NOVELTY, 1, len(STORABLE))),
     SHAPE: _made_by(SpectralShape),
     # of format 1: numbers that its objects refer to

@@ -142,7 +142,10 @@ def test_what_does_not_fit_is_refused_at_the_door():
         make_model(maps=["layer_1"])
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_is_above_zero(temperature):
-    with pytest.raises(ModelError, match="must be above 0"):
+@pytest.mark.parametrize(
+    "temperature",
+    [0.0, -1.0, 0.009, 101, float("nan"), float("inf"), 10**9, "hot", None],
+)
+def test_a_temperature_is_a_number_within_bounds(temperature):
+    with pytest.raises(ModelError, match="must be a number from 0.01 to 100"):
         replace(make_model(), temperature=temperature)

@@ -1,3 +1,4 @@
+import math
 import os
 import pickle
 import shutil
@@ -137,6 +138,59 @@ def test_the_temperature_is_that_of_the_best_checkpoint(tmp_path, classifier):
         meta = {"error": error, "temperature": temperature}
         run_of(folder, classifier, meta)
     assert load_model(folder).temperature == 0.7
+
+
+DEEP = "[" * 5000 + "]" * 5000
+
+
+def say(run, **values):
+    """Write what a run's only checkpoint says of itself, and seal that."""
+    [path] = run.glob("save/CKPT+*/CKPT.yaml")
+    said = {"unixtime": 1.0, "error": 0.5} | values
+    lines = (f"{key}: {value}\n" for key, value in said.items())
+    path.write_text("".join(lines))
+    seal(path.parent)  # a stranger can do that, too
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["hot", ".inf", ".nan", "-1", "1e9", "yes", "[1]", "", "9" * 400,
+     "!!python/name:os.system"],
+)  # fmt: skip
+def test_a_temperature_that_is_none_is_an_error(run, value):
+    say(run, temperature=value)
+    with pytest.raises(ModelError, match="CKPT.yaml: temperature=.* must be a"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("value", ["low", "[1]", "", "yes", "!!python/name:os"])
+def test_a_metric_that_is_no_number_is_an_error(run, value):
+    say(run, error=value)
+    with pytest.raises(ModelError, match="CKPT.yaml: error=.* must be a numb"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("value", [DEEP, "!!int ''", "!!bool x", "{a: b"])
+def test_a_checkpoint_that_cannot_be_read_is_damaged(run, value):
+    say(run, more=value)
+    with pytest.raises(ModelError, match="CKPT.yaml is damaged"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("value", ["", "now", ".nan", "yes"])
+def test_a_checkpoint_says_when_it_was_saved(run, value):
+    say(run, unixtime=value)
+    with pytest.raises(ModelError, match="CKPT.yaml is damaged"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_not_finite_is_never_the_best(tmp_path, order):
+    made = {error: make_classifier() for error in (0.5, math.nan, -math.inf)}
+    for error in list(made)[::order]:
+        write_run(tmp_path, made[error], {"error": error})
+    best = load_model(tmp_path).classifier
+    assert torch.equal(logits(best), logits(made[0.5]))
 
 
 def run_of(folder, classifier, meta=None):
