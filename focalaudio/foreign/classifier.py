@@ -186,8 +186,14 @@ class ForeignClassifier(Classifier):
         else:  # it may leave torch, which takes no tensors with gradients there
             with torch.no_grad():
                 said = self.classify(clips.detach())
-        logits = torch.as_tensor(said, device=clips.device).float()
         wanted = (len(clips), self.n_classes)
+        try:
+            logits = torch.as_tensor(said).to(clips.device).float()
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"classify returned a {type(said).__name__}; it must return "
+                f"the logits only, a tensor or an array of shape {wanted}."
+            ) from error
         if logits.shape != wanted:
             raise ModelError(
                 f"classify returned logits of shape {tuple(logits.shape)} for "
@@ -220,7 +226,7 @@ class ForeignClassifier(Classifier):
         """Find out whether a gradient comes back from the logits."""
         noise = self._make_noise(n_samples).requires_grad_()
         try:
-            said = self.classify(noise)
+            said = self.classify(noise.clone())  # it may work in place
             (found,) = torch.autograd.grad(said.sum(), noise, allow_unused=True)
         except (AttributeError, RuntimeError, TypeError):
             return False  # it left torch, or cut the gradient off

@@ -201,6 +201,19 @@ def test_without_a_gradient_methods_that_need_one_are_refused(spectrogram, cut):
             ThresholdInterpreter(foreign, spectrogram, method=method)
 
 
+@pytest.mark.parametrize("takes", ["sound", "stft"])
+def test_a_gradient_reaches_what_is_changed_in_place(spectrogram, wavs, takes):
+    def classify(clips):
+        clips *= 2
+        return clips.abs().flatten(1)[:, :2]
+
+    foreign = ForeignClassifier(classify, 2, spectrogram, takes=takes)
+    assert foreign.differentiable
+    found = ThresholdInterpreter(foreign, spectrogram, method="saliency")(wavs)
+    assert found.saliency.isfinite().all()
+    assert (found.saliency > 0).any()
+
+
 @pytest.mark.parametrize("method", ["occlusion", "rise"])
 def test_it_is_found_where_a_classifier_listens(spectrogram, method):
     foreign = ForeignClassifier(leaving, 2, spectrogram)
@@ -282,6 +295,26 @@ def test_what_does_not_fit_is_said_before_any_work(
 ):
     with pytest.raises(ModelError, match=message):
         ForeignClassifier(classify, 2, spectrogram)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda logits: (logits, logits),
+        lambda logits: (logits,),
+        lambda logits: [logits, None],
+        lambda logits: {"logits": logits},
+        lambda logits: str(logits),
+        lambda logits: None,
+        lambda logits: np.array([logits, "dog"], dtype=object),
+    ],
+)
+def test_what_is_more_than_logits_is_named(change, spectrogram):
+    given = change(torch.zeros(2, 2))
+    with pytest.raises(
+        ModelError, match=f"a {type(given).__name__}; .*logits only.*(2, 2)"
+    ):
+        ForeignClassifier(lambda wavs: change(wavs[:, :2]), 2, spectrogram)
 
 
 def test_functions_are_told_apart_by_their_answers(spectrogram):
