@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 SHARED = -1  # class of a code that every class may use
@@ -44,7 +45,8 @@ def _assign_classes(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
             f"for {n_classes} classes; give each class at least one."
         )
     classes = torch.linspace(-0.5, n_classes - 0.51, own).round().long()
-    return torch.cat((classes, torch.full((n_shared,), SHARED)))
+    # on the device `meta` torch loads its compiler for a `cat`
+    return F.pad(classes, (0, n_shared), value=SHARED)
 
 
 class Quantizer(nn.Module):

@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +84,29 @@ def test_every_decoder_can_be_described_and_built_again(name, tmp_path):
     made = read(text, tmp_path)["decoder"]
     assert shapes(made) == shapes(decoder)
     assert made.arguments == decoder.arguments
+
+
+OPENED = """
+import sys
+from focalaudio.models import load_model
+print(*load_model(sys.argv[1]).decoders, "torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_opening_a_decoder_does_not_load_the_compiler(name, tmp_path):
+    model = make_model()
+    n_features = model.classifier.encoder.n_features
+    decoders = {
+        "piq": DECODERS[name](n_features, 4, 16, 2),
+        "lmac": LMACDecoder(n_features, 4),
+    }
+    write_bundle(replace(model, decoders=decoders), tmp_path)
+    output = subprocess.run(
+        [sys.executable, "-c", OPENED, str(tmp_path)],
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    assert output.stdout.split() == ["piq", "lmac", "False"]
 
 
 def test_several_decoders_stand_side_by_side(tmp_path):
