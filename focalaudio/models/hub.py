@@ -13,7 +13,9 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,12 @@ from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from focalaudio.data.transfer import TransferError, alone, check_url, receive
-from focalaudio.errors import HubError, UnsafeModelError, escape_text
+from focalaudio.errors import (
+    HubError,
+    ModelError,
+    UnsafeModelError,
+    escape_text,
+)
 from focalaudio.files import (
     digest_as_git,
     replace_file,
@@ -109,8 +116,8 @@ def fetch_bundle(
     """Return the folder of a bundle, fetched if it is a hub's.
 
     Only a bundle's own files are fetched, never code or pickles. What is
-    cached is not fetched again; without network, a branch or tag is what it
-    was last.
+    cached is not fetched again unless it is damaged; without network, a branch
+    or tag is what it was last.
 
     Arguments
     ---------
@@ -137,7 +144,8 @@ def fetch_bundle(
     HubError
         If the hub refuses, is out of reach, or sends what it did not promise.
     ModelError
-        If it is no bundle, too large, or contradicts its SHA256SUMS.
+        If it is no bundle, too large, or contradicts its SHA256SUMS; what is
+        cached is removed then and fetched again, if there is network.
     ValueError
         If an argument is out of range.
 
@@ -156,8 +164,15 @@ def fetch_bundle(
     cached = _find(cache, parsed.revision)
     is_offline = local_files_only or constants.HF_HUB_OFFLINE
     if cached and (is_offline or _COMMIT.fullmatch(parsed.revision)):
-        return cached
-    if is_offline:
+        damage = _find_damage(cached)
+        if not damage:
+            return cached
+        if is_offline:
+            raise ModelError(
+                f"{damage} It is of the cache: remove {cached}, and fetch it "
+                "again with network."
+            )
+    elif is_offline:
         raise HubError(
             f"{parsed.name}@{parsed.revision} is not in {cache}, and offline "
             "it cannot be fetched; fetch it once with network, or give a "
@@ -166,7 +181,7 @@ def fetch_bundle(
     try:
         return _update(hub, parsed.revision, cache, max_bytes, progress)
     except TransferError as error:
-        if not (cached and error.passes):
+        if not (cached and error.passes) or _find_damage(cached):
             what = _explain(error, parsed)
             raise HubError(f"{what}{_hint(source)}") from error
         path = escape_text(cached)
@@ -414,17 +429,32 @@ def _find(cache: Path, revision: str) -> Path | None:
     return cache / commit if is_there else None
 
 
+def _find_damage(folder: Path) -> str:
+    """Say what is wrong with a bundle in the cache; nothing if it is whole."""
+    if not folder.is_dir():
+        return f"{folder} is not there."
+    try:
+        sizes = list_files(folder)
+        choose_files(str(folder), sizes, sum(sizes.values()))
+        check_sums(folder)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
 def _update(
     hub: _Repository, revision: str, cache: Path, max_bytes: int, progress: bool
 ) -> Path:
-    """Ask what the revision is now; fetch it if it is not there."""
+    """Ask what the revision is now; fetch it if it is not there, whole."""
     commit, files = hub.list_files(revision)
     folder = cache / commit
-    if not folder.is_dir():
+    if _find_damage(folder):
         sizes = {name: file.n_bytes for name, file in files.items()}
         chosen = choose_files(hub.name, sizes, max_bytes)
         with alone(cache):
-            if not folder.is_dir():
+            if _find_damage(folder):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(folder)
                 wanted = [files[name] for name in chosen]
                 _fetch_files(hub, wanted, folder, progress)
     if revision != commit:

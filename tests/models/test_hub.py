@@ -478,6 +478,54 @@ def test_the_list_of_digests_is_checked(hub, fetch, tmp_path):
         fetch_bundle(folder)
 
 
+DAMAGE = {
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "another byte": lambda path: path.write_bytes(b"?" + path.read_bytes()[1:]),
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("name", ["model.safetensors", "README.md"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_is_damaged_in_the_cache_is_fetched_again_once(
+    hub, fetch, damage, name, pinned
+):
+    files = FILES | {"SHA256SUMS": sums(FILES)}
+    commit = hub.add(NAME, files)
+    revision = commit if pinned else None
+    folder = fetch(revision=revision)
+    DAMAGE[damage](folder / name)
+    assert fetch(revision=revision) == folder
+    assert read(folder) == files
+    assert hub.downloads() == 2 * len(files)
+    assert fetch(revision=revision) == folder
+    assert hub.downloads() == 2 * len(files)
+
+
+def test_a_file_that_is_gone_is_fetched_again_without_sums_too(hub, fetch):
+    hub.add(NAME, FILES)
+    folder = fetch()
+    (folder / "model.safetensors").unlink()
+    assert read(fetch()) == FILES
+
+
+def test_offline_what_is_damaged_says_what_to_remove(hub, fetch, no_network):
+    commit = hub.add(NAME, FILES | {"SHA256SUMS": sums(FILES)})
+    folder = fetch()
+    DAMAGE["cut off"](folder / "model.safetensors")
+    before = read(folder)
+    for revision in (None, commit):
+        with pytest.raises(ModelError, match=f"safetensors .*remove {folder},"):
+            fetch(revision=revision, local_files_only=True)
+    no_network()
+    for revision in (None, commit):
+        with pytest.raises(HubError, match="cannot be reached"):
+            fetch(revision=revision)
+    assert read(folder) == before
+
+
 def write(folder, files):
     for name, data in files.items():
         path = folder / name
