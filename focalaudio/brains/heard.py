@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from focalaudio.data.folds import FOLDS_CSV
-from focalaudio.errors import DataError, ModelError
+from focalaudio.errors import DataError, ModelError, escape_text
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import parse_source
 from focalaudio.models.run import read_values
@@ -64,12 +64,8 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
                 f"{found}: what it says of them is no result. Its folds were "
                 f"{folds}; keep to them."
             )
-        logger.warning(
-            "%s, if that is the data of %s. Its folds were %s.",
-            found,
-            values["data_folder"],
-            folds,
-        )
+        said = f"{found}, if that is the data of {values['data_folder']}"
+        logger.warning("%s", escape_text(f"{said}. Its folds were {folds}."))
 
 
 def _find_runs(hparams: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

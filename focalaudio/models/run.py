@@ -15,17 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.checkpoints import METAFNAME, Checkpoint
 from speechbrain.utils.distributed import run_on_main
 from torch import nn
 
 from focalaudio.contract import Classifier
-from focalaudio.data.labels import LABELS_FILE
+from focalaudio.data.labels import LABELS_FILE, load_labels
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.layouts import OURS
 from focalaudio.encoders.weight_files import digest_weights, read_state_dict
-from focalaudio.errors import ModelError
+from focalaudio.errors import DataError, ModelError
 from focalaudio.files import replace_file
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.checkpoints import CheckedCheckpointer
@@ -219,15 +218,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     `FileNotFoundError` if it is not there, `ModelError` if it is damaged.
     """
-    encoder = CategoricalEncoder()
     try:
-        encoder.load(str(existing(path)))
-        return tuple(encoder.ind2lab[i] for i in range(len(encoder.ind2lab)))
-    except (KeyError, SyntaxError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{path} must have lines like 'label' => 0, numbered from 0 "
-            f"without gaps: {error!r}"
-        ) from error
+        return load_labels(existing(path))
+    except DataError as error:
+        raise ModelError(str(error)) from error
 
 
 def best_checkpoint(folder: Path, kind: str) -> Checkpoint:
