@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from operator import ne
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -253,13 +254,25 @@ def _state_of(path: str | Path) -> list[int] | None:
 
 def _refuse_others(folder: Path, known: Record, asked: Record) -> None:
     """Name the first setting that differs, with both values."""
-    for name in sorted({*known, *asked}):
-        was, now = known.get(name), asked.get(name)
-        if was != now:
-            raise DataError(
-                f"{folder} holds results with {name}={_short(was)}, not "
-                f"{_short(now)}; give the same settings or another folder."
-            )
+    if known != asked:
+        name, was, now = _find_difference("", known, asked)
+        raise DataError(
+            f"{folder} holds results with {name}={_short(was)}, not "
+            f"{_short(now)}; give the same settings or another folder."
+        )
+
+
+def _find_difference(name: str, was: Any, now: Any) -> tuple[str, Any, Any]:
+    """Return the first of nested values that differ: its key, and both."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        keys = sorted({*was, *now})
+        key = next(each for each in keys if was.get(each) != now.get(each))
+        return _find_difference(key, was.get(key), now.get(key))
+    if isinstance(was, list) and isinstance(now, list):
+        differing = [pair for pair in zip(was, now, strict=False) if ne(*pair)]
+        if len(was) == len(now):
+            return _find_difference(name, *differing[0])
+    return name, was, now
 
 
 def _short(value: Any) -> str:

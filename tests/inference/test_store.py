@@ -91,6 +91,29 @@ def test_results_of_other_settings_are_refused_and_stay(sounds, tmp_path):
     fill(tmp_path / "out", [])  # and the folder is not claimed any more
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (
+            [["A", {"a": 1, "mask": "x"}]],
+            [["A", {"a": 1, "mask": "y"}]],
+            "mask",
+        ),
+        ([1, 2], [1, 3], "way"),
+        ([1], [1, 3], "way"),
+        ({"b": {"c": 1}}, {"b": {"c": None}}, "c"),
+        (None, {"a": 1}, "way"),
+    ],
+)
+def test_of_nested_settings_the_one_that_differs_is_named(
+    tmp_path, was, now, told
+):
+    with ClipStore(tmp_path, {"same": [1], "way": was}):
+        pass
+    with pytest.raises(DataError, match=f"holds results with {told}="):
+        ClipStore(tmp_path, {"same": [1], "way": now})
+
+
 def test_two_processes_do_not_write_one_folder(tmp_path):
     with (
         ClipStore(tmp_path, SETTINGS),
