@@ -118,7 +118,9 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     obey_signals()
     keep_freed_memory()
     options, overrides = take_overrides(argv)
-    hparams_file, run_opts, _ = sb.parse_arguments(options)
+    hparams_file, run_opts, rest = sb.parse_arguments(options)
+    if rest:
+        raise ValueError(f"{rest}: an option begins with --, as in --seed 1.")
     ddp_init_group(run_opts)
     leave_at_exit()
     text = Path(hparams_file).read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ TEXTS = frozenset({
     "label_separator", "others", "output_folder", "pattern", "pretrained",
 })  # fmt: skip
 NOTHING = ("", "~", "null")
-NOT_TEXT = ("null", "!", '"', "'")  # nothing, a tag, and what is quoted
+NOT_TEXT = ("!", '"', "'")  # a tag, and what is quoted
 
 
 def take_overrides(argv: Sequence[str]) -> tuple[list[str], str]:
@@ -76,12 +76,13 @@ def take_overrides(argv: Sequence[str]) -> tuple[list[str], str]:
 def _write(key: str, value: str) -> str:
     """Return a value as YAML: as it is, or quoted if YAML would change it."""
     quoted = json.dumps(value, ensure_ascii=False)
-    if key in TEXTS:
-        return value if value.startswith(NOT_TEXT) else quoted
+    is_name = key in TEXTS
+    if is_name and value != NOTHING[-1] and not value.startswith(NOT_TEXT):
+        return quoted
     try:
         read = _read(key, value)
     except (yaml.YAMLError, RecursionError) as error:
-        if value.startswith(("[", "{", *NOT_TEXT)):
+        if not is_name and value.startswith(("[", "{", *NOT_TEXT)):
             raise ValueError(
                 f"--{key} {value} is no YAML; see that its brackets and quotes "
                 "are closed, and that the shell leaves them."

@@ -103,6 +103,13 @@ def test_an_option_that_does_not_exist_is_named(argv, tmp_path, key, hint):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("word", ["number=7", "stray"])
+def test_a_word_that_is_no_option_is_named(argv, tmp_path, word):
+    with pytest.raises(ValueError, match=".*: an option begins with --"):
+        start_experiment([argv[0], word, *argv[1:]])
+    assert not (tmp_path / "results").exists()
+
+
 def test_folder_says_what_was_run_and_where(argv, tmp_path):
     start_experiment(argv)
     folder = tmp_path / "results"

@@ -9,7 +9,7 @@ from focalaudio.overrides import NOT_TEXT, TEXTS, take_overrides
 
 LETTERS = st.characters(categories=("L", "N", "P", "S", "Zs"))
 NAMES = st.text(LETTERS, min_size=1).filter(
-    lambda name: not name.startswith(("--", *NOT_TEXT))
+    lambda name: name != "null" and not name.startswith(("--", *NOT_TEXT))
 )
 
 
@@ -29,7 +29,9 @@ def test_a_name_is_what_it_is(name, key, joined):
 
 
 @pytest.mark.parametrize(
-    "name", ["dogs #1", "a=b", "*.wav", "{a}.wav", "a: b", "|", ",", "-", "007"]
+    "name",
+    ["dogs #1", "a=b", "*.wav", "{a}.wav", "a: b", "|", ",", "-", "007"]
+    + ["nullarbor #1", "'tis", '"a', "~"],
 )
 @pytest.mark.parametrize("key", ["data_folder", "label_separator"])
 def test_a_name_that_means_more_to_yaml_is_what_it_is(key, name):
