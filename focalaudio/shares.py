@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
 
-NEIGHBORHOOD = 16  # pixels of the image, over which its level is local
+NEAR = 8  # pixels of the image to each side, over which its level is local
 
 
 class _Block(nn.Module):
@@ -121,13 +121,21 @@ class ShareDecoder(nn.Module):
         hidden = _resize(self.from_features(features), fine.shape[2:])
         normed = self.norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         hidden = self.middle(hidden + self.from_fine(normed))
-        near = min(NEIGHBORHOOD, *image.shape[2:])
-        level = _resize(F.avg_pool2d(image, near), image.shape[2:])
-        seen = self.from_image(torch.cat((image, image - level), 1))
+        seen = self.from_image(torch.cat((image, image - _level(image)), 1))
         shape = seen.shape[2:]
         hidden = _resize(self.to_narrow(hidden), shape)
         hidden = self.blocks(F.gelu(hidden + seen))
         return self.to_classes(hidden) + _resize(cells, shape)
+
+
+def _level(image: Tensor) -> Tensor:
+    """Average a square of pixels around each, of those that the image has."""
+    for kernel, padding in (
+        ((2 * NEAR + 1, 1), (NEAR, 0)),
+        ((1, 2 * NEAR + 1), (0, NEAR)),
+    ):
+        image = F.avg_pool2d(image, kernel, 1, padding, count_include_pad=False)
+    return image
 
 
 def _resize(grid: Tensor, shape: torch.Size) -> Tensor:

@@ -63,6 +63,36 @@ def test_fine_cells_depend_on_the_image_near_them_only_through_it(decoder):
     assert not moved[40:, 40:].any()
 
 
+@pytest.mark.parametrize("rows", [7, 32, 95])
+def test_the_level_is_the_mean_of_what_lies_around_to_the_very_end(rows):
+    decoder = ShareDecoder(1, 8, 4, narrow=1, width=8, n_blocks=0).eval()
+    for parameter in decoder.parameters():
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        decoder.from_image.weight[0, 1, 2, 2] = 1.0  # the second channel alone
+        decoder.to_classes.weight.fill_(1.0)
+    cells, features, fine, _ = inputs()
+    image = torch.rand(2, 1, rows, 40)
+    found = decoder(cells[:, :1], features, fine, image)
+    found = found - F.interpolate(
+        cells[:, :1], found.shape[2:], mode="bilinear"
+    )
+
+    def around(index):
+        return slice(max(index - 8, 0), index + 9)
+
+    expected = [
+        [
+            image[..., row, col]
+            - image[..., around(row), around(col)].mean((-2, -1))
+            for col in range(0, 40, 2)
+        ]
+        for row in range(0, rows, 2)
+    ]
+    expected = torch.stack([torch.stack(line, -1) for line in expected], -2)
+    torch.testing.assert_close(found, F.gelu(expected), atol=1e-5, rtol=1e-5)
+
+
 def test_it_is_built_for_an_encoder_that_has_early_features():
     encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
     decoder = build_share_decoder(encoder, 5, narrow=4, width=6)
