@@ -6,17 +6,17 @@ and those of a model that was trained before must not be mixed with others.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from focalaudio.data.folds import FOLDS_CSV
-from focalaudio.errors import DataError, ModelError, escape_text
+from focalaudio.errors import DataError, HubError, escape_text
 from focalaudio.models.bundle_files import DECODERS
-from focalaudio.models.hub import parse_source
-from focalaudio.models.run import read_values
+from focalaudio.models.hub import fetch_bundle, parse_source
+from focalaudio.models.run import read_trained, read_values
+from focalaudio.models.trained_on import fingerprint, read_trained_on
 
 FOLDS = ("train_folds", "valid_folds", "test_folds")
 # keys of YAML files that name a model
@@ -28,9 +28,10 @@ logger = logging.getLogger(__name__)
 def refuse_heard(hparams: Mapping[str, Any]) -> None:
     """Refuse to test clips that a model of the recipe was trained on.
 
-    Only runs say what they were trained on; a bundle does not. Clips are the
-    same if they have the same name, below the same data folder, and the same
-    label; if the folder is another one, there is a warning.
+    Clips are the same if they have the same name, below the data folder, and
+    the same label. What is no run of the same data folder may mean others of
+    these names: then there is a warning. A bundle that does not say what it
+    was trained on (`trained_on.txt`) is not asked.
 
     Arguments
     ---------
@@ -46,19 +47,26 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
     """
     opened = hparams.get("data", hparams.get("sounds"))
     tested: Mapping[str, str] = getattr(opened, "tested", {})
-    for key, run in _find_runs(hparams):
-        trained = _read_trained(run)
-        heard = [name for name in tested if trained.get(name) == tested[name]]
+    if not tested:
+        return
+    for key, source, place in _find_models(hparams):
+        heard = _find_heard(tested, place)
         if not heard:
             continue
-        values = read_values(run / "hyperparams.yaml", ["data_folder", *FOLDS])
-        folds = ", ".join(f"{name}={values[name]}" for name in FOLDS)
-        if (run / FOLDS_CSV).exists():
-            folds += f", as {run / FOLDS_CSV} has them"
         found = (
-            f"{key}={run} was trained on {len(heard)} of the {len(tested)} "
+            f"{key}={source} was trained on {len(heard)} of the {len(tested)} "
             f"clips that are tested here, such as {heard[0]!r}"
         )
+        if not _is_run(place):
+            said = f"{found}, by name and label: what it says of them is no "
+            logger.warning("%s", escape_text(f"{said}result."))
+            continue
+        values = read_values(
+            place / "hyperparams.yaml", ["data_folder", *FOLDS]
+        )
+        folds = ", ".join(f"{name}={values[name]}" for name in FOLDS)
+        if (place / FOLDS_CSV).exists():
+            folds += f", as {place / FOLDS_CSV} has them"
         if _resolve(values["data_folder"]) == _resolve(hparams["data_folder"]):
             raise DataError(
                 f"{found}: what it says of them is no result. Its folds were "
@@ -68,29 +76,41 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
         logger.warning("%s", escape_text(f"{said}. Its folds were {folds}."))
 
 
-def _find_runs(hparams: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """Yield the runs that a recipe's keys name, and the keys."""
+def _find_models(
+    hparams: Mapping[str, Any],
+) -> Iterator[tuple[str, str | Path, Path]]:
+    """Yield the models that a recipe's keys name: key, source, folder."""
     for values in (hparams, *(hparams.get("compare") or ())):
         for key in MODELS:
             source = values.get(key)
             if isinstance(source, (str, Path)):
-                place = parse_source(source)
-                if isinstance(place, Path) and (place / "save").is_dir():
-                    yield key, place
+                place = _find_place(source)
+                if place is not None:
+                    yield key, source, place
 
 
-def _read_trained(run: Path) -> dict[str, str]:
-    """Return the label of each clip that trained a run; none if unsaid."""
-    records = sorted((run / "save").glob("CKPT+*/settings.ckpt"))
-    if not records:
-        return {}
+def _find_place(source: str | Path) -> Path | None:
+    """Return a model's folder; none of what is not here."""
+    place = parse_source(source)
+    if isinstance(place, Path):
+        return place
     try:
-        content = json.loads(records[-1].read_text(encoding="utf-8"))
-        return dict(content.get("rows", {}).get("train", {}))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{records[-1]} is damaged ({error!r}); remove its folder."
-        ) from error
+        return fetch_bundle(source, local_files_only=True)
+    except HubError:
+        return None
+
+
+def _is_run(place: Path) -> bool:
+    return (place / "save").is_dir()
+
+
+def _find_heard(tested: Mapping[str, str], place: Path) -> list[str]:
+    """Return the names of the clips that trained a model."""
+    if _is_run(place):
+        trained = read_trained(place)
+        return [name for name in tested if trained.get(name) == tested[name]]
+    prints = read_trained_on(place)
+    return [x for x in tested if prints and fingerprint(x, tested[x]) in prints]
 
 
 def _resolve(folder: str | Path) -> Path:

@@ -13,6 +13,7 @@ checkpoints   a run's save/ -> its checkpoints, those that are whole
 novelty       what a classifier says -> is it like any class at all
 shipped       the model that comes with the package
 export        a finished run -> bundle
+trained_on    the clips that trained a bundle, without their names
 card          what is known of a model -> README.md
 convert       SpeechBrain's published checkpoints -> bundle
 hub           a hub's owner/name -> folder of a bundle; and back

@@ -3,7 +3,8 @@
 `hyperparams.yaml` (data), `model.safetensors`, `label_encoder.txt`,
 `README.md`, `example.wav` and its interpretation, `SHA256SUMS`; with PIQ also
 `decoder.safetensors`, with L-MAC `lmac.safetensors`, with a rule of novelty
-that knows spectra `spectral_shape.safetensors`. Whatever is in a
+that knows spectra `spectral_shape.safetensors`, and `trained_on.txt` if it is
+known. Whatever is in a
 stranger's folder, reading it runs nothing of it, follows no link, and ends in
 a model or in an error.
 """

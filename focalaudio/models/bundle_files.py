@@ -24,10 +24,11 @@ DECODERS = {"piq": "decoder", "lmac": "lmac"}
 DECODER_FILES = {key: f"{key}.safetensors" for key in DECODERS.values()}
 # what a rule of novelty is measured from: its key, its file
 SHAPE, SHAPE_FILE = "spectral_shape", "spectral_shape.safetensors"
+TRAINED_ON = "trained_on.txt"  # fingerprints of the clips that trained it
 WEIGHT_FILES = DECODER_FILES | {SHAPE: SHAPE_FILE}  # that a bundle may have
 _OPTIONAL = (
     *WEIGHT_FILES.values(),
-    *("README.md", "example.png", "folds.csv", SUMS),
+    *("README.md", "example.png", "folds.csv", TRAINED_ON, SUMS),
 )
 _EXAMPLE = re.compile(r"example[\w-]*\.wav", re.ASCII)
 _MAX_FILES = 64

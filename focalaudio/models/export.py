@@ -30,7 +30,13 @@ from focalaudio.models.card import (
 )
 from focalaudio.models.model import SoundModel
 from focalaudio.models.novelty import read_novelty
-from focalaudio.models.run import add_decoders, load_run, read_values
+from focalaudio.models.run import (
+    add_decoders,
+    load_run,
+    read_trained,
+    read_values,
+)
+from focalaudio.models.trained_on import write_trained_on
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.held_out import fit_temperature, read_held_out
 from focalaudio.report.tables import read_csv
@@ -127,7 +133,10 @@ def export_run(
         model.novelty.rules if model.novelty else (),
         model.classifier.decision.is_several,
     )
-    return save_bundle(model, folder, card, wav, folds)
+    trained: dict[str, str] = {}
+    for one in (run, *given.values()):
+        trained |= read_trained(one)
+    return save_bundle(model, folder, card, wav, folds, trained)
 
 
 def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:
@@ -157,14 +166,16 @@ def save_bundle(
     card: Card,
     wav: Tensor,
     folds: Mapping[str, str] | None = None,
+    trained: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a bundle, whole and read back, or nothing.
 
     `folder` must not exist yet, or be empty; the example is `wav` `[samples]`,
     a clip as the classifier reads it. `folds` are those that were made for the
     data, by the clips' names, if they were: who is given the bundle's folder
-    finds them again. A `ModelError` if what was written does not give the
-    model's own answers.
+    finds them again. `trained` are the labels, by name, of the clips that
+    trained the model, if they are known. A `ModelError` if what was written
+    does not give the model's own answers.
     """
     with replace_folder(folder) as temporary:
         text = card.to_markdown()
@@ -172,6 +183,8 @@ def save_bundle(
         _write_example(temporary, model, wav)
         if folds:
             copy_folds(folds, temporary)
+        if trained:
+            write_trained_on(trained, temporary)
         write_bundle(model, temporary)
         _check_answers(model, read_bundle(temporary), wav)
     return folder

@@ -6,9 +6,11 @@ import shutil
 import pytest
 import yaml
 
+from focalaudio.brains import heard
 from focalaudio.brains.heard import refuse_heard
 from focalaudio.data.folders import open_data
 from focalaudio.errors import DataError, ModelError
+from focalaudio.models.trained_on import write_trained_on
 
 FOLDS = ([1, 2, 3], [4], [5])
 
@@ -67,6 +69,30 @@ def test_of_another_folder_there_is_a_warning(
     run = leave_run([5], [], [1], data_folder=tmp_path)
     refuse_heard(hparams | {"pretrained": run})
     assert f"if that is the data of {tmp_path}" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["classifier", "judge"])
+@pytest.mark.parametrize("source", ["here", "me/sounds"])
+def test_of_a_bundle_that_heard_them_there_is_a_warning(
+    hparams, tmp_path, monkeypatch, caplog, key, source
+):
+    data = hparams["data"]
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    monkeypatch.setattr(heard, "fetch_bundle", lambda *a, **k: bundle)
+    named = hparams | {key: bundle if source == "here" else source}
+    for trained in ({}, data.rows["train"]):
+        write_trained_on(trained, bundle)
+        refuse_heard(named)
+    assert not caplog.records
+    write_trained_on(data.rows["train"] | data.tested, bundle)
+    refuse_heard(named)
+    n_tested = len(data.tested)
+    assert f"was trained on {n_tested} of the {n_tested} clips" in caplog.text
+    caplog.clear()
+    write_trained_on(dict.fromkeys(data.tested, "another"), bundle)
+    refuse_heard(named)
+    assert not caplog.records
 
 
 def test_clips_of_one_name_and_another_label_are_others(

@@ -18,7 +18,7 @@ from focalaudio.models.bundle_files import (
 @pytest.mark.parametrize(
     "name",
     [*NEEDED, "decoder.safetensors", "README.md", "SHA256SUMS",
-     "example.wav", "example_2.wav", "example.png"],
+     "example.wav", "example_2.wav", "example.png", "trained_on.txt"],
 )  # fmt: skip
 def test_the_names_of_a_bundle(name):
     assert is_bundle_file(name)

@@ -9,6 +9,7 @@ import yaml
 from hyperpyyaml import load_hyperpyyaml
 
 from focalaudio.audio import audio_info, load_wav
+from focalaudio.data.folders import open_data
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import DataError, ModelError
 from focalaudio.metrics.calibration import find_temperature
@@ -22,6 +23,7 @@ from focalaudio.models.bundle import (
 from focalaudio.models.export import export_run
 from focalaudio.models.novelty import Novelty
 from focalaudio.models.run import load_run
+from focalaudio.models.trained_on import fingerprint, read_trained_on
 from focalaudio.report.training import write_training_report
 
 FILES = {
@@ -197,6 +199,24 @@ def test_the_rule_of_what_is_known_goes_along(finished, tmp_path):
     assert "log-sum-exp of the logits is below -50" in (
         (out / "README.md").read_text()
     )
+
+
+def test_a_bundle_says_which_clips_trained_it(
+    finished, finished_piq, dataset, tmp_path, no_pictures
+):
+    rows = open_data(dataset, [1, 2, 3], [4], [5]).rows
+    more = {"train": {"audio/another.wav": "siren"}}
+    runs = []
+    for run, said in ((finished, rows), (finished_piq, more)):
+        runs.append(shutil.copytree(run, tmp_path / f"run_{len(runs)}" / "7"))
+        (record,) = runs[-1].glob("save/*/settings.ckpt")
+        content = json.loads(record.read_text()) | {"rows": said}
+        record.write_text(json.dumps(content))
+    bundle = export_run(runs[0], tmp_path / "out", {"piq": runs[1]})
+    wanted = (rows["train"] | more["train"]).items()
+    assert read_trained_on(bundle) == {fingerprint(*clip) for clip in wanted}
+    assert "trained_on.txt" in (bundle / "SHA256SUMS").read_text()
+    read_bundle(bundle)
 
 
 def test_where_all_clips_train_others_choose_the_temperature(
