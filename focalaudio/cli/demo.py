@@ -181,7 +181,7 @@ def show_examples(folder: Path) -> Iterator[str]:
     yield f"  {folder / first}.png  (what it saw)"
     yield f"  {folder / first}_kept.wav  (what it listened to)"
     yield f"  {folder}  (the other clips)"
-    yield "The recordings are clips of ESC-10 (K. J. Piczak, CC BY):"
+    yield "Recordings of ESC-10 (K. J. Piczak, CC BY), which trained it, too:"
     yield from (f"  {example.credit()}" for example in examples)
     yield "Your own sounds: focalaudio explain FILE"
     yield "Look and listen, in any browser:"

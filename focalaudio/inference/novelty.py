@@ -492,7 +492,9 @@ class _Known:
 def _new_shape(model: SoundModel) -> SpectralShape:
     """Make what learns the spectra of a model's clips."""
     own = model.spectrogram
-    return SpectralShape(own.sample_rate, own.n_fft).to(model.classifier.device)
+    n_classes = len(model.labels)
+    shape = SpectralShape(own.sample_rate, own.n_fft, n_classes=n_classes)
+    return shape.to(model.classifier.device)
 
 
 def _read_known(sounds: Sounds) -> _Known:
@@ -513,8 +515,8 @@ def _read_known(sounds: Sounds) -> _Known:
         wavs = load(split, seconds)
         return score_sounds(model, wavs, space, shape=shape, targets=ids)[0]
 
-    shape.fit(describe_sounds(model, load("train"), shape))
     ids = torch.tensor([class_id for _, class_id in sounds.rows["train"]])
+    shape.fit(describe_sounds(model, load("train"), shape), ids)
     space = EmbeddingSpace.fit(score_sounds(model, load("train"))[1], ids)
     groups = {split: score(split) for split in (VALID, TEST)}
     groups |= {
@@ -534,8 +536,11 @@ def _recall_known(sounds: Sounds, needs_spectra: bool) -> _Known:
             for name in OF_LOGITS
         }
         if described:
+            said = each.logits.argmax(1).tolist()
+            places = [sounds.model.labels.index(each.labels[i]) for i in said]
             distances = _fit(sounds.model, described, each.clip_ids).distance(
-                torch.stack([described[clip] for clip in each.clip_ids])
+                torch.stack([described[clip][0] for clip in each.clip_ids]),
+                torch.tensor(places),
             )
             scores[SPECTRUM] = distances.to(each.logits)
         silent = torch.zeros_like(each.correct)
@@ -553,8 +558,10 @@ def _recall_known(sounds: Sounds, needs_spectra: bool) -> _Known:
     return _Known({VALID: whole, TEST: whole}, shape, parts=several)
 
 
-def _describe_held_out(sounds: Sounds, is_needed: bool) -> dict[str, Tensor]:
-    """Describe the spectra of the training clips, by clip.
+def _describe_held_out(
+    sounds: Sounds, is_needed: bool
+) -> dict[str, tuple[Tensor, int]]:
+    """Describe the spectra of the training clips: values, class id, by clip.
 
     Nothing, unless it is needed, where clips that were held out are not there.
     """
@@ -573,12 +580,13 @@ def _describe_held_out(sounds: Sounds, is_needed: bool) -> dict[str, Tensor]:
     rate = sounds.model.reader.sample_rate
     wavs = (load_wav(path, rate) for path in clips["path"])
     values = describe_sounds(sounds.model, wavs, _new_shape(sounds.model))
-    return dict(zip(clips["clip_id"], values, strict=True))
+    pairs = zip(values, clips["class_id"], strict=True)
+    return dict(zip(clips["clip_id"], pairs, strict=True))
 
 
 def _fit(
     model: SoundModel,
-    described: Mapping[str, Tensor],
+    described: Mapping[str, tuple[Tensor, int]],
     without: Sequence[str] = (),
 ) -> SpectralShape:
     """Learn what is usual from all clips but some."""
@@ -590,7 +598,8 @@ def _fit(
             "say which spectra are usual."
         )
     shape = _new_shape(model)
-    shape.fit(torch.stack(rest))
+    values, ids = zip(*rest, strict=True)
+    shape.fit(torch.stack(values), torch.tensor(ids))
     return shape
 
 

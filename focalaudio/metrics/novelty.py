@@ -274,7 +274,7 @@ SCORES = {
     ),
     "spectrum": Score(
         "distance of the average spectrum, and of how it changes, to those of "
-        "the training clips",
+        "the class's training clips",
         False,
         "this project",
     ),

@@ -1,14 +1,16 @@
 """`spectrum -> a distance`: does a clip sound as the training clips do at all?
 
 A classifier listens for what tells its classes apart and may miss all else.
-This asks something simpler, and does not ask the classifier: how loud each band
-is on average (the long-term average spectrum), and how much it changes.
+This asks something simpler of the sound itself: how loud each band is on
+average (the long-term average spectrum), and how much it changes. Is that usual
+for the class that the classifier names?
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from focalaudio.arguments import remember_arguments
 from focalaudio.image import MelAxis
@@ -18,6 +20,7 @@ from focalaudio.spectrogram import Spectrum
 LOWEST = 50.0  # Hz, lower end of the bands
 FLOOR = 1e-4  # of a clip's loudest band, its largest magnitude: -80 dB
 SMALLEST_VARIANCE = 0.01  # of a level, squared logarithms
+POOLED = 0.5  # of a class's covariance: that within all classes
 SOUNDING = 1e-2  # of the loudest frame's magnitude: -40 dB
 
 
@@ -27,8 +30,11 @@ class SpectralShape(nn.Module):
 
     Each clip is described by the mean and the standard deviation, over its
     frames that sound, of the level of each of `n_bands` mel bands; the level of
-    the clip itself is taken off. The distance is Mahalanobis', of one Gaussian
-    for all clips (arXiv 1807.03888 has it of embeddings, one for each class).
+    the clip itself is taken off. The distance is Mahalanobis', of a Gaussian
+    for each class (arXiv 1807.03888 has it of embeddings). A class has too few
+    clips for a covariance of its own: half of it is that within all classes,
+    and a part of both a sphere (regularized discriminant analysis, J. H.
+    Friedman, JASA 84, 1989).
 
     Arguments
     ---------
@@ -38,6 +44,8 @@ class SpectralShape(nn.Module):
         Points of its Fourier transform.
     n_bands : int
         Mel bands.
+    n_classes : int
+        1 is one Gaussian for all clips, whatever their class.
 
     Example
     -------
@@ -54,13 +62,24 @@ class SpectralShape(nn.Module):
     precision: Tensor
 
     def __init__(
-        self, sample_rate: int = 16000, n_fft: int = 1024, n_bands: int = 32
+        self,
+        sample_rate: int = 16000,
+        n_fft: int = 1024,
+        n_bands: int = 32,
+        n_classes: int = 1,
     ) -> None:
         super().__init__()
         self.axis = MelAxis(n_bands, sample_rate, n_fft, LOWEST)
+        self.register_buffer("mean", torch.zeros(n_classes, 2 * n_bands))
         # on the device `meta` torch loads its compiler for an identity
-        self.register_buffer("mean", torch.zeros(2 * n_bands, device="cpu"))
-        self.register_buffer("precision", torch.eye(2 * n_bands, device="cpu"))
+        precision = torch.zeros(n_classes, 2 * n_bands, 2 * n_bands)
+        precision.diagonal(dim1=1, dim2=2).fill_(1.0)
+        self.register_buffer("precision", precision)
+
+    @property
+    def n_classes(self) -> int:
+        """Gaussians: one for each class, or 1 for all clips."""
+        return len(self.mean)
 
     def describe(self, spectrum: Spectrum) -> Tensor:
         """Describe clips.
@@ -93,34 +112,72 @@ class SpectralShape(nn.Module):
         deviation = (away.sum(1) / count).sqrt()
         return torch.cat((mean - mean.mean(1, keepdim=True), deviation), 1)
 
-    def fit(self, described: Tensor) -> None:
-        """Learn what is usual from descriptions `[clips, 2 * n_bands]`.
+    def fit(self, described: Tensor, class_ids: Tensor | None = None) -> None:
+        """Learn what is usual.
 
-        At least one clip; of few, or of clips that are alike, the variance is
-        taken to be a little above nothing.
+        Arguments
+        ---------
+        described : torch.Tensor
+            `[clips, 2 * n_bands]`, at least one clip; of few, or of clips that
+            are alike, the variance is taken to be a little above nothing. A
+            class without clips is as all of them are.
+        class_ids : torch.Tensor
+            `[clips]`, of each; needed if there are several classes.
         """
         known = described.double()
-        mean = known.mean(0)
-        rest = known - mean
-        covariance = rest.T @ rest / len(known)
-        scale = covariance.diagonal().mean().clamp(min=SMALLEST_VARIANCE)
-        sphere = scale * torch.eye(len(mean), device=known.device).double()
+        ids = self._choose(known, class_ids)
+        marked = F.one_hot(ids, self.n_classes).to(known)
+        counts = marked.sum(0)[:, None]
+        means = marked.T @ known / counts.clamp(min=1)
+        means = means.where(counts > 0, known.mean(0))
+        rest = known - means[ids]
+        within = rest.T @ rest / len(known)
+        own = torch.stack(
+            [rest.T @ (each[:, None] * rest) for each in marked.T]
+        )
+        counts = counts[..., None]
+        own = (own / counts.clamp(min=1)).where(counts > 0, within)
+        covariance = torch.lerp(own, within, POOLED)
+        scale = covariance.diagonal(dim1=1, dim2=2).mean(1)
+        scale = scale.clamp(min=SMALLEST_VARIANCE)[:, None, None]
+        sphere = scale * torch.eye(len(within), device=known.device).double()
         shrunk = torch.lerp(covariance, sphere, SHRINKAGE)
-        self.mean.copy_(mean)
+        self.mean.copy_(means)
         self.precision.copy_(torch.linalg.inv(shrunk))
 
-    def distance(self, described: Tensor) -> Tensor:
-        """Return the squared distance of descriptions, `[clips]`.
+    def distance(
+        self, described: Tensor, class_ids: Tensor | None = None
+    ) -> Tensor:
+        """Return the squared distance of descriptions to a class, `[clips]`.
 
-        In double precision, on the CPU: so it is the same in every batch.
+        `class_ids` `[clips]` are needed if there are several classes. In double
+        precision, on the CPU: so it is the same in every batch.
         """
-        values = [
-            each.double().cpu()
-            for each in (described, self.mean[None], self.precision)
-        ]
-        return mahalanobis(*values).to(described)
+        values = described.double().cpu()
+        ids = self._choose(values, class_ids)
+        found = values.new_empty(len(values))
+        for place in ids.unique().tolist():
+            mean = self.mean[place].double().cpu()
+            precision = self.precision[place].double().cpu()
+            own = ids == place
+            found[own] = mahalanobis(values[own], mean[None], precision)
+        return found.to(described)
 
-    def forward(self, spectrum: Spectrum) -> Tensor:
-        """Return the squared distance of clips, `[batch]`, non-negative."""
+    def _choose(self, described: Tensor, class_ids: Tensor | None) -> Tensor:
+        """Return which Gaussian is meant of each description."""
+        if self.n_classes == 1:
+            return torch.zeros(len(described), dtype=torch.long).to(
+                described.device
+            )
+        if class_ids is None:
+            raise ValueError(
+                f"class_ids=None: which of {self.n_classes} classes is meant?"
+            )
+        return class_ids.to(described.device)
+
+    def forward(
+        self, spectrum: Spectrum, class_ids: Tensor | None = None
+    ) -> Tensor:
+        """Return the squared distance of clips to a class, `[batch]`, >= 0."""
         with torch.autocast(spectrum.log_magnitude.device.type, enabled=False):
-            return self.distance(self.describe(spectrum))
+            return self.distance(self.describe(spectrum), class_ids)

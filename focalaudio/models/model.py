@@ -184,6 +184,12 @@ class SoundModel:
                 )
         if self.spectral_shape is not None:
             self._check_analysis("novelty's axis", self.spectral_shape.axis)
+            n_classes = self.spectral_shape.n_classes
+            if n_classes not in (1, len(self.labels)):
+                raise ModelError(
+                    f"novelty: the spectral shape is of {n_classes} classes, "
+                    f"the model of {len(self.labels)}."
+                )
 
     def _check_axis(self) -> None:
         """Refuse an image whose axis is of another analysis."""

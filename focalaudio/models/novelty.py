@@ -187,7 +187,8 @@ def score_clips(
     torch.Size([3])
     """
     if score == SPECTRUM and shape is not None:
-        return shape.to(spectrum.log_magnitude.device)(spectrum)
+        known = shape.to(spectrum.log_magnitude.device)
+        return known(spectrum, output.class_ids)
     return SCORERS[score](classifier, spectrum, output)
 
 

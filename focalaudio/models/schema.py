@@ -191,6 +191,7 @@ ARGUMENTS: dict[type[Any], dict[str, Rule]] = {
         "sample_rate": SOUND["sample_rate"],
         "n_fft": SOUND["n_fft"],
         "n_bands": _whole(2, 256),
+        "n_classes": CLASSES,
     },
     ShareDecoder: {
         "n_classes": CLASSES,

@@ -57,6 +57,70 @@ def test_the_distance_is_that_of_numpy(shape, look):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def two():
+    """Descriptions of two classes that differ, and of which class each is."""
+    draw = torch.Generator().manual_seed(0)
+    spread = torch.linspace(0.2, 2, 24)
+    first = torch.randn(30, 24, generator=draw) * spread
+    second = torch.randn(20, 24, generator=draw) * spread.flip(0) + 3
+    ids = torch.tensor([0] * 30 + [2] * 20)
+    order = torch.randperm(50, generator=draw)
+    return torch.cat((first, second))[order], ids[order]
+
+
+def test_the_distance_to_a_class_is_that_of_numpy(two):
+    """Half of its covariance is its own; the third class has no clips."""
+    described, ids = two
+    shape = SpectralShape(n_bands=12, n_classes=3)
+    shape.fit(described, ids)
+    known, which = described.double().numpy(), ids.numpy()
+    means = {0: known[which == 0].mean(0), 2: known[which == 2].mean(0)}
+    rest = known - np.stack([means[place] for place in which])
+    within = rest.T @ rest / len(rest)
+    means[1] = known.mean(0)
+    for place in range(3):
+        own = within
+        if place != 1:
+            own = np.cov(known[which == place].T, bias=True)
+        covariance = (own + within) / 2
+        sphere = np.trace(covariance) / 24 * np.eye(24)
+        away = known - means[place]
+        inverse = np.linalg.inv(0.9 * covariance + 0.1 * sphere)
+        expected = np.einsum("ci,ij,cj->c", away, inverse, away)
+        found = shape.distance(described, torch.full((50,), place))
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
+
+
+def test_each_clip_is_asked_about_its_own_class(two):
+    described, ids = two
+    shape = SpectralShape(n_bands=12, n_classes=3)
+    shape.fit(described, ids)
+    together = shape.distance(described, ids)
+    alone = [
+        shape.distance(row[None], own[None])
+        for row, own in zip(described, ids, strict=True)
+    ]
+    assert torch.equal(together, torch.cat(alone))
+    assert (shape.distance(described, 2 - ids) > together).all()
+
+
+def test_of_several_classes_one_must_be_meant(two):
+    described, _ = two
+    shape = SpectralShape(n_bands=12, n_classes=3)
+    for call in (shape.fit, shape.distance):
+        with pytest.raises(ValueError, match="which of 3 classes is meant"):
+            call(described)
+
+
+def test_of_one_gaussian_the_class_does_not_matter(two):
+    described, ids = two
+    shape = SpectralShape(n_bands=12)
+    shape.fit(described, ids)
+    expected = shape.distance(described)
+    assert torch.equal(shape.distance(described, ids), expected)
+
+
 @pytest.mark.parametrize("level", [1e-4, 0.1, 10.0])
 def test_the_level_does_not_matter(level, shape, look):
     wavs = torch.stack([color(8000) for _ in range(4)])

@@ -276,6 +276,9 @@ def test_what_is_usual_and_its_rule_need_each_other():
             Novelty(rules)
     with pytest.raises(ModelError, match="novelty's axis is made for 8000 Hz"):
         make_model(novelty=Novelty(rule, SpectralShape(8000)))
+    make_model(novelty=Novelty(rule, SpectralShape(n_classes=3)))
+    with pytest.raises(ModelError, match="of 2 classes, the model of 3"):
+        make_model(novelty=Novelty(rule, SpectralShape(n_classes=2)))
 
 
 def test_a_rule_that_needs_more_than_the_model_is_refused():
