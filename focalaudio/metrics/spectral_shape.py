@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from focalaudio.arguments import remember_arguments
+from focalaudio.decisions import mark_classes
 from focalaudio.image import MelAxis
 from focalaudio.metrics.novelty import SHRINKAGE, mahalanobis
 from focalaudio.spectrogram import Spectrum
@@ -126,7 +126,7 @@ class SpectralShape(nn.Module):
         """
         known = described.double()
         ids = self._choose(known, class_ids)
-        marked = F.one_hot(ids, self.n_classes).to(known)
+        marked = mark_classes(ids, self.n_classes).to(known)
         counts = marked.sum(0)[:, None]
         means = marked.T @ known / counts.clamp(min=1)
         means = means.where(counts > 0, known.mean(0))

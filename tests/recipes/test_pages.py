@@ -46,7 +46,6 @@ NOT_RUN = {  # how a command begins -> why it is not run
     r"\S+ benchmarks/evaluation.py": "needs that clone of SpeechBrain",
     r"\S+ benchmarks/piq_training.py --data": "its peer needs a whole image",
     r"\S+ benchmarks/ranks.py": "needs clips of the packaged model's classes",
-    r"rm -r": "the folder is the test's own, and has nothing to remove",
     r"torchrun --nproc_per_node 4": "needs four GPUs",
     r"torchrun --nnodes": "needs several machines",
     r"HOST=|srun": "needs Slurm",
