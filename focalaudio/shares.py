@@ -131,7 +131,8 @@ class ShareDecoder(nn.Module):
 def _level(image: Tensor) -> Tensor:
     """Average a square of pixels around each, of those that the image has."""
     sums, counts = (
-        _sum_near(_sum_near(grid)) for grid in (image, torch.ones_like(image))
+        _sum_near(_sum_near(grid))
+        for grid in (image, torch.ones_like(image[:1, :1]))
     )
     return sums / counts
 
