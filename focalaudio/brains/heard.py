@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from focalaudio.data.folds import FOLDS_CSV
-from focalaudio.errors import DataError, HubError, escape_text
+from focalaudio.errors import DataError, escape_text
 from focalaudio.models.bundle_files import DECODERS
-from focalaudio.models.hub import fetch_bundle, parse_source
-from focalaudio.models.run import read_trained, read_values
+from focalaudio.models.hub import find_local
+from focalaudio.models.run import read_values
 from focalaudio.models.trained_on import fingerprint, read_trained_on
 
 FOLDS = ("train_folds", "valid_folds", "test_folds")
@@ -49,15 +49,18 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
     tested: Mapping[str, str] = getattr(opened, "tested", {})
     if not tested:
         return
-    for key, source, place in _find_models(hparams):
-        heard = _find_heard(tested, place)
+    for key, source in _find_models(hparams):
+        trained = read_trained_on(source)
+        own = _find_heard(tested, trained.by_run)
+        heard = own or _find_heard(tested, trained.before)
         if not heard:
             continue
         found = (
             f"{key}={source} was trained on {len(heard)} of the {len(tested)} "
             f"clips that are tested here, such as {heard[0]!r}"
         )
-        if not _is_run(place):
+        place = find_local(source)
+        if not own or place is None:
             said = f"{found}, by name and label: what it says of them is no "
             logger.warning("%s", escape_text(f"{said}result."))
             continue
@@ -78,39 +81,22 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
 
 def _find_models(
     hparams: Mapping[str, Any],
-) -> Iterator[tuple[str, str | Path, Path]]:
-    """Yield the models that a recipe's keys name: key, source, folder."""
+) -> Iterator[tuple[str, str | Path]]:
+    """Yield the models that a recipe's keys name: key and source."""
     for values in (hparams, *(hparams.get("compare") or ())):
         for key in MODELS:
             source = values.get(key)
             if isinstance(source, (str, Path)):
-                place = _find_place(source)
-                if place is not None:
-                    yield key, source, place
+                yield key, source
 
 
-def _find_place(source: str | Path) -> Path | None:
-    """Return a model's folder; none of what is not here."""
-    place = parse_source(source)
-    if isinstance(place, Path):
-        return place
-    try:
-        return fetch_bundle(source, local_files_only=True)
-    except HubError:
-        return None
-
-
-def _is_run(place: Path) -> bool:
-    return (place / "save").is_dir()
-
-
-def _find_heard(tested: Mapping[str, str], place: Path) -> list[str]:
-    """Return the names of the clips that trained a model."""
-    if _is_run(place):
-        trained = read_trained(place)
-        return [name for name in tested if trained.get(name) == tested[name]]
-    prints = read_trained_on(place)
-    return [x for x in tested if prints and fingerprint(x, tested[x]) in prints]
+def _find_heard(
+    tested: Mapping[str, str], trained: frozenset[str]
+) -> list[str]:
+    """Return the names of the clips that are in both."""
+    return [
+        clip for clip in tested if fingerprint(clip, tested[clip]) in trained
+    ]
 
 
 def _resolve(folder: str | Path) -> Path:

@@ -32,6 +32,7 @@ from focalaudio.errors import FocalAudioError, ModelError
 from focalaudio.interpreters.base import Interpreter
 from focalaudio.models.safe_yaml import PlainLoader
 from focalaudio.models.start import digest_source
+from focalaudio.models.trained_on import BEFORE, read_trained_on
 from focalaudio.processes import count_processes
 
 _Values = dict[str, Any]
@@ -78,6 +79,7 @@ class RunSettings:
         One that was trained before: its weights count.
     pretrained : str or pathlib.Path
         What training starts from: a file's bytes count, a model's weights.
+        Which clips trained it is saved too, and compared with nothing.
     interpreter, compared : Interpreter, sequence of Interpreter
         That are tested: their names count, and their decoders' weights.
     judge : torch.nn.Module
@@ -118,6 +120,8 @@ class RunSettings:
             self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
             self.content["pretrained_digest"] = digest_source(pretrained)
+            heard = read_trained_on(pretrained).all_clips()
+            self.content[BEFORE] = sorted(heard)
         marked = {} if clips is None else _find_boxes(clips)
         if marked:
             text = json.dumps(marked, sort_keys=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,8 @@ from focalaudio.models.card import (
 )
 from focalaudio.models.model import SoundModel
 from focalaudio.models.novelty import read_novelty
-from focalaudio.models.run import (
-    add_decoders,
-    load_run,
-    read_trained,
-    read_values,
-)
-from focalaudio.models.trained_on import write_trained_on
+from focalaudio.models.run import add_decoders, load_run, read_values
+from focalaudio.models.trained_on import read_trained_on, write_trained_on
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.held_out import fit_temperature, read_held_out
 from focalaudio.report.tables import read_csv
@@ -133,9 +128,10 @@ def export_run(
         model.novelty.rules if model.novelty else (),
         model.classifier.decision.is_several,
     )
-    trained: dict[str, str] = {}
-    for one in (run, *given.values()):
-        trained |= read_trained(one)
+    runs = (run, *given.values())
+    trained = frozenset().union(
+        *(read_trained_on(one).all_clips() for one in runs)
+    )
     return save_bundle(model, folder, card, wav, folds, trained)
 
 
@@ -166,15 +162,15 @@ def save_bundle(
     card: Card,
     wav: Tensor,
     folds: Mapping[str, str] | None = None,
-    trained: Mapping[str, str] | None = None,
+    trained: Iterable[str] = (),
 ) -> Path:
     """Write a bundle, whole and read back, or nothing.
 
     `folder` must not exist yet, or be empty; the example is `wav` `[samples]`,
     a clip as the classifier reads it. `folds` are those that were made for the
     data, by the clips' names, if they were: who is given the bundle's folder
-    finds them again. `trained` are the labels, by name, of the clips that
-    trained the model, if they are known. A `ModelError` if what was written
+    finds them again. `trained` are the fingerprints of the clips that trained
+    the model, if they are known. A `ModelError` if what was written
     does not give the model's own answers.
     """
     with replace_folder(folder) as temporary:

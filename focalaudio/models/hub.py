@@ -189,6 +189,21 @@ def fetch_bundle(
         return cached
 
 
+def find_local(source: str | Path) -> Path | None:
+    """Return the folder that a model's name stands for; nothing is fetched.
+
+    A folder's path stands for itself, whether it is there or not; a name on the
+    hub for what was fetched before, None if nothing was.
+    """
+    place = parse_source(source)
+    if isinstance(place, Path):
+        return place
+    try:
+        return fetch_bundle(source, local_files_only=True)
+    except HubError:
+        return None
+
+
 def push_bundle(
     folder: str | os.PathLike[str],
     name: str,

@@ -213,24 +213,6 @@ def read_values(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def read_trained(run: Path) -> dict[str, str]:
-    """Return the label of each clip that trained a run; none if unsaid.
-
-    By their names below the data folder, from the newest checkpoint, not those
-    of the weights that it started from. `ModelError` if it is damaged.
-    """
-    records = sorted((run / "save").glob(f"CKPT+*/{SETTINGS}"))
-    if not records:
-        return {}
-    try:
-        content = json.loads(records[-1].read_text(encoding="utf-8"))
-        return dict(content.get("rows", {}).get("train", {}))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{records[-1]} is damaged ({error!r}); remove its folder."
-        ) from error
-
-
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read `label_encoder.txt`: labels in the order of their class ids.
 

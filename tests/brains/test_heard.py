@@ -6,11 +6,11 @@ import shutil
 import pytest
 import yaml
 
-from focalaudio.brains import heard
 from focalaudio.brains.heard import refuse_heard
 from focalaudio.data.folders import open_data
 from focalaudio.errors import DataError, ModelError
-from focalaudio.models.trained_on import write_trained_on
+from focalaudio.models import hub
+from focalaudio.models.trained_on import fingerprint, write_trained_on
 
 FOLDS = ([1, 2, 3], [4], [5])
 
@@ -34,6 +34,10 @@ def leave_run(tmp_path, dataset):
         return run
 
     return leave
+
+
+def _fingerprints(clips):
+    return [fingerprint(*clip) for clip in clips.items()]
 
 
 @pytest.fixture
@@ -79,20 +83,34 @@ def test_of_a_bundle_that_heard_them_there_is_a_warning(
     data = hparams["data"]
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    monkeypatch.setattr(heard, "fetch_bundle", lambda *a, **k: bundle)
+    monkeypatch.setattr(hub, "fetch_bundle", lambda *a, **k: bundle)
     named = hparams | {key: bundle if source == "here" else source}
     for trained in ({}, data.rows["train"]):
-        write_trained_on(trained, bundle)
+        write_trained_on(_fingerprints(trained), bundle)
         refuse_heard(named)
     assert not caplog.records
-    write_trained_on(data.rows["train"] | data.tested, bundle)
+    write_trained_on(_fingerprints(data.rows["train"] | data.tested), bundle)
     refuse_heard(named)
     n_tested = len(data.tested)
     assert f"was trained on {n_tested} of the {n_tested} clips" in caplog.text
     caplog.clear()
-    write_trained_on(dict.fromkeys(data.tested, "another"), bundle)
+    others = dict.fromkeys(data.tested, "another")
+    write_trained_on(_fingerprints(others), bundle)
     refuse_heard(named)
     assert not caplog.records
+
+
+def test_what_a_run_started_from_heard_them_too(hparams, leave_run, caplog):
+    run = leave_run([3], [4], [5])
+    data = hparams["data"]
+    (record,) = run.glob("save/*02/settings.ckpt")
+    content = json.loads(record.read_text())
+    content["trained_on_before"] = _fingerprints(data.tested)
+    record.write_text(json.dumps(content))
+    refuse_heard(hparams | {"classifier": run})
+    n_tested = len(data.tested)
+    assert f"was trained on {n_tested} of the {n_tested} clips" in caplog.text
+    assert "no result" in caplog.text
 
 
 def test_clips_of_one_name_and_another_label_are_others(

@@ -15,6 +15,11 @@ from focalaudio.brains.settings import RunSettings
 from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
+from focalaudio.models.trained_on import (
+    TrainedOn,
+    fingerprint,
+    read_trained_on,
+)
 
 YAML = """
 seed: 1
@@ -194,6 +199,21 @@ def test_weights_count_by_what_is_in_them(data, refusal, tmp_path):
     assert refusal(one, same) is None
     assert "pretrained has other weights" in refusal(one, other)
     assert "pretrained has other weights" in refusal(settle(data), one)
+
+
+def test_what_trained_the_model_before_is_kept(data, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "7")
+    (record,) = run.glob("save/*/settings.ckpt")
+    before, last = fingerprint("a.wav", "sea"), fingerprint("b.wav", "dog")
+    content = json.loads(record.read_text())
+    content["rows"] = {"train": {"b.wav": "dog"}}
+    record.write_text(json.dumps(content | {"trained_on_before": [before]}))
+    settings = settle(data, pretrained=run)
+    settings.save(record)
+    assert read_trained_on(run) == TrainedOn(
+        frozenset(fingerprint(*clip) for clip in data.rows["train"].items()),
+        frozenset([before, last]),
+    )
 
 
 def test_what_a_person_marked_counts(data, refusal):

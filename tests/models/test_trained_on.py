@@ -1,11 +1,13 @@
 """Laws of what a bundle says of the clips that trained it."""
 
 import hashlib
+import json
 
 import pytest
 
 from focalaudio.errors import ModelError
 from focalaudio.models.trained_on import (
+    TrainedOn,
     fingerprint,
     read_trained_on,
     write_trained_on,
@@ -15,17 +17,20 @@ CLIPS = {"audio/a.wav": "dog", "audio/b.wav": "rain", "é\udcff.ogg": "dog+cat"}
 
 
 def test_what_was_written_is_read_and_names_nothing(tmp_path):
-    write_trained_on(CLIPS, tmp_path)
+    prints = {fingerprint(*clip) for clip in CLIPS.items()}
+    write_trained_on(prints, tmp_path)
     found = read_trained_on(tmp_path)
-    assert found == {fingerprint(*clip) for clip in CLIPS.items()}
+    assert found == TrainedOn(before=prints)
+    assert found.all_clips() == prints
     text = (tmp_path / "trained_on.txt").read_text("ascii")
     assert not any(part in text for part in ("audio", "wav", "rain", "dog"))
 
 
 def test_the_order_of_the_clips_says_nothing(tmp_path):
     texts = set()
-    for clips in (CLIPS, dict(reversed(CLIPS.items()))):
-        write_trained_on(clips, tmp_path)
+    prints = [fingerprint(*clip) for clip in CLIPS.items()]
+    for ordered in (prints, prints[::-1]):
+        write_trained_on(ordered, tmp_path)
         texts.add((tmp_path / "trained_on.txt").read_text())
     assert len(texts) == 1
 
@@ -46,8 +51,24 @@ def test_name_and_label_are_told_apart():
     assert len({fingerprint(*clip) for clip in clips}) == len(clips)
 
 
-def test_a_bundle_that_does_not_say_has_none(tmp_path):
-    assert not read_trained_on(tmp_path)
+def test_what_does_not_say_has_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "weights.pt").touch()
+    for source in ("", "weights.pt", "absent"):
+        assert read_trained_on(tmp_path / source) == TrainedOn()
+    assert read_trained_on("owner/never-fetched") == TrainedOn()
+
+
+def test_a_run_says_its_own_and_what_came_before(tmp_path):
+    folder = tmp_path / "save/CKPT+2024-01-01"
+    folder.mkdir(parents=True)
+    before = [fingerprint("c.wav", "sea")]
+    content = {"rows": {"train": CLIPS}, "trained_on_before": before}
+    (folder / "settings.ckpt").write_text(json.dumps(content))
+    found = read_trained_on(tmp_path)
+    assert found.by_run == {fingerprint(*clip) for clip in CLIPS.items()}
+    assert found.before == set(before)
+    assert found.all_clips() == found.by_run | found.before
 
 
 @pytest.mark.parametrize(
