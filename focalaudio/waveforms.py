@@ -18,6 +18,9 @@ STEP_OF_16_BITS = 2**-15
 
 # Resampling kernel: torchaudio's defaults, written down for the odd ratios.
 ZERO_CROSSINGS, ROLLOFF = 6, 0.99
+# What it leaves of a constant: a ripple, and so many samples at either end that
+# the silence around it reaches, from 1 kHz or more to 16 kHz
+RIPPLE, RINGING = 2**-11, 128
 MAX_BANK = 2**22  # from_rate * to_rate / gcd**2; beyond: gigabytes of kernels
 
 
@@ -98,15 +101,25 @@ def is_silent(wav: Tensor) -> bool:
     """Return whether nothing is to be heard in a waveform `[samples]`.
 
     No sample is further from their mean than one step of 16 bits: zeros, a
-    constant offset, and what is left of them by a recorder's last bit.
+    constant offset, and what is left of them by a recorder's last bit. What
+    resampling makes of a constant is one too: a two-thousandth of it anywhere,
+    and all of it at the ends.
 
     Example
     -------
     >>> is_silent(torch.full((8,), 0.5)), is_silent(torch.tensor([0.0, 0.01]))
     (True, False)
     """
-    away = (wav - wav.mean()).abs()
-    return len(wav) == 0 or float(away.max()) <= STEP_OF_16_BITS
+    if not len(wav):
+        return True
+    inside = wav[RINGING:-RINGING] if len(wav) > 4 * RINGING else wav
+    mean = inside.mean()
+    level = abs(float(mean))
+    furthest = float((inside - mean).abs().max())
+    at_ends = float((wav - mean).abs().max())
+    return furthest <= max(STEP_OF_16_BITS, RIPPLE * level) and at_ends <= max(
+        STEP_OF_16_BITS, level
+    )
 
 
 def fit_length(wav: Tensor, n_samples: int) -> Tensor:

@@ -194,7 +194,22 @@ def test_silence_is_what_never_leaves_its_mean(offset):
     assert is_silent(wav)
     wav[500] += step
     assert is_silent(wav)
-    wav[500] += step
+    wav[500] += max(step, abs(offset) / 1000)
     assert not is_silent(wav)
     assert is_silent(torch.empty(0))
     assert is_silent(wav[:1])
+
+
+@pytest.mark.parametrize(
+    "rate", [1000, 8000, 11025, 22050, 44100, 44101, 48000, 192000]
+)
+@pytest.mark.parametrize("level", [0.0, 0.002, 0.5, -0.9])
+def test_a_constant_is_silent_at_any_rate(rate, level):
+    wav = resample(torch.full((2 * rate,), level), rate, RATE)
+    assert is_silent(wav)
+    for part in wav.split(RATE // 2):
+        assert is_silent(part)
+    for place, louder in ((0, 2.1 * abs(level)), (RATE, 1.001 * abs(level))):
+        click = wav.clone()
+        click[place] = math.copysign(louder + 1e-4, level)
+        assert not is_silent(click)

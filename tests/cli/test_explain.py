@@ -175,8 +175,12 @@ def test_an_installation_without_a_model_is_one_line(
     assert error.count("\n") == 1
 
 
-def test_silence_gets_no_class(made, tmp_path, capsys):
-    path = write_wav(tmp_path / "silence.wav", torch.zeros(8000), 16000)
+@pytest.mark.parametrize(
+    ("level", "rate"), [(0.0, 16000), (0.5, 16000), (0.5, 44100), (-0.9, 8000)]
+)
+def test_silence_gets_no_class(made, tmp_path, capsys, level, rate):
+    constant = torch.full((rate // 2,), level)
+    path = write_wav(tmp_path / "silence.wav", constant, rate)
     capsys.readouterr()
     out = ("--out", tmp_path / "out", "--tables-only")
     assert explain(path, "--model", made, *out) == 0
