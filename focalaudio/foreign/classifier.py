@@ -181,11 +181,17 @@ class ForeignClassifier(Classifier):
 
     def _ask(self, clips: Tensor) -> Tensor:
         """Ask for logits of clips of one length, and check their shape."""
-        if self.differentiable:
-            said = self.classify(clips)
-        else:  # it may leave torch, which takes no tensors with gradients there
-            with torch.no_grad():
-                said = self.classify(clips.detach())
+        try:
+            if self.differentiable:
+                said = self.classify(clips)
+            else:  # it may leave torch, where gradients are not taken
+                with torch.no_grad():
+                    said = self.classify(clips.detach())
+        except Exception as error:  # whatever it may be: it is not ours
+            raise ModelError(
+                f"classify failed on {self.takes} of shape "
+                f"{tuple(clips.shape)}: {error!r}"
+            ) from error
         wanted = (len(clips), self.n_classes)
         try:
             logits = torch.as_tensor(said).to(clips.device).float()

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from focalaudio.contract import ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
+from focalaudio.errors import ModelError
 from focalaudio.interpreters import Interpretation
 from focalaudio.spectrogram import Spectrum, absolute_lengths, zero_tails
 from focalaudio.waveforms import check_finite, is_silent
@@ -264,6 +265,21 @@ def prepare_clips(
         torch.stack([_level(*pair) for pair in zip(heard, clips, strict=True)]),
         torch.tensor([is_silent(wav) for wav in heard], device=wavs.device),
     )
+
+
+def check_logits(logits: Tensor, clips: PreparedClips) -> None:
+    """Refuse answers that are none: logits that are not finite.
+
+    `logits` are `[batch, n_classes]`. Of silence nothing is said anyway. A
+    `ModelError` names the first clip.
+    """
+    bad = ~logits.isfinite().all(1) & ~clips.silent
+    if bad.any():
+        raise ModelError(
+            f"The classifier's logits are not finite for {int(bad.sum())} of "
+            f"{len(bad)} clips, the first is clip {int(bad.int().argmax())}: "
+            "that is no answer; mend the classifier, or leave the clips out."
+        )
 
 
 def _level(heard: Tensor, clip: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from focalaudio.audio import audio_info, load_wav
-from focalaudio.errors import AudioError, escape_text
+from focalaudio.errors import AudioError, ModelError, escape_text
 from focalaudio.inference.answers import describe_answers
 from focalaudio.inference.clips import SeenClips, SoundInterpretation
 from focalaudio.inference.clips import logger as clips_logger
@@ -228,9 +228,9 @@ class FolderExplainer:
         """Explain, write and keep one clip."""
         try:
             seen = self.model.look(wav[None])
-        except AudioError as error:
+            found = self.model.explain_with(self.ways, seen, self.target)
+        except (AudioError, ModelError) as error:
             return self._fail(path, error)
-        found = self.model.explain_with(self.ways, seen, self.target)
         answer = found[0].describe(0)
         tell(path, answer)
         # loads what draws pictures, which the answer does not wait for
@@ -345,7 +345,7 @@ class FolderExplainer:
                     target=self.target,
                     progress=self.request.progress,
                 )
-            except (AudioError, OSError) as error:
+            except (AudioError, ModelError, OSError) as error:
                 name_is_fine = getattr(error, "errno", 0) != ENAMETOOLONG
                 if isinstance(error, OSError) and name_is_fine:
                     raise  # the disk's fault

@@ -23,6 +23,7 @@ from focalaudio.inference.clips import (
     PreparedClips,
     SeenClips,
     SoundInterpretation,
+    check_logits,
     prepare_clips,
     read_lens,
     read_wavs,
@@ -309,9 +310,9 @@ class SoundInterpreter(ForeignDoors):
         clips = self.prepare(sound, wav_lens)
         with torch.no_grad(), self._autocast():
             looking = Interpreter(self.classifier, self.spectrogram)
-            return SeenClips(
-                clips, *looking.look(clips.wavs, clips.lens), scale
-            )
+            spectrum, output = looking.look(clips.wavs, clips.lens)
+        check_logits(output.logits, clips)
+        return SeenClips(clips, spectrum, output, scale)
 
     def explain_with(
         self,

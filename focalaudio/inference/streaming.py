@@ -36,7 +36,11 @@ from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError, escape_text
 from focalaudio.files import claim_file
 from focalaudio.inference.answers import describe_answers
-from focalaudio.inference.clips import prepare_clips, restore_interpretation
+from focalaudio.inference.clips import (
+    check_logits,
+    prepare_clips,
+    restore_interpretation,
+)
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
@@ -341,6 +345,7 @@ def _explain_here(
         wavs.to(_device(interpreter)), sizes / wavs.shape[1], ways.reader
     )
     seen = interpreter.look(clips.wavs, clips.lens)
+    check_logits(seen[1].logits, clips)
     predicted = seen[1].class_ids
     asked = None
     if ways.target is not None:

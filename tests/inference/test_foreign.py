@@ -2,12 +2,14 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.errors import ModelError
+from focalaudio.inference.folder import explain_files
 from focalaudio.inference.foreign import fit_spectrogram, wrap_classifier
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models import load_model
@@ -147,3 +149,53 @@ def test_parts_of_a_cropped_clip_are_heard_as_it_was_classified():
         torch.testing.assert_close(kept, found.logits, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(interpreter.classify_kept(found), kept)
         assert removed.abs().max() < 1e-4
+
+
+def ratio(wavs):
+    """Three classes by energies; no numbers where the end is silent."""
+    start, *rest = (part.square().mean(1) for part in wavs.chunk(4, 1))
+    return torch.stack((start / rest[-1], start, rest[0]), 1)
+
+
+def test_logits_that_are_no_numbers_are_no_answer(tmp_path):
+    model = SoundInterpreter.from_classifier(
+        ratio, ["rise", "a", "b"], 16000, differentiable=False
+    )
+    wavs = 0.1 * torch.randn(3, 8000)
+    wavs[1, 6000:] = 0.0  # inf
+    for ask in (model.classify_batch, model.explain_batch, model.look):
+        with pytest.raises(ModelError, match="1 of 3 clips, .* is clip 1"):
+            ask(wavs)
+    assert model.explain_batch(wavs[::2], method="loudest").is_known.all()
+    # of silence nothing is said, whatever the logits are
+    silence = model.explain_batch(torch.zeros(8000), method="loudest")
+    assert not silence.is_known.any()
+    path = write_wav(tmp_path / "a.wav", wavs[1].repeat_interleave(8), 16000)
+    with pytest.raises(ModelError, match="not finite"):
+        model.explain_stream(path, tmp_path, method="loudest", overlap=0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.005, 30.0])
+def test_a_clip_that_a_classifier_cannot_take_does_not_stop_the_others(
+    tmp_path, seconds
+):
+    def choosy(wavs):
+        if wavs[0, :40].count_nonzero() == 0:
+            raise KeyError("begin")
+        return brightness(wavs)
+
+    model = SoundInterpreter.from_classifier(choosy, ["low", "high"], 16000)
+    files = []
+    for name in "abc":
+        wav = 0.1 * torch.randn(round(16000 * seconds) if name == "b" else 8000)
+        wav[:100] *= name != "b"
+        files.append(write_wav(tmp_path / f"{name}.wav", wav + 0.0, 16000))
+    out = tmp_path / "out"
+    found = explain_files(files, out, model, method="loudest", media=False)
+    bad = [one.error for one in found if one.error]
+    assert len(bad) == 1
+    assert "classify failed on sound of shape" in bad[0]
+    assert "KeyError" in bad[0]
+    failed = pd.read_csv(out / "failed.csv")
+    assert failed["path"].tolist() == [str(files[1])]
+    assert len(pd.read_csv(out / "clips.csv")) == 2
