@@ -289,11 +289,17 @@ def wav_writer(
     with replace_file(Path(path)) as temporary:
         temporary.touch()  # a refusal has its errno; libsndfile has none
         try:
-            with SoundFile(str(temporary), "w", *layout, format="WAV") as sound:
+            name = _to_native(temporary)
+            with SoundFile(name, "w", *layout, format="WAV") as sound:
                 yield partial(_write_block, sound, str(path))
                 check_header(Path(path), sample_rate, sound.frames, "WAV")
         except SoundFileError as error:
             raise _name_refusal(Path(path), temporary, error) from error
+
+
+def _to_native(path: Path) -> str | bytes:
+    """Return a name as libsndfile opens it, also one that is no text."""
+    return os.fsencode(path) if os.name == "posix" else str(path)
 
 
 def _name_refusal(path: Path, written: Path, error: Exception) -> OSError:

@@ -11,6 +11,7 @@ doctor   what is installed, what is wrong, and the way out
 from __future__ import annotations
 
 import argparse
+import io
 import shlex
 import sys
 import traceback
@@ -85,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all is well, 1 if something failed, 2 for wrong use, 130 if it was
         stopped by Ctrl-C or SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # a file or a console that has not all letters gets their numbers
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(given)
     keep_freed_memory()

@@ -16,6 +16,10 @@ from focalaudio.files import lock_file, replace_file
 
 RENAMED = {"correct": "accuracy"}  # columns that older versions wrote
 MISSING = ["", "nan"]  # numbers
+_TEXT: dict[str, Any] = {  # of file names, bytes that are no text stay
+    "encoding": "utf-8",
+    "errors": "surrogateescape",
+}
 # columns whose cells are names, even those that read as numbers or as nothing
 NAMES = (
     *("clip_id", "label", "other_label", "predicted", "explained"),
@@ -45,7 +49,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     ['clip_id', 'a']
     """
     with replace_file(path) as temporary:
-        pd.DataFrame(list(rows)).to_csv(temporary, index=False)
+        pd.DataFrame(list(rows)).to_csv(temporary, index=False, **_TEXT)
     return Path(path)
 
 
@@ -76,9 +80,7 @@ def write_table(
     """
     with (
         replace_file(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
+        temporary.open("w", newline="", **_TEXT) as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -97,7 +99,7 @@ def write_tabbed(lines: Iterable[Sequence[Any]], path: str | Path) -> Path:
     """
     with (
         replace_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
+        temporary.open("w", newline="\n", **_TEXT) as file,
     ):
         file.writelines("\t".join(map(str, line)) + "\n" for line in lines)
     return Path(path)
@@ -122,9 +124,11 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
     >>> read_csv(write_csv(rows, getfixture("tmp_path") / "clips.csv"))
     [{'label': '007', 'a': 1.5}]
     """
-    columns = pd.read_csv(path, nrows=0).columns
+    how: dict[str, Any] = {"encoding_errors": _TEXT["errors"]}
+    columns = pd.read_csv(path, nrows=0, **how).columns
     rows = pd.read_csv(
         path,
+        **how,
         dtype={name: str for name in columns if name in NAMES},
         keep_default_na=False,
         na_values={name: MISSING for name in columns if name not in NAMES},
@@ -171,7 +175,7 @@ class NumberTable:
         with lock_file(self.path):
             if self._known is None or name in self._known:
                 self._known = self._drop(name)
-            with self.path.open("a", encoding="utf-8", newline="") as file:
+            with self.path.open("a", newline="", **_TEXT) as file:
                 csv.writer(file, lineterminator="\n").writerow([name, number])
             self._known.add(name)
 
@@ -179,13 +183,13 @@ class NumberTable:
         """Write the whole rows anew without one; return their names."""
         rows: dict[str, list[str]] = {}
         if self.path.exists():
-            text = self.path.read_bytes().decode()
+            text = self.path.read_bytes().decode(**_TEXT)
             whole = io.StringIO(text[: text.rfind("\n") + 1], newline="")
             listed = [*csv.reader(whole)][1:]
             rows = {row[0]: row for row in listed if row[0] != name}
         with (
             replace_file(self.path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as file,
+            temporary.open("w", newline="", **_TEXT) as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([self.columns, *rows.values()])
@@ -241,7 +245,7 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> Path:
         text = json.dumps(
             _without_nan(values), indent=2, ensure_ascii=False, allow_nan=False
         )
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", **_TEXT)
     return Path(path)
 
 
@@ -285,5 +289,5 @@ def write_markdown(rows: Sequence[Mapping[str, str]], path: str | Path) -> Path:
     text = [f"| {' | '.join(line)} |" for line in cells]
     text.insert(1, "|" + "---|" * len(lines[0]))
     with replace_file(path) as temporary:
-        temporary.write_text("\n".join(text) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(text) + "\n", **_TEXT)
     return Path(path)

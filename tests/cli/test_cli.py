@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 
@@ -119,3 +120,11 @@ def test_an_unknown_command_is_refused(capsys):
         cli.main(["explode"])
     assert stop.value.code == 2
     assert "explode" in capsys.readouterr().err
+
+
+def test_a_console_without_all_letters_is_no_error(monkeypatch, tmp_path):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stderr", console)
+    assert cli.main(["explain", str(tmp_path / "犬.wav")]) != 0
+    console.seek(0)
+    assert "\\u72ac.wav" in console.read()

@@ -519,3 +519,22 @@ def test_a_call_without_sounds_writes_nothing(model, tmp_path):
     with pytest.raises(ValueError, match="files=.*holds no sound"):
         explain_files(tmp_path / "in", tmp_path / "out", model)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+@pytest.mark.parametrize("n_samples", [8000, 40000])
+def test_a_name_that_is_no_text_is_a_name_like_any(model, tmp_path, n_samples):
+    name = os.fsdecode(b"dog\xff")
+    wav = 0.1 * torch.randn(n_samples)
+    files = [
+        write_wav(tmp_path / f"{one}.wav", wav, RATE) for one in (name, "z")
+    ]
+    out = tmp_path / "out"
+    found = explain_files(files, out, model, match_loudness=True)
+    assert not [one.error for one in found if one.error]
+    assert (out / "failed.csv").exists() is False
+    with (out / "clips.csv").open("rb") as file:
+        assert file.read().count(b"dog\xff,") == 1
+    for written in found[0].files:
+        assert written.exists()
+        assert written.name.startswith(name)

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import os
 
 import pandas as pd
 import pytest
@@ -76,3 +77,14 @@ def test_rows_of_two_writers_are_all_there(tmp_path):
     for number in range(6):
         writers[number % 2].put(f"clip{number}", float(number))
     assert pd.read_csv(path)["gain_db"].tolist() == [*map(float, range(6))]
+
+
+def test_names_that_are_no_text_are_read_as_they_were(tmp_path):
+    name = os.fsdecode(b"\xff\xe9.wav")
+    rows = [{"clip_id": name, "a": 1.5}, {"clip_id": "b", "a": 2.0}]
+    assert read_csv(write_csv(rows, tmp_path / "a.csv")) == rows
+    table = NumberTable(tmp_path / "b.csv", ("clip_id", "a"))
+    for number in (0.5, 1.5):
+        table.put(name, number)
+    table.put("b", 2.0)
+    assert read_csv(tmp_path / "b.csv") == rows
