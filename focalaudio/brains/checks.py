@@ -6,6 +6,7 @@ The passes are made once for each batch, whatever the number of interpreters;
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Look:
     @property
     def seeds(self) -> list[int]:
         """A number for each clip, the same in every batch and order."""
-        return [zlib.crc32(clip_id.encode()) for clip_id in self.clip_ids]
+        return [zlib.crc32(os.fsencode(clip_id)) for clip_id in self.clip_ids]
 
 
 def make_untrained(module: nn.Module, seed: int = SEED) -> Any:

@@ -9,6 +9,7 @@ person marked what sounds give `boxes` instead.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -218,7 +219,7 @@ def _list_noisy(
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with a seed of its own."""
     for name, row in rows.items():
-        noisy = {"path": row["path"], "seed": zlib.crc32(name.encode())}
+        noisy = {"path": row["path"], "seed": zlib.crc32(os.fsencode(name))}
         yield name, {"row": noisy, "label": row["label"]}
 
 

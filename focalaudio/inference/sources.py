@@ -189,7 +189,7 @@ def name_clips(
     for path in paths:
         key = os.path.abspath(path)
         name = known.get(key)
-        stem = _shorten(path.stem)
+        stem = _shorten(name_results(path))
         while name is None or (
             key not in known and (name in given or is_taken(name))
         ):
@@ -198,6 +198,20 @@ def name_clips(
         given.add(name)
         names.append(name)
     return names
+
+
+def name_results(path: str | Path) -> str:
+    """Return what the results of a file are called: as it is, without ending.
+
+    What has dots only would be a folder.
+
+    Example
+    -------
+    >>> name_results("a/dog.1.wav"), name_results("...wav")
+    ('dog.1', '_')
+    """
+    stem = Path(path).stem
+    return stem if stem.strip(".") else "_"
 
 
 def _shorten(stem: str) -> str:

@@ -41,6 +41,7 @@ from focalaudio.inference.clips import (
     prepare_clips,
     restore_interpretation,
 )
+from focalaudio.inference.sources import name_results
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
@@ -193,7 +194,7 @@ def explain_stream(
         If the disk refuses.
     """
     plan = _plan(reader, path, overlap, batch_size)
-    stem = Path(out) / Path(path).stem
+    stem = Path(out) / name_results(plan.info.path)
     device = _device(interpreter)
     known = reader, labels, temperature, novelty, _dtype(device)
     settings = {

@@ -8,6 +8,7 @@ as far as it is open, and it goes in blocks of neighboring cells.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -105,7 +106,7 @@ def random_drops(
     whole = class_probability(logits, class_ids, decision)
     left = torch.empty_like(whole).repeat(2, 1)
     for row, frames in enumerate(n_frames.tolist()):
-        seed = zlib.crc32(clip_ids[row].encode())
+        seed = zlib.crc32(os.fsencode(clip_ids[row]))
         parts = _draw_parts(
             mask[row, :frames], log_magnitude[row, :frames], seed, n_samples
         )

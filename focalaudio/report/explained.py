@@ -7,6 +7,7 @@ report alike.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ def save_interpretation(
     Raises
     ------
     ValueError
-        If there is not one name, of its own, for each clip.
+        If there is not one name, of its own, for each clip; or one is a path.
     OSError
         If the disk refuses.
     """
@@ -206,6 +207,11 @@ def save_interpretation(
             f"clip_ids={names} must be {n_clips} different names, one for each "
             "clip."
         )
+    for name in names:
+        if not name.strip(".") or {"/", os.sep, "\0"} & set(name):
+            raise ValueError(
+                f"clip_ids={name!r} must be the name of a file, not a path."
+            )
     folder, labels = Path(folder), _list_labels(interpretation)
     exporter = InterpretationExporter(
         folder, interpretation.synthesis, labels, tables=True

@@ -538,3 +538,19 @@ def test_a_name_that_is_no_text_is_a_name_like_any(model, tmp_path, n_samples):
     for written in found[0].files:
         assert written.exists()
         assert written.name.startswith(name)
+
+
+@pytest.mark.parametrize("n_samples", [8000, 40000])
+@pytest.mark.parametrize("name", ["..wav", "...wav", "....wav"])
+def test_results_of_a_name_of_dots_stay_in_the_folder(
+    model, tmp_path, name, n_samples
+):
+    sound = write_wav(tmp_path / "in.wav", 0.1 * torch.randn(n_samples), RATE)
+    path = sound.rename(tmp_path / name)
+    out = tmp_path / "deep" / "out"
+    (found,) = explain_files(path, out, model)
+    assert found.files
+    assert all(each.exists() and out in each.parents for each in found.files)
+    assert {each.name for each in tmp_path.iterdir()} == {name, "deep"}
+    assert [each.name for each in (tmp_path / "deep").iterdir()] == ["out"]
+    assert not [*out.rglob(".clip*")]

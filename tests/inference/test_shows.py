@@ -106,6 +106,13 @@ def test_names_must_be_one_for_each_clip(found, tmp_path, names):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "x/y", "../out", "/x", "\0"])
+def test_a_name_is_no_path(found, tmp_path, name):
+    with pytest.raises(ValueError, match="must be the name of a file"):
+        found.save(tmp_path / "out", ["a", name])
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_model_moves_to_a_device(exported):
     model = SoundInterpreter.from_hparams(exported)
     assert model.to("cpu") is model
