@@ -35,7 +35,11 @@ from focalaudio.inference.results import (
 )
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
-from focalaudio.inference.streamed import choose_windows, describe_stream
+from focalaudio.inference.streamed import (
+    choose_windows,
+    describe_stream,
+    find_longest,
+)
 from focalaudio.inference.streaming import ENDINGS as STREAM_ENDINGS
 from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
@@ -352,9 +356,10 @@ class FolderExplainer:
                 return self._fail(path, error)
         row = {**describe_stream(result), "clip_id": clip_id}
         row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
+        label, seconds = find_longest(result)
         answer = (
-            f"{escape_text(row['predicted'])} most of "
-            f"{result.duration:.1f} s ({len(result.segments)} segments)"
+            f"{escape_text(label)} in {seconds:.1f} of {result.duration:.1f} s "
+            f"({len(result.segments)} segments)"
         )
         tell(path, answer)
         shown = []

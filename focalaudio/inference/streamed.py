@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,33 @@ def describe_stream(result: StreamResult) -> dict[str, Any]:
     """Say in one row what a recording is classified as, most of its time.
 
     Returns columns of `focalaudio.report.explained.COLUMNS`; the probability
-    is the label's mean over its windows.
+    is the label's mean over its windows, and empty without evidence.
     """
-    seconds: dict[str, float] = {}
-    for one in result.segments:
-        length = one.end - one.start
-        seconds[one.label] = seconds.get(one.label, 0.0) + length
-    label = max(seconds, key=lambda name: seconds[name])
+    label, seconds = find_longest(result)
     own = [one for one in result.segments if one.label == label]
     n_windows = sum(one.n_windows for one in own)
     sure = sum(one.probability * one.n_windows for one in own) / n_windows
     return {
         "seconds": round(result.duration, 6),
         "predicted": label,
-        "probability": round(sure, 6),
+        "probability": "" if math.isnan(sure) else round(sure, 6),
         "known": NO_EVIDENCE if label == NO_EVIDENCE else "known",
         "n_boxes": len(result.heard),
         "n_windows": sum(one.n_windows for one in result.segments),
         "warnings": (
-            f"Streamed: {label} for {seconds[label]:.1f} s of it; the rest is "
+            f"Streamed: {label} for {seconds:.1f} s of it; the rest is "
             "on the timeline."
         ),
     }
+
+
+def find_longest(result: StreamResult) -> tuple[str, float]:
+    """Return the label that a recording has longest, and for how many s."""
+    seconds: dict[str, float] = {}
+    for one in result.segments:
+        length = one.end - one.start
+        seconds[one.label] = seconds.get(one.label, 0.0) + length
+    return max(seconds.items(), key=lambda named: named[1])
 
 
 def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:
@@ -57,7 +63,7 @@ def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:
     -------
     >>> path = getfixture("tmp_path") / "a_windows.csv"
     >>> head = "start_s,end_s,label,probability"
-    >>> lines = head, "0,5,dog,0.5", "2,7,dog,0.9", "4,9,no evidence,1"
+    >>> lines = head, "0,5,dog,0.5", "2,7,dog,0.9", "4,9,no evidence,"
     >>> _ = path.write_text(chr(10).join(lines))
     >>> choose_windows(path, 3)
     [{'start_s': 2, 'end_s': 7, 'label': 'dog', 'probability': 0.9}]

@@ -459,11 +459,13 @@ def _name(
         start = index * plan.n_hop
         end = start + int(window["n_samples"])
         class_id = int(window["class_id"])
+        is_known = class_id != UNKNOWN
+        probability = round(float(window["probability"]), 6)
         yield Segment(
             round(start / plan.sample_rate, 6),
             round(end / plan.sample_rate, 6),
-            NO_EVIDENCE if class_id == UNKNOWN else labels[class_id],
-            round(float(window["probability"]), 6),
+            labels[class_id] if is_known else NO_EVIDENCE,
+            probability if is_known else math.nan,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib import colormaps
@@ -40,7 +41,8 @@ def draw_timeline(
     Returns
     -------
     matplotlib.figure.Figure
-        Boxes over probabilities; a class has one color in both.
+        Boxes over probabilities; a class has one color in both. Where there is
+        no evidence for any there is nothing.
 
     Raises
     ------
@@ -57,13 +59,14 @@ def draw_timeline(
         raise ValueError("segments=[] must hold at least one segment.")
     figure = new_figure(WIDTH, 5.0)
     where, when = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    colors = _choose_colors(segments, boxes)
+    known = [one for one in segments if not math.isnan(one.probability)]
+    colors = _choose_colors(known, boxes)
     told = sorted(boxes, key=lambda one: -one.score)[:MOST_DRAWN]
     limits = [(b.begin, b.end, b.low / 1000, b.high / 1000) for b in told]
     _fill(where, limits, [colors[box.label] for box in told], alpha=0.6)
     where.set(ylabel="Frequency (kHz)", ylim=(0, highest / 1000))
-    limits = [(one.start, one.end, 0.0, one.probability) for one in segments]
-    _fill(when, limits, [colors[one.label] for one in segments])
+    limits = [(one.start, one.end, 0.0, one.probability) for one in known]
+    _fill(when, limits, [colors[one.label] for one in known])
     end = segments[-1].end or 1.0
     when.set(ylabel="Probability", ylim=(0, 1), xlim=(0, end))
     when.set_xlabel("Time (s)")

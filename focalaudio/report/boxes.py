@@ -13,7 +13,7 @@ from typing import Any
 from focalaudio.boxes import HeardBox
 from focalaudio.data.annotations import BEGIN, END, HIGH, LOW
 from focalaudio.errors import escape_text
-from focalaudio.report.tables import write_tabbed, write_table
+from focalaudio.report.tables import format_number, write_tabbed, write_table
 from focalaudio.report.timeline import Segment
 
 RAVEN_COLUMNS = (
@@ -88,7 +88,7 @@ def _audacity_lines(boxes: Iterable[HeardBox]) -> Iterator[Sequence[Any]]:
 def _cells(box: HeardBox) -> tuple[str, ...]:
     """Return limits, label and score as text that has no tab or line break."""
     label = escape_text(" ".join(box.label.split())).replace('"', "'")
-    return (*_limits(box), label, f"{box.score:.4f}")
+    return (*_limits(box), label, format_number(box.score, 4))
 
 
 def _limits(box: HeardBox) -> tuple[str, ...]:

@@ -105,6 +105,17 @@ def write_tabbed(lines: Iterable[Sequence[Any]], path: str | Path) -> Path:
     return Path(path)
 
 
+def format_number(value: float, digits: int) -> str:
+    """Return a cell with so many decimals; nan is an empty one.
+
+    Example
+    -------
+    >>> format_number(0.5, 2), format_number(math.nan, 2)
+    ('0.50', '')
+    """
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
 def read_csv(path: str | Path) -> list[dict[str, Any]]:
     """Read what `write_csv` wrote, in this version or an older one.
 

@@ -6,11 +6,12 @@ of their overlap, and neighbors with the same label are one segment.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from focalaudio.report.tables import write_tabbed, write_table
+from focalaudio.report.tables import format_number, write_tabbed, write_table
 
 NO_EVIDENCE = "no evidence"  # what a sound that is like no class is called
 
@@ -26,7 +27,8 @@ class Segment:
     label : str
         The predicted label.
     probability : float
-        Of the label, 0 to 1; where several windows were merged, their mean.
+        Of the label, 0 to 1; where several windows were merged, their mean;
+        nan of `NO_EVIDENCE`, which is no class.
     n_windows : int
         How many windows were merged.
 
@@ -88,6 +90,8 @@ def merge_windows(windows: Iterable[Segment]) -> Iterator[Segment]:
 def write_windows(windows: Iterable[Segment], path: Path) -> Path:
     r"""Write windows as CSV: start and end in seconds, label, probability.
 
+    A probability that is nan is an empty cell.
+
     Arguments
     ---------
     windows : iterable of Segment
@@ -109,7 +113,7 @@ def write_windows(windows: Iterable[Segment], path: Path) -> Path:
     """
     rows = (
         (f"{each.start:.6f}", f"{each.end:.6f}", each.label)
-        + (f"{each.probability:.6f}",)
+        + (format_number(each.probability, 6),)
         for each in windows
     )
     header = ("start_s", "end_s", "label", "probability")
@@ -147,4 +151,6 @@ def write_audacity_labels(segments: Iterable[Segment], path: Path) -> Path:
 
 def _name(segment: Segment) -> str:
     label = " ".join(segment.label.split())  # a tab would be a column
+    if math.isnan(segment.probability):
+        return label
     return f"{label} ({segment.probability:.2f})"

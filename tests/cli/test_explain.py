@@ -204,7 +204,7 @@ def test_what_is_long_is_streamed_without_being_asked(
     assert explain(path, "--model", made, "--out", out) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{path}: ")
-    assert f" most of {n_samples / 16000:.1f} s" in lines[0]
+    assert f" of {n_samples / 16000:.1f} s (" in lines[0]
     kept = out / "long" / "long_kept.wav"
     assert f"  {kept}" in lines
     assert audio_info(kept).n_frames == n_samples

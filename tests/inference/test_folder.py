@@ -553,4 +553,4 @@ def test_results_of_a_name_of_dots_stay_in_the_folder(
     assert all(each.exists() and out in each.parents for each in found.files)
     assert {each.name for each in tmp_path.iterdir()} == {name, "deep"}
     assert [each.name for each in (tmp_path / "deep").iterdir()] == ["out"]
-    assert not [*out.rglob(".clip*")]
+    assert not [*out.rglob(".clip-*")]

@@ -1,11 +1,13 @@
 """Laws of the picture of a recording."""
 
+import math
+
 import pytest
 from matplotlib.colors import to_rgba
 
 from focalaudio.boxes import HeardBox
 from focalaudio.pictures import draw_timeline, save_picture
-from focalaudio.report.timeline import Segment
+from focalaudio.report.timeline import NO_EVIDENCE, Segment
 
 SEGMENTS = [Segment(0.0, 2.5, "rain", 0.9), Segment(2.5, 60.0, "dog", 0.4)]
 BOXES = [HeardBox(0.5, 1.0, 200.0, 4000.0, 0.8, 1, "rain")]
@@ -44,6 +46,19 @@ def test_many_classes_and_odd_labels_are_drawn(tmp_path):
     assert texts[-1] == "31 others"
     _, colors = find_rectangles(figure.axes[1])
     assert tuple(colors[-1]) == to_rgba("0.6")
+    assert save_picture(figure, tmp_path / "a.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("known", [SEGMENTS, []])
+def test_where_there_is_no_evidence_nothing_is_drawn(known, tmp_path):
+    segments = [*known, Segment(60.0, 80.0, NO_EVIDENCE, math.nan)]
+    figure = draw_timeline(segments, [], 8000.0)
+    bars, _ = find_rectangles(figure.axes[1])
+    assert len(bars) == len(known)
+    assert figure.axes[1].get_xlim() == (0, 80)
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert sorted(names) == sorted({one.label for one in known})
     assert save_picture(figure, tmp_path / "a.png").stat().st_size > 0
 
 
