@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from errno import ENAMETOOLONG
 from functools import cached_property
@@ -204,7 +204,15 @@ class FolderExplainer:
         known = self.store.find(path)
         if known is None and (old := self.store.forget(path)) is not None:
             self.page.remove(old.get("shown", [old["clip_id"]]))
+            self._remove(old["clip_id"])
         return known
+
+    def _remove(self, clip_id: str) -> None:
+        """Remove what was written of a file that is another one by now."""
+        for name in self._list_files(clip_id):
+            (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # of a recording, or of somebody else
+            (self.folder / clip_id).rmdir()
 
     def _fail(self, path: Path, error: Exception) -> Outcome:
         self.failed.append({"path": str(path), "error": str(error)})
@@ -348,6 +356,7 @@ class FolderExplainer:
                     **self.request.choice,
                     target=self.target,
                     progress=self.request.progress,
+                    media=self.request.media,
                 )
             except (AudioError, ModelError, OSError) as error:
                 name_is_fine = getattr(error, "errno", 0) != ENAMETOOLONG
@@ -355,7 +364,9 @@ class FolderExplainer:
                     raise  # the disk's fault
                 return self._fail(path, error)
         row = {**describe_stream(result), "clip_id": clip_id}
-        row["warnings"] = " ".join((row["warnings"], *_list_notes(caught)))
+        row["explained"] = self.target or ""
+        notes = (*self._tell_not_done(), *_list_notes(caught))
+        row["warnings"] = " ".join((row["warnings"], *notes))
         label, seconds = find_longest(result)
         answer = (
             f"{escape_text(label)} in {seconds:.1f} of {result.duration:.1f} s "
@@ -371,10 +382,14 @@ class FolderExplainer:
         record["boxes"] = [pack_box(box) for box in result.heard]
         record["shown"] = shown
         self.store.add(path, clip_id, record)
-        files = (result.kept, result.windows, result.labels, result.raven)
-        return Outcome(
-            path, answer, files=(*files, result.boxes, result.picture)
-        )
+        return Outcome(path, answer, files=result.files)
+
+    def _tell_not_done(self) -> Iterator[str]:
+        """Yield what was asked for that recordings do not get."""
+        if self.request.compare:
+            yield "Streamed by one method: not compared."
+        if self.request.match_loudness and self.request.media:
+            yield "Streamed: what was kept is not as loud as the input."
 
     def _tell_windows(
         self, path: Path, clip_id: str, result: StreamResult

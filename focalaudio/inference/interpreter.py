@@ -445,7 +445,7 @@ class SoundInterpreter(ForeignDoors):
             classified as if None.
         **options
             Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
-            `batch_size`, `progress`, `strict`, `rules`.
+            `batch_size`, `progress`, `strict`, `rules`, `media`.
 
         Returns
         -------

@@ -90,7 +90,9 @@ def write_results(
             record.get("compared", ()) for record in store.records()
         )
         path = folder / "comparison.csv"
-        written.append(write_rows(lines, path, COMPARED))
+        path.unlink(missing_ok=True)
+        if (first := next(lines, None)) is not None:
+            written.append(write_rows(chain([first], lines), path, COMPARED))
     (folder / "failed.csv").unlink(missing_ok=True)
     if failed:
         written.append(write_rows(failed, folder / "failed.csv", FAILED))

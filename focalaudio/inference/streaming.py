@@ -78,7 +78,7 @@ class StreamResult:
     Arguments
     ---------
     kept : pathlib.Path
-        WAV, what the classifier listened to.
+        WAV, what the classifier listened to; None without media.
     windows : pathlib.Path
         CSV, one line per window: start_s, end_s, label, probability.
     labels : pathlib.Path
@@ -86,7 +86,7 @@ class StreamResult:
     raven : pathlib.Path
         Raven's selection table of the segments.
     picture : pathlib.Path
-        PNG of the timeline.
+        PNG of the timeline; None without media.
     boxes : pathlib.Path
         Raven's selection table of the boxes, in s from the recording's start.
     segments : tuple of Segment
@@ -94,24 +94,31 @@ class StreamResult:
     heard : tuple of HeardBox
         Where in time and frequency; what goes on from window to window is one.
     n_samples : int
-        Length of `kept`.
+        Length of the recording, and of `kept`.
     sample_rate : int
-        Hz, of `kept`: the model's.
+        Hz, of `n_samples` and of `kept`: the model's.
     gain : float
         Factor on `kept`, below 1 only where it would be clipped.
     """
 
-    kept: Path
+    kept: Path | None
     windows: Path
     labels: Path
     raven: Path
-    picture: Path
+    picture: Path | None
     boxes: Path
     segments: tuple[Segment, ...] = field(repr=False)
     heard: tuple[HeardBox, ...] = field(repr=False)
     n_samples: int
     sample_rate: int
     gain: float
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What was written, in the order to look at it."""
+        tables = self.windows, self.labels, self.raven, self.boxes
+        given = (self.kept, *tables, self.picture)
+        return tuple(path for path in given if path is not None)
 
     @property
     def duration(self) -> float:
@@ -134,6 +141,7 @@ def explain_stream(
     novelty: Novelty | None = None,
     target: int | None = None,
     rules: BoxRules = RULES,
+    media: bool = True,
 ) -> StreamResult:
     """Interpret a recording of any length, and say what was heard when.
 
@@ -175,6 +183,8 @@ def explain_stream(
         None. The timeline says what it is classified as.
     rules : BoxRules
         Which parts of a window's mask are one box, and which are told.
+    media : bool
+        Whether to write the sound and the picture, beside the tables.
 
     Returns
     -------
@@ -232,10 +242,15 @@ def explain_stream(
             batches = iter(lambda: list(islice(windows, batch_size)), [])
             explain = partial(_explain, ways, record=done.record)
             n_threads = _count_threads(interpreter)
-            for records in map_at_once(explain, batches, n_threads):
-                done.append(records)
-                bar.update(len(records))
-        return _finish(done, plan, labels, stem)
+            try:
+                for records in map_at_once(explain, batches, n_threads):
+                    done.append(records)
+                    bar.update(len(records))
+            except AudioError as error:
+                if not isinstance(error.__cause__, OSError):
+                    unfinished.unlink()  # mended it is another recording
+                raise
+        return _finish(done, plan, labels, stem, media)
 
 
 @dataclass(frozen=True)
@@ -370,17 +385,23 @@ def _explain_here(
 
 
 def _finish(
-    done: WindowStore, plan: _Plan, labels: Sequence[str], stem: Path
+    done: WindowStore,
+    plan: _Plan,
+    labels: Sequence[str],
+    stem: Path,
+    media: bool,
 ) -> StreamResult:
     """Write the results; only then is the unfinished file removed."""
     kept, csv, track, raven, picture, table = (
         stem.with_name(f"{stem.name}{what}") for what in ENDINGS
     )
-    n_samples, gain = 0, min(map(common_gain, _join(done, plan.n_hop)))
-    with wav_writer(kept, plan.sample_rate, subtype=SUBTYPE) as write:
-        for block in _join(done, plan.n_hop):
-            write(block.double() * gain)
-            n_samples += len(block)
+    n_samples, gain = 0, 1.0
+    for block in _join(done, plan.n_hop):
+        n_samples, gain = n_samples + len(block), min(gain, common_gain(block))
+    if media:
+        with wav_writer(kept, plan.sample_rate, subtype=SUBTYPE) as write:
+            for block in _join(done, plan.n_hop):
+                write(block.double() * gain)
     rows = [*_name(done, plan, labels)]
     segments = tuple(merge_windows(rows))
     heard = tuple(_place_boxes(done, len(rows), plan, labels))
@@ -389,11 +410,22 @@ def _finish(
     write_windows(rows, csv)
     write_raven(segments_to_boxes(segments, highest), raven)
     write_raven(heard, table)
-    _save_timeline(segments, heard, highest, picture)
+    if media:
+        _save_timeline(segments, heard, highest, picture)
     done.path.unlink()
-    files = (kept, csv, track, raven, picture, table)
-    sound = (n_samples, plan.sample_rate, gain)
-    return StreamResult(*files, segments, heard, *sound)
+    return StreamResult(
+        kept=kept if media else None,
+        windows=csv,
+        labels=track,
+        raven=raven,
+        picture=picture if media else None,
+        boxes=table,
+        segments=segments,
+        heard=heard,
+        n_samples=n_samples,
+        sample_rate=plan.sample_rate,
+        gain=gain,
+    )
 
 
 def _place_boxes(

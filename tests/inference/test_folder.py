@@ -168,10 +168,8 @@ def test_boxes_are_in_one_table_and_beside_each_clip(done):
 def test_a_long_recording_has_a_timeline_and_boxes_all_along(done):
     folder = done[1] / "z_long"
     assert {path.name for path in folder.iterdir()} == {
-        "z_long_kept.wav",
         "z_long_windows.csv",
         "z_long_labels.txt",
-        "z_long_timeline.png",
         "z_long_timeline.Table.1.selections.txt",
         "z_long.Table.1.selections.txt",
     }
@@ -554,3 +552,62 @@ def test_results_of_a_name_of_dots_stay_in_the_folder(
     assert {each.name for each in tmp_path.iterdir()} == {name, "deep"}
     assert [each.name for each in (tmp_path / "deep").iterdir()] == ["out"]
     assert not [*out.rglob(".clip-*")]
+
+
+def test_tables_only_of_a_recording_are_the_same_tables(
+    model, sounds, tmp_path
+):
+    long, found = sounds[-1], []
+    for media in (True, False):
+        out = tmp_path / f"{media}"
+        run(model, out, [long], Request(media=media, report=False))
+        names = {path.name for path in (out / "z_long").iterdir()}
+        found.append({n: (out / "z_long" / n).read_bytes() for n in names})
+    whole, tables = found
+    assert not [n for n in tables if n.endswith((".wav", ".png"))]
+    assert whole.keys() - tables.keys() == {
+        "z_long_kept.wav",
+        "z_long_timeline.png",
+    }
+    assert all(whole[name] == tables[name] for name in tables)
+
+
+def test_what_recordings_do_not_get_is_said(model, sounds, tmp_path):
+    label = model.labels[0]
+    asked = Request(
+        compare=("random",), match_loudness=True, target=label, report=False
+    )
+    run(model, tmp_path, [sounds[-1]], asked)
+    (row,) = read(tmp_path / "clips.csv")
+    assert row["explained"] == label
+    assert "not compared" in row["warnings"]
+    assert "not as loud" in row["warnings"]
+    assert not (tmp_path / "comparison.csv").exists()
+
+
+@pytest.mark.parametrize("then", ["clip", "recording", "text", "nothing"])
+def test_of_a_file_that_changed_nothing_old_is_left(model, tmp_path, then):
+    path, out = tmp_path / "a.wav", tmp_path / "out"
+    lengths = {"clip": 9000, "recording": 40000}
+    for before in ("recording", "clip"):
+        write_wav(path, 0.1 * torch.rand(lengths[before]), RATE)
+        run(model, out, [path], Request())
+        assert (out / "clips.csv").exists()
+        if then == "text":
+            path.write_text("no sound")
+        elif then == "nothing":
+            path.write_bytes(b"")
+        else:
+            write_wav(path, 0.1 * torch.rand(lengths[then] + 1), RATE)
+        run(model, out, [path], Request())
+        written = {each for each in out.rglob("a*") if each.is_file()}
+        if then in lengths:
+            fresh = tmp_path / f"fresh_{before}"
+            run(model, fresh, [path], Request())
+            wanted = {each for each in fresh.rglob("a*") if each.is_file()}
+            assert {each.relative_to(out) for each in written} == {
+                each.relative_to(fresh) for each in wanted
+            }
+        else:
+            assert not written
+            assert not (out / "a").exists()

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
@@ -561,6 +562,18 @@ def test_a_recording_that_is_none_leaves_nothing(explain, keeper, tmp_path):
     with pytest.raises(AudioError):
         explain(keeper, path=tmp_path / "text.wav")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_that_ends_in_no_numbers_leaves_nothing(
+    explain, keeper, tmp_path
+):
+    wav = swells(60000).numpy()
+    wav[50000] = math.nan
+    path = tmp_path / "nan.wav"
+    soundfile.write(path, wav, 16000, "FLOAT")
+    with pytest.raises(AudioError, match="not finite|NaN|nan"):
+        explain(keeper, path=path)
+    assert not [*(tmp_path / "out").glob("*")]
 
 
 def test_windows_that_are_silent_or_like_no_class_have_none(
