@@ -40,6 +40,12 @@ logger = logging.getLogger(__name__)
 SELECTED, FIXED = PROTOCOLS = ("3/1/1", "4/1")
 STEP = re.compile(r".*/(?=fold_[^/]+/[^/]+/[^/]+$)")  # what stands before it
 OTHER = "other"  # a condition's judge: the classifier of another system
+# SpeechBrain's options that this recipe obeys itself, or gives to every step
+OWN_OPTIONS = frozenset({
+    "debug", "debug_batches", "debug_epochs", "debug_persistently", "device",
+    "distributed_backend", "distributed_launch", "log_config", "noprogressbar",
+    "param_file",
+})  # fmt: skip
 Options = Mapping[str, Any]
 
 
@@ -80,7 +86,9 @@ class Plan:
         A condition without and one with known sources, whose scores are
         compared, if both are wanted; None for no comparison.
     flags : tuple of str
-        SpeechBrain's options for every step.
+        SpeechBrain's options for every step, those that stand alone.
+    given : mapping
+        The others, such as `precision`: for every step, before all keys.
     protocol : str
         `3/1/1`: the fold before the test fold validates, the other three
         train. `4/1`: all four train the classifiers, whose last epoch is kept;
@@ -119,6 +127,7 @@ class Plan:
     figure_2: str | None = None
     agreement: Sequence[str] | None = None
     flags: tuple[str, ...] = ()
+    given: Options = field(default_factory=dict)
     protocol: str = SELECTED
     fold_names: tuple[int | str, ...] = (1, 2, 3, 4, 5)
     where: Options = field(default_factory=dict)
@@ -132,7 +141,12 @@ class Plan:
         small = hparams["when_debugging"] if run_opts["debug"] else {}
         names = hparams["fold_names"] or range(1, hparams["n_folds"] + 1)
         decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
-        device = run_opts["device"]  # None if it was not asked for
+        given = {  # what stands on the command line
+            name: run_opts[name]
+            for name in sorted(run_opts.get("overridden_args", ()))
+            if name not in OWN_OPTIONS
+        }
+        alone = [name for name, value in given.items() if value is True]
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
@@ -156,9 +170,11 @@ class Plan:
             figure_2=hparams["figure_2"],
             agreement=hparams["agreement"],
             flags=(
-                *(("--device", device) if device else ()),
+                *_hand_on_device(run_opts),
+                *(f"--{name}" for name in alone),
                 "--noprogressbar",
             ),
+            given={key: given[key] for key in given if key not in alone},
             protocol=hparams["protocol"],
             fold_names=tuple(names),
             where=_find_where(hparams),
@@ -236,7 +252,8 @@ class Plan:
             for system, options in self.systems.items():
                 training = {**self.training, **options.get("training", {})}
                 place = self.place(fold, system, "classifier")
-                yield "train_classifier", place, {**shared, **training, **last}
+                keys = {**training, **last, **self.given}
+                yield "train_classifier", place, {**shared, **keys}
             for system, options in self.systems.items():
                 yield from self._system_steps(fold, system, options, shared)
 
@@ -267,6 +284,7 @@ class Plan:
             place = self.place(fold, system, method)
             folds = replace(self, protocol=SELECTED).split(fold)
             keys = {**self.decoders.get(method, {}), **options[method]}
+            keys |= self.given
             yield f"train_{method}", place, {**given, **folds, **keys}
             drawn = {"method": method, method: str(place)}
             # as it was drawn, and at the size of the others
@@ -281,7 +299,12 @@ class Plan:
                 judge = next(others, None)
                 keys["judge"] = judge and self.place(fold, judge, "classifier")
             place = self.place(fold, system, name)
-            yield "interpret", place, {**given, **keys}
+            yield "interpret", place, {**given, **keys, **self.given}
+
+
+def _hand_on_device(run_opts: Options) -> tuple[str, ...]:
+    device = run_opts["device"]  # None if it was not asked for
+    return ("--device", device) if device else ()
 
 
 def choose_folder(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain import parse_arguments
 
 from focalaudio.errors import DataError
 from focalaudio.reproduction import plan as reproduction
@@ -271,6 +272,23 @@ def test_the_conditions_of_the_figures_are_among_the_conditions():
 )
 def test_a_device_is_handed_on_if_it_was_asked_for(device, flags):
     assert read(device=device).flags == flags
+
+
+def test_options_of_speechbrain_are_handed_on_to_every_step(tmp_path, runs):
+    text = (shipped / "reproduce.yaml").read_text(encoding="utf-8")
+    given = {"data_folder": "ESC-10", "output_folder": str(tmp_path)}
+    argv = "a.yaml --precision fp32 --max_grad_norm 1.0 --compile --debug"
+    _, run_opts, _ = parse_arguments(argv.split())
+    plan = Plan.from_hparams(load_hyperpyyaml(text, given), run_opts)
+    assert set(plan.flags) == {"--noprogressbar", "--compile"}
+    plan.take_steps()
+    assert {recipe for recipe, _, _ in runs} == {
+        *("train_classifier", "train_piq", "train_lmac", "interpret"),
+    }
+    for _, _, options in runs:
+        assert options["precision"] == "fp32"
+        assert options["max_grad_norm"] == 1.0
+        assert "debug" not in options
 
 
 def test_a_judge_is_the_classifier_of_the_first_other_system(plan, runs):
