@@ -113,6 +113,7 @@ class ClassifierBrain(TrainingBrain):
         self, batch: Any, outputs: Any, loss: Any, should_step: bool
     ) -> None:
         """Let the step's weights into the average."""
+        super().on_fit_batch_end(batch, outputs, loss, should_step)
         if should_step:
             self.hparams.average.update_parameters(self.classifier)
 

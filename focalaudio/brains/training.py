@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.nnet.schedulers import update_learning_rate
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grad_norm_
 
 from focalaudio.brains.bars import EpochClock, Watched, WatchedBrain
 from focalaudio.brains.checkpoints import WholeCheckpointer
@@ -96,6 +97,7 @@ class TrainingBrain(WatchedBrain):
     _epoch: int | None = None  # that is trained
     _words = ""  # of it, in the bars
     _clip_ids: Sequence[str] = ()  # of the batch
+    _running: Sequence[tuple[Tensor, Tensor]] = ()  # statistics, before it too
 
     @property
     def selection(self) -> dict[str, str]:
@@ -206,8 +208,14 @@ class TrainingBrain(WatchedBrain):
             self.hparams.train_logger.rewind(done)
 
     def on_fit_batch_start(self, batch: Any, should_step: bool) -> None:
-        """Remember whose loss is next."""
+        """Remember whose loss is next, and what was normalized by so far."""
         self._clip_ids = getattr(batch, "id", ())
+        self._running = [
+            (running, running.clone())
+            for module in self.modules.modules()
+            if isinstance(module, nn.modules.batchnorm._NormBase)
+            for running in module.buffers(recurse=False)
+        ]
 
     def check_loss_isfinite(self, loss: Tensor) -> None:
         """Name a loss that is not finite; too many in an epoch end the run."""
@@ -228,23 +236,38 @@ class TrainingBrain(WatchedBrain):
         logger.warning("%s: nothing is learnt from this batch.", what)
 
     def optimizers_step(self) -> None:
-        """See SpeechBrain; gradients that are not finite change no weight.
+        """Step; `max_grad_norm` is of all weights together.
 
-        They are the same in all processes, the losses are not.
+        SpeechBrain clips the first group alone, which are the vectors if these
+        have no weight decay. Gradients that are not finite change no weight;
+        they are the same in all processes, the losses are not.
         """
-        if self.scaler.is_enabled() or self._gradients_are_finite():
-            super().optimizers_step()
-        else:
-            self.zero_grad(set_to_none=True)
-
-    def _gradients_are_finite(self) -> bool:
-        gradients = [
-            parameter.grad
+        weights = [
+            weight
             for group in self.optimizer.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None
+            for weight in group["params"]
         ]
-        return bool(torch.isfinite(get_total_norm(gradients)))
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_grad_norm_(weights, self.max_grad_norm)
+        if self.scaler.is_enabled() or norm.isfinite():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.optimizer_step += 1
+        else:
+            self._forget_batch()
+        self.zero_grad(set_to_none=True)
+
+    def on_fit_batch_end(
+        self, batch: Any, outputs: Any, loss: Tensor, should_step: bool
+    ) -> None:
+        """Leave nothing of a batch whose loss is no number."""
+        if not loss.isfinite():
+            self._forget_batch()
+
+    def _forget_batch(self) -> None:
+        """Give what normalizes the values that it had before the batch."""
+        for running, before in self._running:
+            running.copy_(before)
 
     def on_stage_start(self, stage: sb.Stage, epoch: int | None = None) -> None:
         """Set the epoch's learning rate."""
@@ -264,7 +287,8 @@ class TrainingBrain(WatchedBrain):
 
         `epoch` counts from 1, `train` and `valid` (empty without validation)
         are logged, `row` is added to the history, and `meta` has what the
-        checkpoint is selected by, beside the epoch.
+        checkpoint is selected by, beside the epoch: what is not finite is the
+        worst there is.
         """
         stats = {"epoch": epoch, "lr": self.hparams.schedule(epoch)}
         self.hparams.history.add({**stats, **row})
@@ -272,9 +296,11 @@ class TrainingBrain(WatchedBrain):
             stats, train_stats=train, valid_stats=valid or None
         )
         if self.checkpointer is not None:
-            self.checkpointer.save_and_keep_only(
-                meta={**meta, "epoch": epoch}, **self._kept
-            )
+            selected = {**meta, "epoch": epoch}
+            if not math.isfinite(selected[self.hparams.select_by] or 0):
+                worst = math.inf if self.LOWEST_IS_BEST else -math.inf
+                selected[self.hparams.select_by] = worst
+            self.checkpointer.save_and_keep_only(meta=selected, **self._kept)
 
     def on_evaluate_start(
         self, max_key: str | None = None, min_key: str | None = None

@@ -604,6 +604,72 @@ def test_training_survives_what_patience_allows():
     assert math.isfinite(spoilt.tracker.mean("loss"))
 
 
+def test_the_norm_that_is_clipped_is_that_of_all_weights():
+    found = []
+    for most in (math.inf, 0.1):
+        brain = make_brain(
+            run_opts={"max_grad_norm": most, "remove_vector_weight_decay": True}
+        )
+        brain.init_optimizers()
+        assert len(brain.optimizer.param_groups) == 2
+        brain.modules.train()
+
+        def keep(optimizer, *_):
+            found.append(
+                [
+                    weight.grad.clone()
+                    for group in optimizer.param_groups
+                    for weight in group["params"]
+                ]
+            )
+
+        brain.optimizer.register_step_pre_hook(keep)
+        brain.fit_batch(batch_of(range(3)))
+    whole, clipped = found
+    norm = torch.nn.utils.get_total_norm(whole)
+    assert norm > 0.2
+    for one, other in zip(whole, clipped, strict=True):
+        torch.testing.assert_close(
+            other, 0.1 / norm * one, atol=1e-6, rtol=1e-3
+        )
+
+
+def test_a_batch_that_is_no_number_leaves_nothing_in_what_normalizes():
+    encoder = build_encoder("focalnet_test", in_channels=1)
+    classifier = SoundClassifier(encoder, 3, "cosine", image_size=(32, 32))
+    brain = make_brain(classifier=classifier)
+    (norm,) = (
+        module
+        for module in classifier.modules()
+        if isinstance(module, torch.nn.BatchNorm1d)
+    )
+    seen = []
+
+    def spoil(module, given):
+        if not module.training:
+            return None
+        seen.append(module.running_mean.clone())
+        return (given[0] * (math.inf if len(seen) == 2 else 1),)
+
+    norm.register_forward_pre_hook(spoil)
+    fit(brain, n_train=9)
+    first, second, third = seen
+    assert not torch.equal(first, second)
+    assert torch.equal(second, third)
+    assert norm.running_mean.isfinite().all()
+    assert math.isfinite(brain.hparams.history.rows[0]["valid_loss"])
+
+
+@pytest.mark.parametrize("select_by", ["error", "loss"])
+def test_what_is_no_number_is_never_the_best(tmp_path, select_by):
+    brain = make_brain(tmp_path, select_by=select_by)
+    for epoch, value in enumerate((0.5, 1.0, math.nan, 2.0, 2.0), 1):
+        meta = {"error": value, "loss": value}
+        brain.close_epoch(epoch, {"loss": 1.0}, {}, {}, meta)
+    best = brain.checkpointer.find_checkpoint(min_key=select_by)
+    assert best.meta["epoch"] == 1
+
+
 def test_too_many_of_them_end_the_run_in_one_line():
     spoilt = make_spoilt((1, 2), nonfinite_patience=1)
     message = r"loss=nan in batch 2 of epoch 1 .*nonfinite_patience=1\. .*lr"
