@@ -212,7 +212,8 @@ class TrainingBrain(WatchedBrain):
         self._clip_ids = getattr(batch, "id", ())
         self._running = [
             (running, running.clone())
-            for module in self.modules.modules()
+            for name in self.modules
+            for module in self.modules[name].modules()
             if isinstance(module, nn.modules.batchnorm._NormBase)
             for running in module.buffers(recurse=False)
         ]
