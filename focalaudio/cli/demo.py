@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +141,9 @@ def show_examples(folder: Path) -> Iterator[str]:
     Arguments
     ---------
     folder : pathlib.Path
-        Gets a picture and three sounds of each clip; `report.html`, which
-        shows and plays all of them, stands beside it.
+        Gets a picture and three sounds of each clip, and `report.html`, which
+        shows and plays all of them. What `explain` wrote into it stays, and is
+        on that page, too.
 
     Yields
     ------
@@ -152,6 +154,8 @@ def show_examples(folder: Path) -> Iterator[str]:
     ------
     FileNotFoundError, ModelError
         If this installation has no model or no clips, or they are damaged.
+    DataError
+        If the folder holds what would be replaced. Nothing is written then.
     """
     with quick_imports():
         from focalaudio.audio import load_wav
@@ -161,22 +165,24 @@ def show_examples(folder: Path) -> Iterator[str]:
         from focalaudio.inference.reporting import explain_for_page
         from focalaudio.inference.requests import Request
         from focalaudio.report.page import Page
-        from focalaudio.report.writer import PageWriter
 
     examples = list_examples()
     model = SoundInterpreter.from_hparams()
-    writer = PageWriter(folder.parent / "report.html", model.spectrogram)
-    yield "What was recorded, and what the default model says it is:"
+    names = []  # of the clips
     with FolderExplainer(model, folder, Request(report=False)) as explainer:
+        yield "What was recorded, and what the default model says it is:"
         outcomes = explainer.explain([example.path for example in examples])
         for example, outcome in zip(examples, outcomes, strict=True):
             yield f"  {example.label}: {outcome.answer}"
-            wav = load_wav(example.path, model.sample_rate)
-            name = example.path.stem
-            writer.add(explain_for_page(model, wav, name, example.label))
+            names.append(explainer.store.names[os.path.abspath(outcome.path)])
+            if names[-1] not in explainer.page:
+                wav = load_wav(example.path, model.sample_rate)
+                clip = explain_for_page(model, wav, names[-1], example.label)
+                explainer.page.add(clip)
         explainer.finish()
-    page = Page("What the default model heard in real clips", model.labels)
-    first = examples[0].path.stem
+        page = Page("What the default model heard", model.labels)
+        report = explainer.page.finish(page, keep_parts=True)
+    first = names[0]
     yield "Open:"
     yield f"  {folder / first}.png  (what it saw)"
     yield f"  {folder / first}_kept.wav  (what it listened to)"
@@ -185,7 +191,7 @@ def show_examples(folder: Path) -> Iterator[str]:
     yield from (f"  {example.credit()}" for example in examples)
     yield "Your own sounds: focalaudio explain FILE"
     yield "Look and listen, in any browser:"
-    yield f"  {writer.finish(page)}"
+    yield f"  {report}"
 
 
 def run_demo(folder: str | Path) -> DemoResult:
