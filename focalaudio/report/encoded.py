@@ -84,7 +84,7 @@ def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
         "views": views,
         "neighbors": [_encode_neighbor(each) for each in clip.neighbors],
         "profile": None
-        if first is None
+        if first is None or not clip.is_heard
         else profile_clip(
             escape_text(first.explained),
             first.saliency,

@@ -143,6 +143,8 @@ class PageClip:
         The nearest first.
     start : float
         Seconds from the start of the recording that it is a window of.
+    is_heard : bool
+        Whether any class was heard in it; else it is no evidence for one.
     """
 
     clip_id: str
@@ -154,6 +156,7 @@ class PageClip:
     warnings: Sequence[str] = ()
     neighbors: Sequence[Neighbor] = ()
     start: float = 0.0
+    is_heard: bool = True
 
     @property
     def predicted(self) -> str:
@@ -358,6 +361,7 @@ def make_clip(
         )
     ]
     known = interpretation.is_known
+    is_known = known is None or bool(known[row])
     rate = interpretation.synthesis.sample_rate
     seen = (frames - 1) * interpretation.synthesis.hop_samples / rate
     seconds = len(wav) / rate
@@ -372,13 +376,14 @@ def make_clip(
         [
             *doubt_answer(
                 probabilities,
-                known is None or bool(known[row]),
+                is_known,
                 interpretation.decision.is_several,
             ),
             *doubt_sound(level, seconds, seen, _find_end(wav, rate)),
         ],
         neighbors,
         start,
+        is_known and bool(interpretation.present[row].any()),
     )
 
 

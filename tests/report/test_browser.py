@@ -241,6 +241,15 @@ def test_curves_and_evidence_are_drawn(visit, report):
     assert tab.locator("#profiles canvas").count() == 2
 
 
+def test_a_page_without_scores_has_no_table_of_them(visit, clips, tmp_path):
+    page = Page("Explained", ["low", "high"], settings={"files": 3})
+    tab = visit(write(tmp_path / "report.html", clips, page))
+    tab.click("#tab-scores")
+    headings = tab.locator("#panel-scores h2").all_text_contents()
+    assert headings == ["How it was made"]
+    assert tab.locator("#scores").count() == 0
+
+
 def test_keys(visit, report):
     tab = visit(report)
     tab.keyboard.press("ArrowRight")

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from focalaudio.classifier import SoundClassifier
+from focalaudio.decisions import SEVERAL
 from focalaudio.encoders import build_encoder
 from focalaudio.interpreters import ThresholdInterpreter
 from focalaudio.report.page import (
@@ -97,3 +100,17 @@ def test_without_a_true_class_the_runner_up_is_compared(batch, targets):
 def test_a_true_class_that_is_not_predicted_is_compared(batch):
     last = batch[1].logits.argmin(1)
     assert torch.equal(choose_classes(batch[1], last.tolist())[1], last)
+
+
+def test_in_a_clip_without_an_answer_nothing_was_heard(batch):
+    _, found = batch
+    judged = replace(found, is_known=torch.tensor([True, False]))
+    logits = torch.tensor([[-1.0], [1.0]]).expand(2, len(LABELS))
+    several = replace(found, decision=SEVERAL, logits=logits)
+    for record, heard in (
+        (found, [True, True]),
+        (judged, [True, False]),
+        (several, [False, True]),
+    ):
+        clips = [make_clip(record, row, LABELS, "a", ()) for row in (0, 1)]
+        assert [clip.is_heard for clip in clips] == heard

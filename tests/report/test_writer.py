@@ -177,6 +177,20 @@ def test_hostile_texts_stay_texts(tmp_path, hostile, make_clip):
     assert head["clips"][5]["id"] == hostile[5]  # Jinja reads no clip
 
 
+def test_a_clip_in_which_nothing_was_heard_is_no_evidence(
+    tmp_path, clips, page
+):
+    unheard = [replace(clip, is_heard=False) for clip in clips]
+    for shown, counts in (
+        ([*clips[:1], *unheard[1:]], [("low", 1)]),
+        (unheard, []),
+    ):
+        head = head_of(write(tmp_path / "report.html", shown, page))
+        found = [(each["label"], each["n_clips"]) for each in head["profiles"]]
+        assert found == counts
+        assert len(head["clips"]) == len(clips)
+
+
 def test_a_page_above_its_budget_links_files(tmp_path, clips, page):
     path = write(tmp_path / "report.html", clips, page, budget=10_000)
     blocks = blocks_of(path)

@@ -15,6 +15,7 @@ const WAYS = { up: "↑ higher is better", down: "↓ lower is better", "": "" }
 
 function renderScores() {
   const { metrics, methods } = head.run;
+  if (!methods.length) return null;
   const headings = metrics.map((metric) => make("th", { scope: "col",
     title: `${metric.words}. ${metric.formula}` },
   metric.name.replaceAll("_", " "),
