@@ -274,6 +274,51 @@ def test_keys(visit, report):
     assert tab.input_value("#search") == "clip2 c"
 
 
+def test_space_on_a_switch_is_the_switchs(visit, report):
+    tab = visit(report)
+    for name in ("saliency", "mask"):
+        switch = f"#controls label:has-text('{name}') input"
+        tab.focus(switch)
+        tab.keyboard.press("Space")
+        assert not tab.is_checked(switch)
+        assert not tab.evaluate(f"state.layers.{name}")
+        assert tab.evaluate("playing") is None
+
+
+def test_quantiles_that_keep_the_same_share_are_told_apart(
+    visit, clips, page, tmp_path
+):
+    view = clips[0].views[0]
+    quantiles = (0.5, 0.7, 0.9)
+    views = [replace(view, quantile=each) for each in quantiles]
+    clip = replace(clips[0], views=views)
+    tab = visit(write(tmp_path / "report.html", [clip], page))
+    buttons = tab.locator("#controls fieldset:first-child button")
+    (kept,) = set(buttons.all_text_contents())
+    for index, quantile in enumerate(quantiles):
+        name = f"quantile {quantile}: {kept} is kept"
+        assert tab.get_by_role("button", name=name, exact=True).count() == 1
+        buttons.nth(index).focus()
+        tab.keyboard.press("Enter")
+        assert tab.evaluate("state.quantile") == quantile
+        assert tab.evaluate("document.activeElement.ariaLabel") == name
+        tab.keyboard.press("q")
+        assert tab.evaluate("document.activeElement.ariaLabel") == name
+
+
+def test_the_focus_stays_where_it_was(visit, report):
+    tab = visit(report)
+    controls = tab.locator("#controls button, #controls input")
+    count = controls.count()
+    for index in range(count):
+        controls.nth(index).focus()
+        tab.keyboard.press("l")
+        assert controls.count() == count
+        assert controls.nth(index).evaluate(
+            "each => each === document.activeElement"
+        )
+
+
 def test_a_training_clip_plays(visit, report):
     tab = visit(report)
     tab.click("[aria-label='Play training clip near.wav']")

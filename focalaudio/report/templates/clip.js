@@ -22,12 +22,13 @@ function currentViews() {
   });
 }
 
-function choice(title, values, current, write, choose) {
+function choice(title, values, current, write, choose, describe = () => null) {
   if (values.length < 2) return null;
-  const buttons = values.map((value) => button(write(value), () => {
+  const buttons = values.map((value, index) => button(write(value), () => {
     choose(value);
     renderViews();
-  }, { "aria-pressed": String(value === current) }));
+  }, { "aria-pressed": String(value === current),
+    "aria-label": describe(value), "data-control": `${title} ${index}` }));
   return make("fieldset", { class: "choice" }, make("legend", { text: title }),
     make("div", { class: "group" }, ...buttons));
 }
@@ -111,7 +112,7 @@ function renderClip() {
 function renderViews() {
   const clip = state.clip;
   const focused = byId("controls").contains(document.activeElement)
-    ? document.activeElement.textContent : null;
+    ? document.activeElement.dataset.control : null;
   const explained = unique(clip.views.map((view) => view.explained));
   const quantiles = quantilesOf(state.explained);
   if (quantiles.length && !quantiles.includes(state.quantile))
@@ -120,6 +121,7 @@ function renderViews() {
     .filter((name) => name !== "boxes" || clip.views.some((v) => v.boxes.length))
     .map((name) => make("label", { class: "check" },
       make("input", { type: "checkbox", checked: state.layers[name],
+        "data-control": name,
         onchange: (event) => {
           state.layers[name] = event.target.checked; drawAll();
         } }), name));
@@ -127,10 +129,11 @@ function renderViews() {
     choice("Why", explained, state.explained, (label) => label, (label) => {
       state.explained = label; }),
     choice("Cells that are kept", quantiles, state.quantile, keptText,
-      (quantile) => { state.quantile = quantile; }),
+      (quantile) => { state.quantile = quantile; }, describeQuantile),
     make("fieldset", { class: "choice" }, make("legend", { text: "Sound" }),
       make("div", { class: "group" }, button("Equal loudness", toggleLoudness,
-        { id: "loudness", "aria-pressed": String(state.matched) }))),
+        { id: "loudness", "aria-pressed": String(state.matched),
+          "data-control": "loudness" }))),
     clip.views.length ? make("fieldset", { class: "choice" },
       make("legend", { text: "Picture" }),
       make("div", { class: "group" }, ...toggles)) : null,
@@ -142,8 +145,7 @@ function renderViews() {
   byId("views").replaceChildren(...cards);
   byId("views").classList.toggle("single", cards.length === 1);
   if (focused)
-    [...byId("controls").querySelectorAll("button")]
-      .find((each) => each.textContent === focused)?.focus();
+    byId("controls").querySelector(`[data-control="${focused}"]`)?.focus();
   drawAll();
   followSwitch();
 }
@@ -152,6 +154,12 @@ function keptText(quantile) {
   if (quantile === null) return "as drawn";
   const views = viewsOf(state.explained).filter((v) => v.quantile === quantile);
   return percent(views[0].kept_fraction);
+}
+
+// of several quantiles the same share may be kept
+function describeQuantile(quantile) {
+  const kept = keptText(quantile);
+  return quantile === null ? kept : `quantile ${quantile}: ${kept} is kept`;
 }
 
 // what plays goes on in the new view, at the same place
@@ -250,5 +258,5 @@ function cycle(name, values) {
   state[name] = values[(values.indexOf(state[name]) + 1) % values.length];
   renderViews();
   tell(name === "explained" ? `Why ${state.explained}`
-    : `Kept: ${keptText(state.quantile)}`);
+    : describeQuantile(state.quantile));
 }

@@ -58,8 +58,9 @@ function onKey(event) {
   if (event.key === "?") { byId("help").showModal(); return; }
   const inList = state.tab === "clips";
   if (event.key === " " && inList && state.clip) {
-    // a clip of the list opens with Enter; other buttons have this key
-    if (event.target.closest("button:not([data-entry]), summary, a")) return;
+    // a clip of the list opens with Enter; other controls have this key
+    if (event.target.closest("button:not([data-entry]), input, summary, a"))
+      return;
     event.preventDefault();
     togglePlay();
     return;
