@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from focalaudio.errors import escape_text
+
 EXAMPLES = """example:
   focalaudio ratings ratings-*.json
 """
@@ -31,6 +33,7 @@ def add_ratings(commands: Any) -> None:
 
 def _rate(arguments: argparse.Namespace) -> None:
     """Print the table."""
+    from focalaudio.files import digest_file
     from focalaudio.report.ratings import (
         QUESTIONS,
         rate_methods,
@@ -38,10 +41,16 @@ def _rate(arguments: argparse.Namespace) -> None:
         tabulate_ratings,
     )
 
-    answers = [one for path in arguments.files for one in read_ratings(path)]
-    n_files = len(arguments.files)
+    files: dict[str, Path] = {}  # by content
+    for path in arguments.files:
+        known = files.setdefault(digest_file(path), path)
+        if known is not path:
+            same = f"{escape_text(path)}, the same as {escape_text(known)}"
+            print(f"Left out: {same}")
+    answers = [one for path in files.values() for one in read_ratings(path)]
     print(
-        f"{len(answers)} ratings of {n_files} listeners, 1 to 5, 95 % intervals"
+        f"{len(answers)} ratings of {len(files)} listeners, 1 to 5, "
+        "95 % intervals"
     )
     for name, words in QUESTIONS.items():
         print(f"  {name}: {words}")

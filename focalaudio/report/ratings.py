@@ -65,8 +65,9 @@ def read_ratings(path: str | Path) -> list[Answer]:
     answers = values.get("answers")
     if not isinstance(answers, list) or not all(map(_is_answer, answers)):
         raise DataError(
-            f"{path} has an answer without a clip_id and a method, or one that "
-            f"is not from {SCALE[0]} to {SCALE[1]}; save the answers again."
+            f"{path} has an answer without a clip_id and a method, one that is "
+            f"not from {SCALE[0]} to {SCALE[1]}, or a quantile that is no "
+            "number from 0 to 1; save the answers again."
         )
     return answers
 
@@ -77,11 +78,14 @@ def _is_answer(answer: Any) -> bool:
         return False
     named = all(isinstance(answer.get(k), str) for k in ("clip_id", "method"))
     low, high = SCALE
-    return named and all(
+    rated = all(
         type(answer[name]) is int and low <= answer[name] <= high
         for name in QUESTIONS
         if name in answer
     )
+    quantile: Any = answer.get("quantile")
+    is_share = type(quantile) in (int, float) and 0 <= quantile <= 1  # no nan
+    return named and rated and (quantile is None or is_share)
 
 
 def rate_methods(answers: Iterable[Mapping[str, Any]]) -> list[Answer]:

@@ -12,6 +12,10 @@ ANSWERS = [
     {"clip_id": "b", "method": "piq", "quantile": 0.9, "matters": 5},
     {"clip_id": "a", "method": "random", "quantile": None, "matters": 1},
 ]
+NO_QUANTILES = (
+    *("\x1b[2J", "0.9", True, [0.9], {}),
+    *(float("nan"), float("inf"), -0.1, 1.5, 10**400),
+)
 
 
 def save(path, answers=ANSWERS, **values):
@@ -40,6 +44,10 @@ def test_the_order_of_listeners_changes_nothing():
         {"answers": [{"clip_id": "a"}]},
         {"answers": [{"clip_id": "a", "method": "m", "matters": 6}]},
         {"answers": [{"clip_id": "a", "method": "m", "matters": True}]},
+        *(
+            {"answers": [{"clip_id": "a", "method": "m", "quantile": each}]}
+            for each in NO_QUANTILES
+        ),
     ],
 )
 def test_what_is_no_rating_is_refused(tmp_path, values):
@@ -55,11 +63,26 @@ def test_what_is_no_json_is_refused(tmp_path):
 
 
 def test_the_command_pools_listeners(tmp_path, capsys):
-    paths = [save(tmp_path / f"{name}.json") for name in "ab"]
+    paths = [save(tmp_path / f"{name}.json", rater=name) for name in "ab"]
     assert main(["ratings", *map(str, paths)]) == 0
     printed = capsys.readouterr().out
     assert "6 ratings of 2 listeners" in printed
     assert "piq, quantile 0.9  4       -             4.50" in printed
+
+
+def test_answers_that_are_given_twice_are_of_one_listener(tmp_path, capsys):
+    first = save(tmp_path / "first.json", rater="a")
+    copy = save(tmp_path / "co\x1bpy.json", rater="a")
+    other = save(tmp_path / "other.json", rater="b")
+    paths = [first, first, copy, other, copy]
+    assert main(["ratings", *map(str, paths)]) == 0
+    printed = capsys.readouterr().out
+    assert "6 ratings of 2 listeners" in printed
+    *told, _ = printed.partition("6 ratings")[0].split("\n")
+    assert told == [
+        f"Left out: {tmp_path / name}, the same as {first}"
+        for name in ("first.json", "co\\x1bpy.json", "co\\x1bpy.json")
+    ]
 
 
 def test_a_missing_file_is_one_line(tmp_path, capsys):
