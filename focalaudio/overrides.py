@@ -43,7 +43,7 @@ def take_overrides(argv: Sequence[str]) -> tuple[list[str], str]:
     Raises
     ------
     ValueError
-        If a value is neither YAML nor text.
+        If a value is neither YAML nor text, or a name is empty.
 
     Example
     -------
@@ -77,6 +77,11 @@ def _write(key: str, value: str) -> str:
     """Return a value as YAML: as it is, or quoted if YAML would change it."""
     quoted = json.dumps(value, ensure_ascii=False)
     is_name = key in TEXTS
+    if is_name and not value:
+        raise ValueError(
+            f"--{key} is empty; give it a value, or null for none. Is a shell "
+            "variable not set?"
+        )
     if is_name and value != NOTHING[-1] and not value.startswith(NOT_TEXT):
         return quoted
     try:

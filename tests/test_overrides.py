@@ -78,6 +78,14 @@ def test_the_last_of_a_key_counts():
     assert read("--seed", "1", "--seed=2") == {"seed": 2}
 
 
+@pytest.mark.parametrize("key", sorted(TEXTS))
+@pytest.mark.parametrize("ending", [[""], []])
+def test_a_name_is_not_empty(key, ending):
+    for words in ([f"--{key}", *ending], [f"--{key}="]):
+        with pytest.raises(ValueError, match=f"--{key} is empty"):
+            take_overrides(["x.yaml", *words, "--seed", "1"])
+
+
 @pytest.mark.parametrize("value", ["{n: ", "[1, 2", '"a'])
 def test_what_is_no_yaml_is_named(value):
     with pytest.raises(ValueError, match="--options .* is no YAML"):

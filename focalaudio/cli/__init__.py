@@ -6,6 +6,8 @@ export   a finished run -> a bundle, here or on a hub
 convert  `focalaudio import`: published checkpoints -> a bundle
 ratings  what listeners answered -> mean opinion scores
 doctor   what is installed, what is wrong, and the way out
+
+paths    what their arguments say
 """
 
 from __future__ import annotations

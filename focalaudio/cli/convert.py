@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from focalaudio.cli.export import add_bundle_options, say_what_was_written
+from focalaudio.cli.paths import take_path
 
 EXAMPLES = """example:
   focalaudio import embedding_model.ckpt classifier.ckpt \\
@@ -24,24 +24,24 @@ def add_import(commands: Any) -> None:
     )
     parser.add_argument(
         "embedding_model",
-        type=Path,
+        type=take_path,
         metavar="EMBEDDING_MODEL",
         help="embedding_model.ckpt, as SpeechBrain publishes it",
     )
     parser.add_argument(
         "classifier",
-        type=Path,
+        type=take_path,
         metavar="CLASSIFIER",
         help="classifier.ckpt beside it",
     )
     encoder = parser.add_mutually_exclusive_group(required=True)
     encoder.add_argument("--encoder", help="for instance focalnet_base_srf")
     encoder.add_argument(
-        "--config", type=Path, help="transformers' own config.json"
+        "--config", type=take_path, help="transformers' own config.json"
     )
     parser.add_argument(
         "--labels",
-        type=Path,
+        type=take_path,
         required=True,
         metavar="FILE",
         help="one label a line in the head's order, or meta/esc50.csv",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focalaudio.cli.paths import take_path
 from focalaudio.memory import quick_imports
 
 SECONDS = 2.5  # of a clip
@@ -64,7 +65,7 @@ def add_demo(commands: Any) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=take_path,
         metavar="DIR",
         default=Path("results/demo"),
         help="folder of the results (%(default)s)",

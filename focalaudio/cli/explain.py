@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from focalaudio.cli.paths import take_path, take_text
 from focalaudio.errors import escape_text
 from focalaudio.memory import quick_imports
 
@@ -42,25 +43,27 @@ def add_explain(commands: Any) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=Path,
+        type=take_path,
         metavar="FILE",
         help="sound files, folders, or patterns such as 'calls/**/*.wav'",
     )
     parser.add_argument(
         "--model",
+        type=take_text,
         metavar="SOURCE",
         help="a bundle's or a run's folder, or owner/name[@revision]; the "
         "model that comes with the package if it is left out",
     )
     parser.add_argument(
         "--classifier_from",
+        type=take_text,
         metavar="MODULE:FUNCTION",
         help="a function in a Python file of your own, which is run, that "
         "makes the model; see docs/own-classifier.md",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=take_path,
         metavar="DIR",
         default=Path("results/explained"),
         help="folder of the results (%(default)s)",

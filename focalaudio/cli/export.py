@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from focalaudio.cli.paths import take_path, take_text
 from focalaudio.errors import escape_text
 
 EXAMPLES = """examples:
@@ -26,24 +27,24 @@ def add_export(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", type=Path, metavar="RUN", help="results/<name>/<seed>"
+        "source", type=take_path, metavar="RUN", help="results/<name>/<seed>"
     )
     for method in DECODERS:
         parser.add_argument(
             f"--{method}",
-            type=Path,
+            type=take_path,
             metavar="RUN",
             help=f"run of train_{method}.py",
         )
     parser.add_argument(
         "--novelty",
-        type=Path,
+        type=take_path,
         metavar="RUN",
         help="run of novelty.py, whose rules say what is like no class",
     )
     parser.add_argument(
         "--held_out",
-        type=Path,
+        type=take_path,
         nargs="+",
         default=[],
         metavar="RUN",
@@ -51,7 +52,10 @@ def add_export(commands: Any) -> None:
         "each left some out, which choose the temperature",
     )
     parser.add_argument(
-        "--push", metavar="OWNER/NAME", help="upload it to the hub"
+        "--push",
+        type=take_text,
+        metavar="OWNER/NAME",
+        help="upload it to the hub",
     )
     add_bundle_options(parser)
     parser.set_defaults(run=_export, saved="nothing is written")
@@ -61,7 +65,7 @@ def add_bundle_options(parser: argparse.ArgumentParser) -> None:
     """Add what every command that makes a bundle is told."""
     parser.add_argument(
         "--out",
-        type=Path,
+        type=take_path,
         required=True,
         metavar="DIR",
         help="folder of the bundle",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from focalaudio.cli.paths import take_path
 from focalaudio.errors import escape_text
 
 EXAMPLES = """example:
@@ -24,7 +25,7 @@ def add_ratings(commands: Any) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=Path,
+        type=take_path,
         metavar="FILE",
         help="JSON that the page of a listening test saved, one per listener",
     )

@@ -1,12 +1,14 @@
 import io
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 
 import pytest
 
 import focalaudio
 from focalaudio import cli
 from focalaudio.cli import demo
+from focalaudio.cli.paths import take_path
 from focalaudio.errors import AudioError, DataError
 
 COMMANDS = ("demo", "explain", "export", "import", "doctor")
@@ -113,6 +115,48 @@ def test_every_command_can_be_stopped():
     for command in (["demo"], ["doctor"], ["explain", "a.wav"]):
         arguments = parser.parse_args(command)
         assert arguments.saved.format(**vars(arguments))
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["explain", ""], "FILE"),
+        (["explain", "a.wav", ""], "FILE"),
+        (["explain", "a.wav", "--out", ""], "--out"),
+        (["explain", "a.wav", "--model", ""], "--model"),
+        (["explain", "a.wav", "--classifier_from="], "--classifier_from"),
+        (["demo", "--out", ""], "--out"),
+        (["export", "", "--out", "new"], "RUN"),
+        (["export", "run", "--out", ""], "--out"),
+        (["export", "run", "--out", "new", "--push", ""], "--push"),
+        (["import", "a", "b", "--labels", "", "--out", "new"], "--labels"),
+        (["ratings", ""], "FILE"),
+    ],
+)
+def test_an_empty_argument_is_no_path(
+    command, named, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(command)
+    assert stop.value.code == cli.WRONG_USE
+    said = capsys.readouterr().err
+    assert f"error: argument {named}: it is empty" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_argument_that_is_read_as_something_is_not_empty():
+    (commands,) = cli.build_parser()._subparsers._group_actions
+    types = {
+        action.type
+        for parser in commands.choices.values()
+        for action in parser._actions
+        if action.type
+    }
+    assert take_path in types
+    for take in types:
+        with pytest.raises((ArgumentTypeError, ValueError)):
+            take("")
 
 
 def test_an_unknown_command_is_refused(capsys):
