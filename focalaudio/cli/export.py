@@ -85,7 +85,10 @@ def say_what_was_written(folder: Path) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from focalaudio.models.export import export_run
+    from focalaudio.models.hub import check_hub_name
 
+    if arguments.push:
+        check_hub_name(arguments.push)
     folder = export_run(
         arguments.source,
         arguments.out,

@@ -243,8 +243,7 @@ def push_bundle(
     ValueError
         If `name` or `revision` is not one.
     """
-    if not _is_hub_name(name):
-        raise ValueError(f"{name=} must be a hub's owner/name.")
+    check_hub_name(name)
     if revision is not None:
         _check_revision(revision)
     folder = _open_folder(Path(folder))
@@ -269,6 +268,20 @@ def push_bundle(
             f"{error or type(error).__name__}"
         ) from error
     return commit.commit_url
+
+
+def check_hub_name(name: str) -> None:
+    """Refuse what cannot be a repository's name, by a `ValueError`.
+
+    Example
+    -------
+    >>> check_hub_name("owner/name")
+    >>> check_hub_name("name")
+    Traceback (most recent call last):
+    ValueError: name='name' must be a hub's owner/name.
+    """
+    if not _is_hub_name(name):
+        raise ValueError(f"{name=} must be a hub's owner/name.")
 
 
 @dataclass(frozen=True)

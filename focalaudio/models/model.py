@@ -295,8 +295,9 @@ class SoundModel:
         if method not in self.decoders:
             raise ModelError(
                 f"method={method!r} needs a decoder, and this model has none: "
-                f"give {method}, the folder of a run of train_{method}.py, or "
-                "use method='by_design'."
+                "give a model that was exported with it (focalaudio export "
+                f"RUN --{method} RUN --out DIR), or another method; "
+                f"interpret.py takes --{method} RUN, too."
             )
         if mask is not None and quantile is None:
             quantile = self.explanation.quantile

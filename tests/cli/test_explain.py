@@ -1,12 +1,13 @@
 """What `focalaudio explain` says and returns; its results: inference tests."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from focalaudio.audio import audio_info, load_wav, write_wav
-from focalaudio.cli import main
+from focalaudio.cli import build_parser, main
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models import shipped
 from focalaudio.report import clips
@@ -137,6 +138,20 @@ def test_arguments_that_will_not_do_are_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("method", ["piq", "lmac"])
+@pytest.mark.parametrize("option", ["--method", "--compare"])
+def test_a_decoder_is_asked_for_by_a_command_that_takes_it(
+    made, sounds, tmp_path, capsys, option, method
+):
+    out = ("--out", tmp_path / "out")
+    assert explain(sounds[0], "--model", made, *out, option, method) == 1
+    error = capsys.readouterr().err
+    (advised,) = re.findall(r"\((focalaudio [^)]*)\)", error)
+    arguments = build_parser().parse_args(advised.split()[1:])
+    assert arguments.command == "export"
+    assert getattr(arguments, method)
 
 
 def test_a_folder_without_sounds_is_wrong_use(made, tmp_path, capsys):

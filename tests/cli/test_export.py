@@ -39,6 +39,17 @@ def test_pushing_comes_after_and_goes_to_the_name(
     assert "Published: https://hub/me/sounds" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["no name", "name", "a/b/c", "./me/sounds"])
+def test_a_name_that_no_hub_takes_is_refused_before_anything_is_written(
+    run, tmp_path, capsys, name
+):
+    command = ["export", str(run), "--out", str(tmp_path / "out")]
+    assert main([*command, "--push", name]) == 2
+    error = capsys.readouterr().err
+    assert error == f"focalaudio: name={name!r} must be a hub's owner/name.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_run_is_one_line_and_nothing_written(tmp_path, capsys):
     command = ["export", str(tmp_path / "none"), "--out", str(tmp_path / "o")]
     assert main(command) == 1
