@@ -131,7 +131,7 @@ class RandomPolarity(nn.Module):
 
 
 class RandomNoise(nn.Module):
-    """Add white noise to each clip.
+    """Add white noise to each clip, up to its own end.
 
     SpeechBrain's `AddNoise`, in training only.
 
@@ -154,14 +154,22 @@ class RandomNoise(nn.Module):
         if lowest is not None:
             check_range(-inf, highest, lowest=lowest)
         self.is_active = lowest is not None
-        self.noise = AddNoise(snr_low=lowest or 0.0, snr_high=highest)
+        self.lowest, self.highest = lowest or 0.0, highest
 
     def forward(self, wavs: Tensor, lens: Tensor) -> Augmented:
         """See the module's docstring."""
         if not (self.training and self.is_active):
             return wavs, lens
-        noisy = self.noise(wavs, lens)
-        return zero_tails(noisy, absolute_lengths(lens, wavs)), lens
+        n_samples = absolute_lengths(lens, wavs)
+
+        def draw(like: Tensor) -> Tensor:
+            # what lies beyond a clip's end would count as its noise
+            return zero_tails(torch.randn_like(like), n_samples)
+
+        add_noise = AddNoise(
+            snr_low=self.lowest, snr_high=self.highest, noise_funct=draw
+        )
+        return add_noise(wavs, lens), lens
 
 
 class RandomSpeed(nn.Module):

@@ -216,6 +216,17 @@ def test_noise_has_the_ratio_that_was_asked_for():
     )
 
 
+def test_a_clip_has_the_noise_that_it_would_have_alone(batch):
+    wavs, lens, _ = batch
+    lowered = wavs * (10 / 11)
+    noise = RandomNoise(20.0, 20.0)(wavs, lens)[0] - lowered
+    ratio = 10 * (energy(lowered) / energy(noise)).log10()
+    torch.testing.assert_close(
+        ratio, torch.full_like(ratio, 20.0), atol=0.01, rtol=0
+    )
+    assert not noise[wavs == 0].any()  # beyond a clip's end
+
+
 def test_a_crop_of_no_length_is_refused():
     with pytest.raises(ValueError, match="seconds=0"):
         RandomCrop(0)
