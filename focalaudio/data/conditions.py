@@ -87,9 +87,9 @@ def build_condition(
         Gives `id`, `sig`, `label`, `target`, and unless `clean` also `first`,
         `second` (`[samples]` each, their sum is `sig`) and `other_target`
         (-1 where the second source is none of the classes). `annotations`
-        gives `boxes` instead of these: `[n_boxes, 5]`, begin and end in s, the
-        lowest and the highest frequency in Hz, and the class id; one of no
-        duration where nothing is marked.
+        gives `boxes` instead of these: `[n_boxes, 5]`, double, begin and end
+        in s, the lowest and the highest frequency in Hz, and the class id; one
+        of no duration where nothing is marked.
 
     Raises
     ------
@@ -189,7 +189,11 @@ def _annotate(
     annotated.add_dynamic_item(
         encoder.encode_label, takes="label", provides="target"
     )
-    annotated.add_dynamic_item(torch.tensor, takes="marked", provides="boxes")
+    annotated.add_dynamic_item(
+        partial(torch.tensor, dtype=torch.double),
+        takes="marked",
+        provides="boxes",
+    )
     keys = ("id", "sig", "boxes", "label", "target")
     annotated.set_output_keys(list(keys))
     return annotated

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
+# the last digits of a table that `focalaudio.report.boxes` writes
+EPS_SECONDS, EPS_HERTZ = 1e-6, 1e-3
+
 
 def boxes_to_cells(
     boxes: Tensor,
@@ -17,13 +20,15 @@ def boxes_to_cells(
     """Say which cells are in a box of the explained class.
 
     A cell reaches half a hop and half a bin to either side of its center, and
-    is in every box that it overlaps.
+    is in every box that it overlaps by more than a table's rounding: 1 us and
+    1 mHz, or a third of the box if that is less.
 
     Arguments
     ---------
     boxes : torch.Tensor
-        `[batch, n_boxes, 5]`: begin and end in s, lowest and highest frequency
-        in Hz, class id. Boxes of no duration, such as padding, hold nothing.
+        `[batch, n_boxes, 5]`, best in double: begin and end in s, lowest and
+        highest frequency in Hz, class id. Boxes of no duration, such as
+        padding, hold nothing.
     class_ids : torch.Tensor
         `[batch]`, int64, the classes that are explained.
     spectrum : Spectrum
@@ -53,15 +58,19 @@ def boxes_to_cells(
     n_time, n_freq = spectrum.log_magnitude.shape[1:]
     hop = spectrogram.hop_samples / spectrogram.sample_rate  # s
     bin_width = spectrogram.sample_rate / spectrogram.n_fft  # Hz
-    in_time = _overlaps(begin, end, n_time, hop) & of_class
-    in_band = _overlaps(low, high, n_freq, bin_width)
+    in_time = _overlaps(begin, end, n_time, hop, EPS_SECONDS) & of_class
+    in_band = _overlaps(low, high, n_freq, bin_width, EPS_HERTZ)
     # a cell is in any box that has its time and its frequency
     covered = in_time.float().transpose(1, 2) @ in_band.float()
     return (covered > 0) & spectrum.own_frames[:, :, None]
 
 
-def _overlaps(low: Tensor, high: Tensor, n_cells: int, width: float) -> Tensor:
-    """Say which cells, at multiples of a width, overlap low..high."""
+def _overlaps(
+    low: Tensor, high: Tensor, n_cells: int, width: float, least: float
+) -> Tensor:
+    """Say which cells, at multiples of a width, share enough of low..high."""
     cells = torch.arange(n_cells, device=low.device, dtype=low.dtype)
-    centers = cells * width
-    return (centers + width / 2 > low) & (centers - width / 2 < high)
+    edges = (cells - 0.5) * width
+    shared = torch.minimum(high, edges + width) - torch.maximum(low, edges)
+    # one of the two cells that a tiny box may lie in has half of it
+    return shared > ((high - low) / 3).clamp(max=least)

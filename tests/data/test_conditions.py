@@ -136,6 +136,13 @@ def test_annotated_clips_are_the_clips_with_boxes(markable):
         ]
 
 
+def test_boxes_are_those_of_the_table_to_the_last_digit(markable):
+    mark(markable, "0.1\t0.7\n\\\t100.1\t4000.7\n")
+    for clip in put(markable, "annotations"):
+        own = float(clip["target"])
+        assert clip["boxes"].tolist() == [[0.1, 0.7, 100.1, 4000.7, own]]
+
+
 def test_boxes_of_clips_are_padded_by_boxes_of_no_duration(markable):
     mark(markable, "0.25\t0.5\n")
     path = Path(next(iter(markable.test.data.values()))["path"])

@@ -18,7 +18,7 @@ def spectrum():
 
 
 def cells_of(spectrum, *boxes, class_ids=(0, 0)):
-    marked = torch.tensor([list(boxes)] * 2)
+    marked = torch.tensor([list(boxes)] * 2, dtype=torch.double)
     ids = torch.tensor(class_ids)
     return boxes_to_cells(marked, ids, spectrum, SPECTROGRAM)
 
@@ -35,6 +35,16 @@ def test_a_box_holds_the_cells_that_it_overlaps(spectrum):
 def test_the_smallest_box_holds_a_cell(spectrum):
     tiny = [3 * HOP, 3 * HOP + 1e-6, 5 * BIN, 5 * BIN + 1e-3, 0.0]
     assert cells_of(spectrum, tiny)[0].nonzero().tolist() == [[3, 5]]
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-7, 1e-6, 5e-6])
+def test_the_smallest_box_holds_a_cell_on_an_edge_too(spectrum, size):
+    for share in (0.0, 0.25, 0.5, 1.0):
+        begin, low = 2.5 * HOP - share * size, 4.5 * BIN - share * 1e3 * size
+        tiny = [begin, begin + size, low, low + 1e3 * size, 0.0]
+        times, bins = cells_of(spectrum, tiny)[0].nonzero().T
+        assert {2, 3} >= set(times.tolist()) > set()
+        assert {4, 5} >= set(bins.tolist()) > set()
 
 
 def test_a_box_of_everything_holds_each_clips_own_cells(spectrum):

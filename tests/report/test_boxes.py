@@ -4,9 +4,11 @@ import csv
 from dataclasses import replace
 
 import pytest
+import torch
 
-from focalaudio.boxes import HeardBox
-from focalaudio.data.annotations import read_annotations
+from focalaudio.boxes import BoxRules, HeardBox, find_boxes
+from focalaudio.data.annotations import encode_boxes, read_annotations
+from focalaudio.metrics.boxes import boxes_to_cells
 from focalaudio.report.boxes import (
     RAVEN_COLUMNS,
     segments_to_boxes,
@@ -15,6 +17,7 @@ from focalaudio.report.boxes import (
     write_raven,
 )
 from focalaudio.report.timeline import Segment
+from focalaudio.spectrogram import Spectrogram
 
 BOXES = [
     HeardBox(0.5, 1.0, 200.0, 4000.0, 0.8, 3, "dog"),
@@ -33,6 +36,37 @@ def test_boxes_come_back_from_the_table(write, tmp_path):
             wanted = pytest.approx(getattr(own, limit), abs=1e-3)
             assert getattr(box, limit) == wanted
         assert box.label == own.label
+
+
+ANALYSES = [
+    Spectrogram(),
+    Spectrogram(44100, n_fft=2048, win_length=23.0, hop_length=5.0),
+    Spectrogram(8000, n_fft=200, win_length=25.0, hop_length=5.0),
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("spectrogram", ANALYSES, ids=["16", "44", "8"])
+def test_boxes_that_are_written_are_the_same_cells_when_read(
+    write, spectrogram, tmp_path
+):
+    n_samples = 2 * spectrogram.sample_rate
+    spectrum = spectrogram(torch.rand(1, n_samples))
+    n_times, n_bins = spectrum.log_magnitude.shape[1:]
+    mask, size = torch.zeros(n_times, n_bins), 1
+    for time in range(0, n_times - 5, 7):  # parts of 1 to 5 cells either way
+        first = time % (n_bins - 5)
+        mask[time : time + size, first : first + size] = 1
+        size = 1 + size % 5
+    mask[n_times - 1, n_bins - 1] = 1
+    rules = BoxRules(0, 0, least_score=0, most=n_times)
+    boxes = find_boxes(mask, mask, spectrogram, n_samples, rules)
+    named = [replace(box, label="dog") for box in boxes]
+    read = read_annotations(write(named, tmp_path / "a.txt"))
+    rows = encode_boxes(read, {"dog": 0}, "")
+    marked = torch.tensor([rows], dtype=torch.double)
+    asked = torch.tensor([0]), spectrum, spectrogram
+    assert torch.equal(boxes_to_cells(marked, *asked)[0].float(), mask)
 
 
 @pytest.mark.parametrize("write", WRITERS)
