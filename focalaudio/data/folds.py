@@ -9,6 +9,7 @@ site) stay together. What was made is written down beside the run, in
 from __future__ import annotations
 
 import csv
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -107,14 +108,15 @@ def _assign(
     """Return the fold of each group, counted from 0."""
     spread = Counter(label for counts in content.values() for label in counts)
     held = [Counter[str]() for _ in range(n_folds)]
+    whole = math.lcm(*totals.values())  # shares of it are exact, so ties are
     chosen = {}
     for group in _in_order(content, spread, seed):
         counts = content[group]
         is_rare = min(spread[label] for label in counts) < n_folds
 
-        def cost(fold: int, counts: Counter[str] = counts) -> float:
+        def cost(fold: int, counts: Counter[str] = counts) -> int:
             return sum(
-                count * held[fold][label] / totals[label]
+                count * held[fold][label] * (whole // totals[label])
                 for label, count in counts.items()
             )
 
