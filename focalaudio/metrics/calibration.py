@@ -18,7 +18,6 @@ from focalaudio.decisions import ONE, Decision
 N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
 LOWEST, HIGHEST = 0.1, 10.0  # temperature
 N_HALVINGS = 50  # of the range of its logarithm
-FLAT = 1e-12  # a slope by which no temperature is more likely than another
 
 
 def calibration_error(
@@ -107,14 +106,16 @@ def find_temperature(
             "least one clip."
         )
     logits = logits.double()
+    if not decision.is_several:  # by how much the others are above the true
+        logits = logits - (logits * marked).sum(1, keepdim=True)
+    if not logits.any():
+        return 1.0
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
         surplus = decision.probs(logits / math.exp(middle)) - marked
         slope = (surplus * logits).sum(1).mean()
-        if slope.abs() < FLAT:
-            return math.exp(middle)
-        if slope < 0:  # it pays to be surer
+        if slope <= 0:  # it pays to be surer, if by less than a number can say
             high = middle
         else:
             low = middle

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from focalaudio.decisions import ONE, SEVERAL
 from focalaudio.metrics.calibration import (
     HIGHEST,
     LOWEST,
@@ -91,10 +92,27 @@ def test_a_scale_of_the_logits_is_taken_back():
 
 
 @pytest.mark.parametrize("n_classes", [1, 3])
-def test_where_any_temperature_is_as_likely_it_is_one(n_classes):
-    same = torch.ones(4, n_classes)
+@pytest.mark.parametrize("decision", [ONE, SEVERAL])
+def test_where_any_temperature_is_as_likely_it_is_one(n_classes, decision):
+    levels = torch.tensor([0.1, -3e4, 7.7, 0.0]) * (decision is ONE)
+    same = levels[:, None].expand(4, n_classes)
     marked = mark(torch.zeros(4).long(), same)
-    assert find_temperature(same, marked) == pytest.approx(1)
+    assert find_temperature(same, marked, decision) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("margin", [1e-3, 1.0, 5.0, 30.0, 100.0, 1e5])
+@pytest.mark.parametrize("level", [-20.0, 0.0, 20.0])
+def test_where_no_prediction_is_wrong_it_is_the_lowest(margin, level):
+    logits = margin * torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0]]) + level
+    marked = mark(torch.tensor([0, 1]), logits)
+    assert find_temperature(logits, marked) == pytest.approx(LOWEST)
+
+
+@pytest.mark.parametrize("margin", [1e-3, 1.0, 5.0, 30.0, 100.0, 1e5])
+def test_of_several_labels_it_is_the_lowest_too(margin):
+    logits = margin * torch.tensor([[1.0, 2.0, -1.0], [-1.0, -2.0, -3.0]])
+    found = find_temperature(logits, (logits > 0).float(), SEVERAL)
+    assert found == pytest.approx(LOWEST)
 
 
 def test_without_an_end_the_range_is_the_end():
