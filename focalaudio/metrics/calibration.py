@@ -16,6 +16,7 @@ from torch import Tensor
 from focalaudio.decisions import ONE, Decision
 
 N_BINS = 15  # of the calibration error, as in arXiv 1706.04599
+BELOW_ONE = 1 - 2**-53  # torchmetrics would give 1 a bin of its own
 LOWEST, HIGHEST = 0.1, 10.0  # temperature
 N_HALVINGS = 50  # of the range of its logarithm
 
@@ -26,7 +27,7 @@ def calibration_error(
     """Return the expected calibration error of the predicted classes.
 
     Mean over clips of `|accuracy - mean probability|` within 15 equal bins of
-    probability (arXiv 1706.04599).
+    probability, 1 in the last (arXiv 1706.04599).
 
     Arguments
     ---------
@@ -51,7 +52,9 @@ def calibration_error(
     )
 
     error = binary_calibration_error(
-        torch.tensor(list(probability)),
+        torch.tensor(list(probability), dtype=torch.double).clamp(
+            max=BELOW_ONE
+        ),
         torch.tensor(list(accuracy)).long(),
         n_bins=N_BINS,
         norm="l1",

@@ -43,6 +43,15 @@ def test_calibration_error_follows_its_definition():
     )
 
 
+def test_a_probability_of_one_is_in_the_last_bin():
+    probability = [0.95] * 10 + [1.0] * 10
+    right = [1.0] * 19 + [0.0]
+    found = calibration_error(probability, right)
+    assert found == pytest.approx(0.025, abs=1e-5)
+    wanted = slow_calibration_error(probability, right)
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
 def test_perfect_and_hopeless_calibration():
     assert calibration_error([1.0] * 5, [1.0] * 5) == pytest.approx(0, abs=1e-6)
     assert calibration_error([1.0] * 5, [0.0] * 5) == pytest.approx(1, abs=1e-6)
