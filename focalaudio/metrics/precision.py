@@ -46,15 +46,21 @@ def average_precisions(logits: Tensor, marked: Tensor) -> Tensor:
     >>> average_precisions(logits, marked)  # (1 + 2 / 3) / 2
     tensor([0.8333,    nan])
     """
-    probs, found = SEVERAL.probs(logits.double()), (marked > 0).long()
+    found = (marked > 0).long()
     return torch.stack(
         [
-            precision_of(probs[:, index], found[:, index]).float()
+            precision_of(_rank(logits[:, index]), found[:, index]).float()
             if found[:, index].any()
             else torch.tensor(math.nan)
             for index in range(logits.shape[1])
         ]
     )
+
+
+def _rank(values: Tensor) -> Tensor:
+    """Return each value's place in their order, 0 to 1; equal ones share it."""
+    places = values.unique(return_inverse=True)[1]
+    return places.double() / len(values)
 
 
 def mean_precision(logits: Tensor, marked: Tensor) -> float:

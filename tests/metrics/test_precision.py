@@ -54,6 +54,23 @@ def test_neither_the_order_of_clips_nor_the_scale_matters(said):
         torch.testing.assert_close(average_precisions(*other)[:4], whole)
 
 
+@pytest.mark.parametrize(
+    "rising",
+    [
+        lambda logits: 100 * logits + 1000,
+        lambda logits: 1e-30 * logits,
+        lambda logits: logits.double().sigmoid(),
+        lambda logits: 1e30 * logits.double() ** 3,
+    ],
+    ids=["large", "tiny", "sigmoid", "cubed"],
+)
+def test_only_the_order_of_the_logits_matters(said, rising):
+    logits, marked = said
+    whole = average_precisions(logits, marked)[:4]
+    found = average_precisions(rising(logits), marked)[:4]
+    torch.testing.assert_close(found, whole)
+
+
 def test_a_perfect_order_has_all_of_it():
     marked = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     assert mean_precision(marked - 0.5, marked) == 1.0
