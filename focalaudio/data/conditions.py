@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -203,19 +204,27 @@ def _list_pairs(
     rows: dict[str, Row], folder: Any, n_partners: int
 ) -> Iterator[tuple[str, Row]]:
     """Yield each clip with its partners."""
-    names = list(rows)
+    names, given = list(rows), set[str]()
     partners = pair_up([rows[name]["label"] for name in names], n_partners)
     for name, chosen in zip(names, partners, strict=True):
         for other in (names[place] for place in chosen):
             pair = {"path": rows[name]["path"], "other": rows[other]["path"]}
             yield (
-                f"{name}+{other}",
+                _add_name(f"{name}+{other}", given),
                 {
                     "row": pair,
                     "label": rows[name]["label"],
                     "other_label": rows[other]["label"],
                 },
             )
+
+
+def _add_name(name: str, given: set[str]) -> str:
+    """Add a name to those given, with a number if it is one of them."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    new = next(each for each in chain([name], numbered) if each not in given)
+    given.add(new)
+    return new
 
 
 def _list_noisy(

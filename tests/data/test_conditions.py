@@ -82,6 +82,21 @@ def test_partners_are_clips_of_another_class(data, condition):
         assert named == data.test.data[second]["label"]
 
 
+def test_no_mixture_is_lost_whatever_the_clips_are_called(tmp_path):
+    names = {"a": "x", "a+b": "y", "b+c": "y", "c": "x", "c-2": "x"}
+    rows = ["file,label,fold", "x.wav,x,1", "y.wav,y,1"]
+    rows += [f"{name}.wav,{label},2" for name, label in names.items()]
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    for row in rows[1:]:
+        write_wav(tmp_path / row.split(",")[0], torch.rand(8000) - 0.5, 8000)
+    data = open_data(tmp_path, [1], [], [2], READER, manifest="clips.csv")
+    mixed = put(data, "overlap", n_partners=2)
+    ids = mixed.data_ids
+    assert len(ids) == len(set(ids)) == 2 * len(names)
+    assert {"a+b+c", "a+b+c-2", "c+a+b"} < set(ids)
+    assert ids == put(data, "overlap", n_partners=2).data_ids
+
+
 def test_what_is_added_has_no_class(data, speech):
     for condition in ("noise", "folder", "stems"):
         for clip in put(data, condition, folder=speech):
