@@ -23,7 +23,6 @@ from focalaudio.models.run import SETTINGS
 
 BEFORE = "trained_on_before"  # key of a run's settings
 _DIGITS = 16  # of 64: among a million clips no two are alike by chance
-_LINE = rb"[0-9a-f]{%d}" % _DIGITS
 _MAX_BYTES = 256_000_000  # fifteen million clips
 
 
@@ -89,11 +88,10 @@ def read_trained_on(source: str | Path) -> TrainedOn:
     place = find_local(source)
     if place is None or not place.is_dir():
         return TrainedOn()
-    return _read_run(place) if is_run(place) else _read_bundle(place)
+    return _read_run(place) if _is_run(place) else _read_bundle(place)
 
 
-def is_run(place: Path) -> bool:
-    """Say whether a folder is a run's, not a bundle's."""
+def _is_run(place: Path) -> bool:
     return (place / "save").is_dir()
 
 
@@ -104,7 +102,7 @@ def _read_bundle(folder: Path) -> TrainedOn:
     with path.open("rb") as file:
         data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES or not re.fullmatch(
-        rb"(?:%s\r?\n)*" % _LINE, data
+        rb"(?:[0-9a-f]{%d}\r?\n)*" % _DIGITS, data
     ):
         raise ModelError(
             f"{path} must have {_DIGITS} hexadecimal digits a line, and at "
