@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from focalaudio.arguments import remember_arguments
 from focalaudio.contract import CELLS, MAPS, Classifier, ClassifierOutput
 from focalaudio.decisions import find_decision
-from focalaudio.encoders.base import check_encoder
+from focalaudio.encoders.base import check_encoder, find_strides
 from focalaudio.image import ImageLayout, MelAxis
+from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrum
 
 QUIETEST = 0.1  # of a clip's mean loudness: the floor of a cell's weight
@@ -160,7 +161,7 @@ class SoundClassifier(Classifier):
         image_size: tuple[int, int] | None = None,
         dropout: float = 0.0,
         pooling: str = "mean",
-        share_decoder: nn.Module | None = None,
+        share_decoder: ShareDecoder | None = None,
         image_frames: int | None = None,
         axis: MelAxis | None = None,
         labels_per_clip: str = "one",
@@ -182,9 +183,11 @@ class SoundClassifier(Classifier):
         self.encoder = encoder
         self.n_classes = n_classes
         self.encoder_frozen = False
-        self.layout = ImageLayout(
-            image_size or self.encoder.image_size, image_frames, axis
-        )
+        size = image_size or self.encoder.image_size
+        strides = find_strides(encoder, size)
+        if share_decoder is not None:
+            strides = (*strides, share_decoder.stride)
+        self.layout = ImageLayout(size, image_frames, axis, strides)
         self.dropout = nn.Dropout(dropout)
         self.pooling = pooling
         self.share_decoder = share_decoder
@@ -330,7 +333,10 @@ class SoundClassifier(Classifier):
         encoded = self.encoder(image)
         embeddings, weights = encoded.embeddings, None
         if self.pooling == "loudness":
-            weights = weigh_by_loudness(image, encoded.features.shape[2:])
+            shape = tuple(encoded.features.shape[2:])
+            height, width = self.layout.cover(shape, image.shape[2:])
+            added = (0, width - image.shape[3], 0, height - image.shape[2])
+            weights = weigh_by_loudness(F.pad(image, added), shape)
             cells = encoded.features * weights[:, None]
             embeddings = cells.sum((2, 3))
         logits = self.head(self.dropout(embeddings))

@@ -232,6 +232,9 @@ class ImageLayout(nn.Module):
         stretched or squeezed to fill it.
     axis : MelAxis
         Of the width; linear if None.
+    strides : sequence of int
+        Pixels along the side of a cell, of each grid that an encoder makes of
+        an image; see `align`.
 
     Raises
     ------
@@ -251,6 +254,7 @@ class ImageLayout(nn.Module):
         size: Sequence[int],
         image_frames: int | None = None,
         axis: MelAxis | None = None,
+        strides: Sequence[int] = (),
     ) -> None:
         super().__init__()
         if axis is not None and axis.n_bands != size[1]:
@@ -261,6 +265,7 @@ class ImageLayout(nn.Module):
         self.size = (int(size[0]), int(size[1]))
         self.image_frames = image_frames
         self.axis = axis
+        self.strides = tuple(strides)
 
     def find_spans(self, n_frames: Tensor, snug: bool = False) -> Tensor:
         """Return how many frames the height of each clip's image stands for.
@@ -306,10 +311,8 @@ class ImageLayout(nn.Module):
         torch.Tensor
             `[batch, 1, height, width]`.
         """
-        height, width = self.size
         spans = self.find_spans(n_frames, snug)
-        if self.image_frames is not None and spans.max() < self.image_frames:
-            height = math.ceil(height * int(spans.max()) / self.image_frames)
+        height, width = self._find_size(spans)
         image = log_magnitude.new_empty(len(spans), 1, height, width)
         for frames, rows in group_by_length(n_frames):
             clips = log_magnitude[rows, None, :frames]
@@ -320,6 +323,79 @@ class ImageLayout(nn.Module):
                 clips, (height, width), mode="bilinear", antialias=True
             )
         return image
+
+    def _find_size(self, spans: Tensor) -> tuple[int, int]:
+        """Return the pixels of images whose heights stand for these frames."""
+        height, width = self.size
+        if self.image_frames is not None and spans.max() < self.image_frames:
+            height = math.ceil(height * int(spans.max()) / self.image_frames)
+        return height, width
+
+    def cover(
+        self, cells: Sequence[int], size: Sequence[int] | None = None
+    ) -> tuple[int, int]:
+        """Return the pixels that a grid of cells stands for.
+
+        An encoder whose stride does not divide a side pads the image, so that
+        its last cells reach beyond it, or drops what is left over.
+
+        Arguments
+        ---------
+        cells : sequence of int
+            Rows and columns of the grid.
+        size : sequence of int
+            Height and width of the image, pixels; the layout's own if None.
+
+        Returns
+        -------
+        tuple of int
+            Rows and columns of pixels, from the top left; those of the image
+            if no stride makes such a grid of it.
+
+        Example
+        -------
+        >>> layout = ImageLayout((216, 128), strides=(8, 16))
+        >>> layout.cover((27, 16)), layout.cover((14, 8))
+        ((216, 128), (224, 128))
+        >>> layout.cover((13, 8)), layout.cover((216, 128))
+        ((208, 128), (216, 128))
+        """
+        sides = self.size if size is None else size
+        height, width = (
+            _cover_side(side, each, self.strides)
+            for side, each in zip(sides, cells, strict=True)
+        )
+        return height, width
+
+    def align(self, maps: Tensor, spans: Tensor | None = None) -> Tensor:
+        """Bring maps on a grid of cells to one that ends where the image does.
+
+        Arguments
+        ---------
+        maps : torch.Tensor
+            `[batch, rows, cols]`, on a grid that an encoder made of the images.
+        spans : torch.Tensor
+            `[batch]`, int64, of `find_spans`; those of whole images if None.
+
+        Returns
+        -------
+        torch.Tensor
+            The maps as they are if they do; otherwise pixel by pixel,
+            `[batch, height, width]`, 0 where an encoder has dropped what was
+            left over.
+
+        Example
+        -------
+        >>> layout = ImageLayout((3, 2), strides=(2,))
+        >>> layout.align(torch.ones(1, 2, 1)).shape
+        torch.Size([1, 3, 2])
+        """
+        size = self.size if spans is None else self._find_size(spans)
+        height, width = self.cover(maps.shape[1:], size)
+        if (height, width) == size:
+            return maps
+        pixels = F.interpolate(maps[:, None], (height, width), mode="bilinear")
+        return F.pad(pixels[:, 0], (0, size[1] - width, 0, size[0] - height))
 
     def carry_back(
         self,
@@ -335,7 +411,7 @@ class ImageLayout(nn.Module):
         Arguments
         ---------
         maps : torch.Tensor
-            `[batch, rows, cols]`, on any grid over the images.
+            `[batch, rows, cols]`, on any grid over the images; see `align`.
         n_frames : torch.Tensor
             `[batch]`, int64, each clip's own frames.
         shape : sequence of int
@@ -355,6 +431,7 @@ class ImageLayout(nn.Module):
         tensor([1., 1., 1., 0.])
         """
         spans = self.find_spans(n_frames) if spans is None else spans
+        maps = self.align(maps, spans)
         carried = maps.new_zeros(len(maps), *shape)
         width = shape[1] if self.axis is None else self.axis.n_bands
         for frames, rows in group_by_length(n_frames):
@@ -396,13 +473,27 @@ class ImageLayout(nn.Module):
         tensor([[[0.5000, 2.5000]]])
         """
         spans = self.find_spans(n_frames) if spans is None else spans
+        size = self._find_size(spans)
+        height, width = self.cover(shape, size)
         pooled = values.new_empty(len(values), *shape)
         for frames, rows in group_by_length(n_frames):
             # first over time: there is less left to bring to bands
-            own = _average_rows(
-                values[rows, :frames], int(spans[rows][0]), shape[0]
-            )
+            span = round(int(spans[rows][0]) * height / size[0])
+            own = _average_rows(values[rows, :frames], span, shape[0])
             if self.axis is not None:
                 own = self.axis.to_bands(own)
+            reach = round(own.shape[2] * width / size[1])
+            own = F.pad(own, (0, reach - own.shape[2]))
             pooled[rows] = F.adaptive_avg_pool2d(own, (shape[0], shape[1]))
         return pooled
+
+
+def _cover_side(side: int, cells: int, strides: Sequence[int]) -> int:
+    """Return how many of the pixels along a side so many cells stand for."""
+    for stride in strides:
+        if cells == -(-side // stride):
+            return cells * stride
+    for stride in strides:
+        if cells == side // stride:
+            return cells * stride
+    return side

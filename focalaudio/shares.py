@@ -83,6 +83,7 @@ class ShareDecoder(nn.Module):
         n_blocks: int = 2,
     ) -> None:
         super().__init__()
+        self.stride = stride
         self.from_features = nn.Conv2d(n_features, width, 1)
         self.norm = nn.LayerNorm(n_fine)
         self.from_fine = nn.Conv2d(n_fine, width, 1)

@@ -12,6 +12,9 @@ from focalaudio.classifier import (
     SoundClassifier,
 )
 from focalaudio.encoders import build_encoder
+from focalaudio.encoders.conv2d import Conv2dEncoder
+from focalaudio.encoders.focalnet import FocalNet
+from focalaudio.encoders.vit import ViT
 from focalaudio.shares import build_share_decoder
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -249,6 +252,44 @@ def test_evidence_stands_where_the_features_are(tiny):
     elsewhere = evidence[0, :, 0, 0]
     changed = (evidence[0] - elsewhere[:, None, None]).abs().amax(0) > 1e-6
     assert changed.nonzero().tolist() == [[2, 1]]
+
+
+STRIDED = {
+    "focalnet": lambda: FocalNet(8, (1, 1, 1), in_channels=1),
+    "vit": lambda: ViT(8, 1, 2, in_channels=1, image_size=(52, 24)),
+    "conv2d": lambda: Conv2dEncoder(64),
+    "timm": lambda: build_encoder("timm:test_convnext", in_channels=1),
+}
+
+
+@pytest.mark.parametrize("name", STRIDED)
+@pytest.mark.parametrize("height", [196, 207])
+def test_a_cell_is_carried_back_to_where_it_reads_the_most(name, height):
+    """Of a height that is no multiple of the stride (PyTorch's gradient)."""
+    torch.manual_seed(0)
+    encoder = STRIDED[name]().eval()
+    classifier = SoundClassifier(encoder, 3, image_size=(height, 64)).eval()
+    image = torch.rand(1, 1, height, 64, requires_grad=True)
+    features = encoder(image).features
+    rows = features.shape[2]
+    for row in (rows // 2, rows - 2):
+        (reads,) = torch.autograd.grad(
+            features[0, :, row].square().sum(), image, retain_graph=True
+        )
+        reads = reads[0, 0].square().sum(1)
+        planted = torch.zeros(1, rows, 1)
+        planted[:, row] = 1
+        carried = classifier.layout.carry_back(
+            planted, torch.tensor([height]), (height, 9)
+        )[0, :, 0]
+        pixels = torch.arange(height) + 0.5
+        # what lies near, without what every cell has from the whole image
+        near = (pixels - reads.argmax() - 0.5).abs() < 16
+        stands, read = (
+            (each * pixels)[near].sum() / each[near].sum()
+            for each in (carried, reads)
+        )
+        assert abs(stands - read) < 5
 
 
 @pytest.mark.parametrize("head", ["linear", "cosine"])

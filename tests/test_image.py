@@ -156,6 +156,43 @@ def test_pooling_averages_each_clips_own_cells():
     )
 
 
+@pytest.mark.parametrize(
+    ("height", "rows"), [(60, 4), (70, 4)], ids=["padded", "rest left out"]
+)
+@pytest.mark.parametrize("axis", [None, MEL], ids=["linear", "mel"])
+def test_cells_of_a_stride_stand_where_they_were_read(height, rows, axis):
+    """Four rows of 16 pixels, of an image of fewer or more than 64."""
+    layout = ImageLayout((height, 24), axis=axis, strides=(16,))
+    n_frames = torch.tensor([10 * height])
+    shape = (10 * height, FREQ)
+    ends = torch.arange(rows) * 160, (torch.arange(rows) + 1) * 160
+    for row in range(rows):
+        sound = torch.zeros(1, *shape)
+        sound[:, ends[0][row] : ends[1][row]] = 1
+        cells = layout.pool(sound, (rows, 2), n_frames)
+        lit = min(160, 10 * height - 160 * row) / 160
+        wanted = torch.zeros(1, rows, 2)
+        wanted[:, row] = lit
+        # 24 columns are one and a half cells of 16
+        bright = torch.tensor([1.0, 0.5])
+        torch.testing.assert_close(cells, wanted * bright, atol=0.02, rtol=0.02)
+        back = layout.carry_back(wanted, n_frames, shape)[0, :, 0]
+        loudest = (back == back.max()).nonzero().float().mean()
+        if row < rows - 1:
+            assert 160 * row <= loudest < 160 * (row + 1)
+    ones = layout.carry_back(torch.ones(1, rows, 2), n_frames, shape)[0]
+    assert (ones[:635] > 0.99).all()
+    assert (ones[646:] == 0).all()  # what nothing has read
+
+
+@pytest.mark.parametrize("spans", [None, torch.tensor([50])])
+def test_grids_that_end_with_the_image_are_left_alone(spans):
+    layout = ImageLayout((TIME, 24), TIME, strides=(2, 10))
+    for rows in (35, 7) if spans is None else (25, 5):
+        maps = torch.rand(1, rows, 12)
+        assert layout.align(maps, spans) is maps
+
+
 def test_bands_are_even_on_the_mel_scale_and_see_every_bin():
     axis = MelAxis(40, sample_rate=16000, n_fft=1024, lowest=50.0)
     mels = 2595 * (1 + axis.centers.double() / 700).log10()

@@ -11,13 +11,17 @@ to an `EncoderOutput`, with the attributes
 - `n_embedding`, only if the embedding is no mean over the features: its size.
   What each cell says of a class, and Grad-CAM, are not offered then
 - `n_fine`, only if it returns early features: their channels
+- `strides`, only if its cells may reach beyond the image, or leave a rest of it
+  out, when an image's side is no multiple of them: the pixels along a side of
+  a cell, for each grid that it returns. Without it, cells cover the image
+- `takes_one_size`, only if it stretches other images to `image_size`
 
 `check_encoder` says in one line what an encoder of one's own gets wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -195,6 +199,17 @@ class Mlp(nn.Module):
 def drop_path_rates(last: float, depth: int) -> list[float]:
     """Spread rates of stochastic depth over blocks, from 0 to `last`."""
     return [last * block / max(1, depth - 1) for block in range(depth)]
+
+
+def find_strides(encoder: Any, size: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of an encoder's grids over images of a size, pixels.
+
+    None where the encoder does not say, and where it stretches the images.
+    """
+    stretched = tuple(size) != tuple(encoder.image_size)
+    if stretched and getattr(encoder, "takes_one_size", False):
+        return ()
+    return tuple(getattr(encoder, "strides", ()))
 
 
 def pad_to_patches(grid: Tensor, patch_size: int) -> Tensor:

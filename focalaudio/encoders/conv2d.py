@@ -75,6 +75,7 @@ class Conv2dEncoder(nn.Module):
     """
 
     map_names = ("last",)
+    strides = (16,)
 
     def __init__(
         self,

@@ -278,6 +278,9 @@ class FocalNet(nn.Module):
         self.map_names = tuple(
             f"stage_{stage + 1}" for stage in range(len(depths))
         )
+        self.strides = tuple(
+            patch_size * 2**stage for stage in range(len(depths))
+        )
         rates = iter(drop_path_rates(drop_path, sum(depths)))
         channels, stages = in_channels, []
         for stage, depth in enumerate(depths):

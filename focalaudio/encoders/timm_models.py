@@ -104,12 +104,14 @@ class TimmEncoder(nn.Module):
         self.n_features = int(network.num_features)
         own = tuple(network.default_cfg["input_size"][1:])
         self.image_size = tuple(image_size or own)
-        self.fixed = _is_fixed(timm, name)
+        stages = getattr(network, "feature_info", None)
+        self.strides = (int(stages[-1]["reduction"]),) if stages else ()
+        self.takes_one_size = _is_fixed(timm, name)
         probe_encoder(self, PREFIX + name)
 
     def forward(self, image: Tensor) -> EncoderOutput:
         """Encode images `[batch, in_channels, height, width]`."""
-        if self.fixed and tuple(image.shape[2:]) != self.image_size:
+        if self.takes_one_size and tuple(image.shape[2:]) != self.image_size:
             image = F.interpolate(
                 image, self.image_size, mode="bilinear", antialias=True
             )

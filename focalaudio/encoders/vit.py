@@ -155,6 +155,7 @@ class ViT(nn.Module):
         if dim % n_heads:
             raise ValueError(f"n_heads={n_heads} must divide dim={dim}.")
         self.patch_size = patch_size
+        self.strides = (patch_size,)
         self.in_channels = in_channels
         self.image_size = tuple(image_size)
         self.n_features = dim

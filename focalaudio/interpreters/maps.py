@@ -196,9 +196,15 @@ def by_design(
         for name, find in CLASS_MAPS.items()
         if name in maps
     }
-    combined = combine_maps([named[name] for name in maps if name in named])
-    saliency = classifier.layout.carry_back(
-        combined,
+    layout = classifier.layout
+    # one grid may reach further than another
+    grids = [
+        layout.align(named[name], output.spans)
+        for name in maps
+        if name in named
+    ]
+    saliency = layout.carry_back(
+        combine_maps(grids),
         spectrum.n_frames,
         spectrum.log_magnitude.shape[1:],
         output.spans,
