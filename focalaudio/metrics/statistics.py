@@ -34,6 +34,8 @@ def describe(values: Sequence[float]) -> Statistics:
         `mean`, `median`, `std` (of the clips, with n - 1), `low` and `high`
         (95 % percentile bootstrap interval of the mean, the same every time),
         `n` (defined) and `undefined`; `nan` where there are too few clips.
+        Where all are alike, or there is one, both ends are the mean: that
+        others would have differed does not show.
 
     Example
     -------
@@ -46,7 +48,7 @@ def describe(values: Sequence[float]) -> Statistics:
     column = torch.tensor(list(values), dtype=torch.double)
     column = column[~column.isnan()].sort().values  # the same in any order
     n = len(column)
-    low, high = _bootstrap_interval(column)
+    low, high = _bootstrap_interval(column[:, None])
     nothing = math.nan
     return {
         # summed exactly, so that no order of the clips shows
@@ -60,19 +62,66 @@ def describe(values: Sequence[float]) -> Statistics:
     }
 
 
+def describe_seeds(values: Sequence[Sequence[float]]) -> Statistics:
+    """Describe a column that was measured with several seeds.
+
+    Arguments
+    ---------
+    values : sequence of sequence of float
+        Of each clip, one value per seed, the seeds in the same order; `nan`
+        where the metric is not defined.
+
+    Returns
+    -------
+    dict
+        `mean`, over seeds of the means over clips; `std`, of these, with n - 1;
+        `low` and `high`, the 95 % percentile bootstrap interval of `mean` over
+        clips: a clip is drawn with all its seeds, which are no clips of their
+        own. `nan` where there are too few; of one seed, what `describe` says.
+
+    Example
+    -------
+    >>> found = describe_seeds([[0.0, 1.0], [1.0, 1.0]])
+    >>> found["mean"], found["low"], found["high"]
+    (0.75, 0.5, 1.0)
+    """
+    clips = torch.tensor(values, dtype=torch.double)
+    clips = clips[~clips.isnan().all(1)]
+    clips = clips[:, ~clips.isnan().all(0)]
+    means = clips.nanmean(1)
+    keys = [*clips.nan_to_num().unbind(1)[::-1], means]  # the last comes first
+    for key in keys:  # the same in any order
+        order = key.argsort(stable=True)
+        clips, keys = clips[order], [each[order] for each in keys]
+    of_seeds = clips.nanmean(0)
+    low, high = _bootstrap_interval(clips)
+    some = len(of_seeds)
+    return {
+        "mean": of_seeds.mean().item() if some else math.nan,
+        "std": of_seeds.std().item() if some > 1 else math.nan,
+        "low": low,
+        "high": high,
+    }
+
+
 def _bootstrap_interval(values: Tensor) -> tuple[float, float]:
-    """Return the ends of the interval of a mean, the same every time."""
-    if not len(values):
+    """Return the ends of the interval of the mean over seeds of their means.
+
+    Of `[n_clips, n_seeds]`, the same every time; of draws that hold a value of
+    every seed.
+    """
+    n, n_seeds = values.shape
+    if not n:
         return math.nan, math.nan
     generator = torch.Generator().manual_seed(0)
-    n = len(values)
-    parts = torch.arange(N_RESAMPLES).split(max(1, AT_ONCE // n))
+    size = max(1, AT_ONCE // (n * n_seeds))
     chosen = (
-        torch.randint(n, (len(part), n), generator=generator) for part in parts
+        torch.randint(n, (len(part), n), generator=generator)
+        for part in torch.arange(N_RESAMPLES).split(size)
     )
-    means = torch.cat([values[part].mean(1) for part in chosen])
+    means = torch.cat([values[part].nanmean(1).mean(1) for part in chosen])
     tail = (1 - CONFIDENCE) / 2
-    low, high = means.quantile(
+    low, high = means.nanquantile(
         torch.tensor([tail, 1 - tail], dtype=means.dtype)
     ).tolist()
     return low, high

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from focalaudio.metrics.statistics import describe
+from focalaudio.metrics.statistics import describe_seeds
 from focalaudio.metrics.table import METRICS
 from focalaudio.report.tables import write_csv, write_markdown
 from focalaudio.reproduction.plan import Plan, reproduce
@@ -83,9 +83,9 @@ def pool_seeds(
     list of dict
         `keys`, `n_seeds`, `n_clips`, and of each column the mean over seeds of
         the means over clips, `<column>_std` over seeds (with n - 1, `nan` of
-        one), `<column>_low` and `<column>_high`, the ends of the 95 % bootstrap
-        interval over clips: the seeds of a clip are no clips of their own, so
-        that they are averaged first.
+        one), `<column>_low` and `<column>_high`, the ends of its 95 % bootstrap
+        interval over clips, each drawn with all its seeds; see
+        `describe_seeds`.
 
     Example
     -------
@@ -111,13 +111,13 @@ def _pool_columns(
 ) -> dict[str, float]:
     """Pool some columns of one interpreter; see `pool_seeds`."""
     row = {}
-    of_seeds = clips.groupby("seed")[list(columns)].mean()
-    of_clips = clips.groupby(["fold", "clip_id"])[list(columns)].mean()
+    of_clips = clips.set_index(["fold", "clip_id", "seed"])
     for name in columns:
-        found = describe(of_clips[name].tolist())
-        row[name] = float(of_seeds[name].mean())
-        row[f"{name}_std"] = float(of_seeds[name].std())
-        row |= {f"{name}_{end}": found[end] for end in ("low", "high")}
+        found = describe_seeds(
+            of_clips[name].astype(float).unstack().to_numpy()
+        )
+        row[name] = found["mean"]
+        row |= {f"{name}_{end}": found[end] for end in ("std", "low", "high")}
     return row
 
 

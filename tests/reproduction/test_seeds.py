@@ -56,6 +56,20 @@ def test_the_same_seed_twice_makes_nobody_surer():
     assert pd.isna(one["fidelity_std"])
 
 
+def test_the_interval_is_of_the_mean_where_a_metric_is_not_always_defined():
+    """Of a seed that names the source of one clip, ten of another seed."""
+    places = [
+        {"fold": 1, "clip_id": str(i), "system": "vit"} for i in range(10)
+    ]
+    first = pd.DataFrame([{**p, "seed": 1, "fidelity": 0.0} for p in places])
+    other = first.assign(seed=2, fidelity=[1.0, 0.9, *[None] * 8])
+    row = pool(pd.concat([first, other]))
+    assert row["fidelity"] == pytest.approx(0.475)
+    assert row["fidelity_low"] == pytest.approx(0.45)
+    assert row["fidelity_high"] == pytest.approx(0.5)
+    assert row["fidelity_std"] == pytest.approx(statistics.stdev([0, 0.95]))
+
+
 def test_the_order_of_the_rows_does_not_show():
     clips = pd.concat([make_clips(seed) for seed in SEEN])
     assert pool(clips[::-1]) == pytest.approx(pool(clips))
