@@ -3,9 +3,9 @@
 
     python benchmarks/captum_loop.py [--quick] [--clips 8]
 
-The classifier is a function of sound: SpeechBrain's MFCCs and ECAPA-TDNN of
-random weights. captum gets it as a function of the log-magnitude, clip by clip
-and, for occlusion, patch by patch, which is its default; ours is
+The classifier is a function of sound: SpeechBrain's mel filters and ECAPA-TDNN
+of random weights. captum gets it as a function of the log-magnitude, clip by
+clip and, for occlusion, patch by patch, which is its default; ours is
 `explain_batch` of a batch of clips. Attributions must agree before anything is
 timed. Passes are clips that the classifier hears.
 """

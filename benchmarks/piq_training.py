@@ -10,12 +10,10 @@ of the mask, codebook, commitment. Times are the best of `--steps`, taken in
 turns in one process (CPU seconds are what it computed: where others compute
 too, compare these); memory is the growth of a process of its own.
 
-    python benchmarks/piq_training.py --data_folder DIR --classifier RUN \
-        --seconds 600
-
-Trains `paper` and `light` for the same wall time on the cached features of
-the training folds, each with its own batch size and learning rate (`RECIPES`),
-and prints their reconstruction loss on the validation fold.
+With `--data_folder DIR --classifier RUN --seconds 600` it trains `paper` and
+`light` for the same wall time instead, on the cached features of the training
+folds, each with its own batch size and learning rate (`RECIPES`), and prints
+their reconstruction loss on the validation fold: see `recipes/ESC50/README.md`.
 """
 
 from __future__ import annotations

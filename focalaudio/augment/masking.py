@@ -106,8 +106,9 @@ class MaskedViews(nn.Module):
         as often.
     lowest, highest : float
         Between them the quantile is drawn, the fraction of cells that is
-        hidden, 0 to 1; for masks that know nothing of the clip, which would
-        hide all of it, it is scaled to 0.2 ... 0.8.
+        hidden (for `_cut`, shown), 0 to 1. For `foreign` and `blobs`, which
+        know nothing of the clip and would hide all of it, it is drawn between
+        0.2 and 0.8 whatever these are.
 
     Raises
     ------

@@ -139,6 +139,7 @@ class ClassifierBrain(TrainingBrain):
     ) -> _Step:
         """Mask some clips; their targets are those of what is visible."""
         decision = mixed.decision
+        # a class that is not there, of half the clips to which none was added
         explained = torch.where(
             torch.rand(len(mixed.lens), device=self.device) < 0.5,
             decision.draw(mixed.own_targets),

@@ -3,7 +3,7 @@
 `saliency, mask, sources -> one value per clip`. The source of interest is that
 of the predicted class; the rest of the mixture is the other. Every number has
 a ceiling here, what an oracle's masks of the same size get, and a floor in
-`focalaudio.interpreters.floors`.
+`focalaudio.interpreters.maps`.
 """
 
 from __future__ import annotations
@@ -261,9 +261,9 @@ def keep_best(
 def oracle_scores(source: Tensor, other: Tensor) -> dict[str, Tensor]:
     """Return what an oracle, which knows the sources, ranks cells by.
 
-    `cleanest`, the highest share of the source, gives the most that
-    `source_share` can be; `ideal`, the largest excess over the rest, comes
-    close to the most that the SI-SDR can be.
+    `cleanest`, the highest share of the source, comes close to the most that
+    `source_share` can be, closer the fewer cells there are; `ideal`, the
+    largest excess over the rest, to the most that the SI-SDR can be.
 
     Arguments
     ---------

@@ -120,7 +120,8 @@ class SpectralShape(nn.Module):
         described : torch.Tensor
             `[clips, 2 * n_bands]`, at least one clip; of few, or of clips that
             are alike, the variance is taken to be a little above nothing. A
-            class without clips is as all of them are.
+            class without clips lies in their middle, and is as wide as the
+            others are on average.
         class_ids : torch.Tensor
             `[clips]`, of each; needed if there are several classes.
         """
