@@ -152,10 +152,6 @@ class ThresholdInterpreter(Interpreter):
         against: int | None = None,
     ) -> None:
         super().__init__(classifier, spectrogram)
-        if mask not in (*MASKS, RATIO):
-            raise ValueError(
-                f"mask={mask!r} must be one of {', '.join((*MASKS, RATIO))}."
-            )
         self.method = method
         self.mask = mask
         self.quantile = _find_quantile(mask, quantile)
@@ -167,11 +163,7 @@ class ThresholdInterpreter(Interpreter):
         if method == "by_design":
             chosen = choose_maps(classifier, maps)
             self.options["maps"] = list(chosen)
-        if mask == RATIO and not is_share(method, self.options.get("maps")):
-            raise ValueError(
-                f"mask='ratio' needs method='by_design' and one map that is a "
-                f"share: {', '.join(SHARES)}."
-            )
+        check_mask(mask, method, self.options.get("maps"))
         self.against = against
         if against is not None and not self._knows_classes:
             raise ValueError(
@@ -233,6 +225,30 @@ def is_share(method: str, maps: Sequence[str] | str | None) -> bool:
     """
     chosen = [maps] if isinstance(maps, str) else list(maps or ())
     return method == "by_design" and len(chosen) == 1 and chosen[0] in SHARES
+
+
+def check_mask(
+    mask: str, method: str, maps: Sequence[str] | str | None
+) -> None:
+    """Refuse a kind of mask that there is not, or not for a saliency.
+
+    Arguments as in `ThresholdInterpreter`; the error is a `ValueError`.
+
+    Example
+    -------
+    >>> check_mask("hard", "by_design", None)
+    Traceback (most recent call last):
+    ValueError: mask='hard' must be one of binary, soft, energy, ratio.
+    """
+    if mask not in (*MASKS, RATIO):
+        raise ValueError(
+            f"mask={mask!r} must be one of {', '.join((*MASKS, RATIO))}."
+        )
+    if mask == RATIO and not is_share(method, maps):
+        raise ValueError(
+            f"mask='ratio' needs method='by_design' and one map that is a "
+            f"share: {', '.join(SHARES)}."
+        )
 
 
 def working_methods(classifier: Classifier) -> list[str]:

@@ -21,8 +21,8 @@ from focalaudio.interpreters import (
     ThresholdInterpreter,
 )
 from focalaudio.interpreters.maps import choose_maps
-from focalaudio.interpreters.threshold import METHODS, is_share
-from focalaudio.masks import QUANTILE, RATIO
+from focalaudio.interpreters.threshold import METHODS, check_mask, is_share
+from focalaudio.masks import QUANTILE, RATIO, check_quantile
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum
@@ -153,13 +153,7 @@ class SoundModel:
             )
         self._check_axis()
         self._check_novelty()
-        if self.explanation.method == "by_design":
-            try:
-                choose_maps(self.classifier, self.explanation.maps)
-            except ValueError as error:
-                raise ModelError(f"The model's own explanation: {error}") from (
-                    error
-                )
+        self._check_explanation()
 
     @property
     def labels_per_clip(self) -> str:
@@ -170,6 +164,18 @@ class SoundModel:
     def spectral_shape(self) -> SpectralShape | None:
         """What is usual, if a rule of novelty needs it."""
         return None if self.novelty is None else self.novelty.shape
+
+    def _check_explanation(self) -> None:
+        """Refuse one that no interpreter could be made of."""
+        own = self.explanation
+        try:
+            check_quantile(own.quantile)
+            if own.method == "by_design":
+                choose_maps(self.classifier, own.maps)
+            if own.method in METHODS:
+                check_mask(own.mask, own.method, own.maps)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"The model's own explanation: {error}") from error
 
     def _check_novelty(self) -> None:
         """Refuse rules that need more than this model."""

@@ -143,6 +143,27 @@ def test_what_does_not_fit_is_refused_at_the_door():
 
 
 @pytest.mark.parametrize(
+    ("explanation", "named"),
+    [
+        ({"quantile": 90}, "quantile=90 must be"),
+        ({"quantile": None}, "quantile=None must be"),
+        ({"quantile": float("nan")}, "quantile=nan must be"),
+        ({"mask": "foo"}, "mask='foo' must be"),
+        ({"mask": None}, "mask=None must be"),
+        ({"mask": "ratio"}, "mask='ratio' needs"),
+        ({"mask": "ratio", "method": "random"}, "mask='ratio' needs"),
+        (
+            {"mask": "ratio", "maps": ["class_probability", "loudness"]},
+            "mask='ratio' needs",
+        ),
+    ],
+)
+def test_no_model_has_an_explanation_that_cannot_be_given(explanation, named):
+    with pytest.raises(ModelError, match=f"own explanation: {named}"):
+        make_model(**explanation)
+
+
+@pytest.mark.parametrize(
     "temperature",
     [0.0, -1.0, 0.009, 101, float("nan"), float("inf"), 10**9, "hot", None],
 )
