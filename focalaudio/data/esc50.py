@@ -20,7 +20,7 @@ import pandas as pd
 
 from focalaudio.audio import AUDIO_SUFFIXES
 from focalaudio.data.labels import show_label
-from focalaudio.data.problems import Problem, refuse
+from focalaudio.data.problems import Problem, find_unreadable, refuse
 from focalaudio.data.splits import Splits, check_splits
 from focalaudio.data.tables import read_table
 from focalaudio.errors import DataError
@@ -96,8 +96,9 @@ def read_metadata(data_folder: str | Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the folder, the file, a column or clips are missing, or rows
-        contradict each other; every problem is listed, not only the first.
+        If the folder, the file, a column or clips are missing, rows contradict
+        each other, or a file does not open; every problem is listed, not only
+        the first.
 
     Example
     -------
@@ -202,7 +203,7 @@ def _cell_problems(rows: pd.DataFrame) -> list[Problem]:
 
 
 def _audio_problems(rows: pd.DataFrame, folder: Path) -> list[Problem]:
-    """Say which rows lack their file, and which files lack their row."""
+    """Say which rows lack their file, or files their row, or their sound."""
     named = set(rows["filename"])
     present = {path.name for path in folder.glob("*") if path.is_file()}
     unknown = [name for name in sorted(present - named) if _is_audio(name)]
@@ -218,6 +219,7 @@ def _audio_problems(rows: pd.DataFrame, folder: Path) -> list[Problem]:
             unknown,
             "add rows or remove the files",
         ),
+        find_unreadable(str(folder / name) for name in sorted(named & present)),
     ]
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pandas as pd
 
-from focalaudio.audio import audio_info
 from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
 from focalaudio.data.folds import (
     FOLDS_CSV,
@@ -39,7 +38,7 @@ from focalaudio.data.pipelines import (
     build_data,
     open_esc50,
 )
-from focalaudio.data.problems import Problem, few, refuse
+from focalaudio.data.problems import Problem, few, find_unreadable, refuse
 from focalaudio.data.several import (
     check_separable,
     gather_labels,
@@ -47,7 +46,7 @@ from focalaudio.data.several import (
 )
 from focalaudio.data.splits import Names, Splits, check_splits, name_fold
 from focalaudio.decisions import Decision, find_decision
-from focalaudio.errors import AudioError, DataError, escape_text
+from focalaudio.errors import DataError, escape_text
 
 logger = logging.getLogger(__name__)
 
@@ -355,7 +354,7 @@ def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
             "give the clips of some class a label",
         ),
         ("clip without a fold", list(partly), "give each clip its fold"),
-        ("sound that cannot be read", _unreadable(clips), "remove or mend it"),
+        find_unreadable(clips["path"]),
     ]
 
 
@@ -364,18 +363,6 @@ def _unwritable(clips: pd.DataFrame) -> list[str]:
     columns = (clips[key] for key in ("name", "clip_id", "fold", "group"))
     texts = dict.fromkeys(text for column in columns for text in column)
     return [ascii(text) for text in texts if UNWRITABLE.search(text)]
-
-
-def _unreadable(clips: pd.DataFrame) -> list[str]:
-    """Open every file, and say what is wrong with those that do not open."""
-    wrong = []
-    for path in clips["path"]:
-        try:
-            if audio_info(path).n_frames == 0:
-                wrong.append(f"{path} has a header and no sound")
-        except (AudioError, OSError) as error:
-            wrong.append(str(error).rstrip("."))
-    return wrong
 
 
 def _find_folds(

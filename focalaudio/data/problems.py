@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from focalaudio.errors import DataError
+from focalaudio.audio import audio_info
+from focalaudio.errors import AudioError, DataError
 
 # What is wrong, where (nothing, if it is not), and what to do about it.
 Problem = tuple[str, Sequence[str], str]
@@ -33,6 +34,26 @@ def refuse(where: str, problems: Iterable[Problem]) -> None:
     ]
     if lines:
         raise DataError("\n".join([f"{where}:", *lines]))
+
+
+def find_unreadable(paths: Iterable[str]) -> Problem:
+    """Open every file, and say what is wrong with those that do not open.
+
+    No more is read than headers.
+
+    Example
+    -------
+    >>> find_unreadable([])
+    ('sound that cannot be read', [], 'remove or mend it')
+    """
+    wrong = []
+    for path in paths:
+        try:
+            if audio_info(path).n_frames == 0:
+                wrong.append(f"{path} has a header and no sound")
+        except (AudioError, OSError) as error:
+            wrong.append(str(error).rstrip("."))
+    return "sound that cannot be read", wrong, "remove or mend it"
 
 
 def few(names: Iterable[str], n_shown: int = 3) -> str:

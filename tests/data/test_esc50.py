@@ -5,7 +5,9 @@ import logging
 import random
 
 import pytest
+import torch
 
+from focalaudio.audio import write_wav
 from focalaudio.data.esc50 import (
     METADATA_COLUMNS,
     prepare_esc50,
@@ -41,7 +43,7 @@ def make_rows():
 
 
 def write_folder(folder, rows, audio=None):
-    """Write rows and empty files; no check here opens the audio."""
+    """Write rows, and files of one sample each."""
     (folder / "meta").mkdir(parents=True, exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
@@ -49,7 +51,7 @@ def write_folder(folder, rows, audio=None):
         writer.writeheader()
         writer.writerows(rows)
     for name in audio or [row["filename"] for row in rows]:
-        (folder / "audio" / name).touch()
+        write_wav(folder / "audio" / name, torch.zeros(1), 16000)
     return folder
 
 
@@ -229,6 +231,17 @@ def test_audio_without_rows_is_named(tmp_path, rows):
     folder = write_folder(tmp_path, rows)
     (folder / "audio" / "stranger.FLAC").touch()
     assert "stranger.FLAC" in refusal(folder)
+
+
+def test_sounds_that_do_not_open_are_found_before_any_work(tmp_path, rows):
+    folder = write_folder(tmp_path, rows)
+    empty, text = (folder / "audio" / row["filename"] for row in rows[-2:])
+    empty.write_bytes(b"")
+    text.write_text("no sound")
+    message = refusal(folder)
+    assert "2 x sound that cannot be read" in message
+    for path in (empty, text):
+        assert path.name in message
 
 
 BAD_ROWS = {
