@@ -30,11 +30,12 @@ def main(argv: list[str]) -> None:
         **hparams["interpreter"].settings,
     }
     first = rows[hparams["interpreter"].name]
-    metrics = write_evaluation(experiment.folder, first, settings)
     if len(rows) > 1:
         used = {name: one.settings for name, one in brain.interpreters.items()}
         write_comparison(experiment.folder, rows, used)
     hparams["reporter"].finish(rows, settings)
+    # last: a run that has its metrics has everything
+    metrics = write_evaluation(experiment.folder, first, settings)
     experiment.conclude(conclude_interpretation(experiment.folder, metrics))
 
 

@@ -11,6 +11,7 @@ import torch
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.brains.checks import CHECKS
+from focalaudio.brains.reporting import Reporter
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError, FocalAudioError, ModelError
 from focalaudio.metrics.novelty import NoveltyRule
@@ -281,6 +282,24 @@ def test_interpretation_tests_what_training_tested(interpreted, trained):
     assert metrics["n_clips"] == TEST_CLIPS
     for name in ("fidelity", "faithfulness", "faithfulness_of_kept"):
         assert metrics[name] == pytest.approx(own[name].mean(), abs=1e-9)
+
+
+def test_what_has_its_metrics_has_everything(
+    recipe, dataset, trained, tmp_path, monkeypatch
+):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    options = {"data_folder": dataset, "classifier": trained}
+    options |= {"compare": "[{method: random}]", "max_clips": 1}
+    with monkeypatch.context() as patched:
+        patched.setattr(Reporter, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            recipe("interpret", tmp_path, **options)
+    assert "metrics.json" not in names_in(tmp_path)
+    recipe("interpret", tmp_path, **options)
+    left = {"metrics.json", "comparison_clips.csv", "report.html"}
+    assert left <= names_in(tmp_path)
 
 
 @pytest.mark.parametrize(
