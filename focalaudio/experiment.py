@@ -188,4 +188,7 @@ def _claim(
         else:
             saved = hparams["checkpointer"].list_checkpoints()
             settings.refuse_others(folder, saved, run_opts.test_only)
+            if not saved and not run_opts.test_only:
+                # of a try with --debug: no result of what starts now
+                (folder / "metrics.json").unlink(missing_ok=True)
     return lock

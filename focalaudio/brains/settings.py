@@ -150,6 +150,8 @@ class RunSettings:
         for name in sorted(_COUNTING):
             if name in options.overridden_args or name not in values:
                 values[name] = options[name]
+        if options.debug:  # a few batches of a few epochs
+            values["debug"] = True
         # how many clips there are in a step
         _, values["processes"] = count_processes()
         if self._names:

@@ -144,6 +144,13 @@ def test_options_of_the_command_line_count(data, refusal):
     assert refusal(settle(data), other) is None
 
 
+def test_a_try_and_a_run_never_share_what_is_saved(data, refusal):
+    run, tried = settle(data), settle(data, options=["--debug"])
+    assert refusal(tried, tried) is None
+    assert "debug was not set, is true" in refusal(run, tried)
+    assert "debug was true, is not set" in refusal(tried, run)
+
+
 def test_data_count_by_what_is_in_them(data, dataset, refusal, tmp_path):
     moved = shutil.copytree(dataset, tmp_path / "moved")
     assert refusal(settle(data), settle(open_esc50(moved, *FOLDS))) is None

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from focalaudio.audio import load_wav, write_wav
+from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.checks import CHECKS
 from focalaudio.brains.reporting import Reporter
 from focalaudio.data.synthetic import CLASSES, write_dataset
@@ -221,6 +222,41 @@ def test_a_try_needs_no_network(
         max_clips=0,
     )
     assert names_in(out) >= LEFT_BY_BOTH
+
+
+def test_a_try_spoils_no_run(recipe, dataset, trained, interpreted, tmp_path):
+    runs = {
+        "train_classifier": shutil.copytree(trained, tmp_path / "a"),
+        "interpret": shutil.copytree(interpreted, tmp_path / "b"),
+    }
+    for name, run in runs.items():
+        before = contents_of(run)
+        own = {"classifier": trained} if name == "interpret" else {}
+        with pytest.raises(FocalAudioError, match="debug was not set, is true"):
+            recipe(name, run, ["--debug"], data_folder=dataset, **own)
+        assert contents_of(run) == before
+    out = tmp_path / "c"
+    options = {"data_folder": dataset, "classifier": trained, "max_clips": 0}
+    recipe("interpret", out, ["--debug"], **options)
+    with pytest.raises(FocalAudioError, match="debug was true, is not set"):
+        recipe("interpret", out, **options)
+
+
+def test_a_run_after_a_try_is_a_run(
+    recipe, dataset, trained, tmp_path, monkeypatch
+):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    recipe("train_classifier", tmp_path, ["--debug"], data_folder=dataset)
+    with monkeypatch.context() as patched:
+        patched.setattr(ClassifierBrain, "fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            recipe("train_classifier", tmp_path, data_folder=dataset)
+    assert "metrics.json" not in names_in(tmp_path)
+    run = recipe("train_classifier", tmp_path, data_folder=dataset)
+    for name in ("train_log.txt", "metrics.json", "clips.csv", "history.csv"):
+        assert (run / name).read_text() == (trained / name).read_text()
 
 
 def test_half_precision_trains_and_tests(recipe, dataset, tmp_path):
