@@ -21,6 +21,7 @@ from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
 from focalaudio.data.folds import (
     FOLDS_CSV,
     NO_LABEL,
+    goes_on,
     make_folds,
     recall_folds,
 )
@@ -90,7 +91,8 @@ def open_data(
         in the training folds if None.
     run_folder, classifier : str or pathlib.Path
         The folders of the run and of its classifier: where made folds were
-        written down, if they were.
+        written down, if they were. A run that has nothing to go on with has
+        none.
     **where
         `manifest`, `columns`, `pattern`, `n_folds`, `fold_seed`,
         `labels_per_clip`, `label_separator`: see `read_clips`.
@@ -128,7 +130,8 @@ def open_data(
             labels,
             labels_per_clip,
         )
-    places = [Path(place) for place in (run_folder, classifier) if place]
+    own = run_folder if run_folder and goes_on(run_folder) else None
+    places = [Path(place) for place in (own, classifier) if place]
     clips, is_made = read_clips(data_folder, remembered=places, **where)
     spread = spread_labels(clips, decision)
     check_splits(spread, splits)

@@ -144,6 +144,21 @@ def _in_order(
     )
 
 
+def goes_on(run: str | Path) -> bool:
+    """Return whether a run has anything to go on with.
+
+    That is a checkpoint, or what was found of clips. Without, it starts again,
+    whatever folds and labels were written down before.
+
+    Example
+    -------
+    >>> goes_on("results/never/1234")
+    False
+    """
+    folder = Path(run)
+    return any(folder.glob("save/CKPT+*")) or (folder / "progress").is_dir()
+
+
 def write_folds(clips: pd.DataFrame, folder: str | Path) -> Path:
     """Write the folds of clips beside a run.
 

@@ -204,11 +204,12 @@ class SoundData:
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.
 
-        A `DataError` if the folder has other labels, or another order of them,
-        or if its file of them is damaged.
+        A `DataError` if checkpoints there have other labels, or another order
+        of them, or if the file of them is damaged.
         """
         path = Path(folder) / LABELS_FILE
-        if path.exists() and load_labels(path) != tuple(self.labels):
+        is_used = path.exists() and any(path.parent.glob("CKPT+*"))
+        if is_used and load_labels(path) != tuple(self.labels):
             raise DataError(
                 f"{path} has other labels, or another order, than the data; "
                 "give another experiment_name or seed."

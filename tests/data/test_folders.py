@@ -207,6 +207,7 @@ def test_made_folds_are_written_down_and_read_again(put, tmp_path):
     folder, _ = by_folders(put)
     data = open_data(folder, *FOLDS)
     data.save_folds(tmp_path / "run")
+    (tmp_path / "run/save/CKPT+1").mkdir(parents=True)
     before = data.rows
     put("dog/one more/new.wav")
     moved = open_data(folder, *FOLDS).rows
@@ -223,6 +224,17 @@ def test_made_folds_are_written_down_and_read_again(put, tmp_path):
         assert rows.items() <= before[part].items()
     other = open_data(folder, *FOLDS, run_folder=tmp_path / "none", fold_seed=7)
     assert other.rows != again
+
+
+@pytest.mark.parametrize("begun", ["save", "save/CKPT+1", "progress"])
+def test_a_run_that_starts_again_makes_its_folds_again(put, tmp_path, begun):
+    folder, _ = by_folders(put)
+    first = open_data(folder, *FOLDS)
+    first.save_folds(tmp_path / "run")
+    (tmp_path / "run" / begun).mkdir(parents=True)
+    again = open_data(folder, *FOLDS, run_folder=tmp_path / "run", fold_seed=7)
+    new = first if begun != "save" else open_data(folder, *FOLDS, fold_seed=7)
+    assert again.rows == new.rows
 
 
 def test_what_else_lies_there_is_named_once(put, caplog):

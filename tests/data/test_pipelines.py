@@ -8,6 +8,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.data import pipelines
+from focalaudio.data.labels import load_labels
 from focalaudio.data.pipelines import ClipReader, encode_labels, open_esc50
 from focalaudio.data.synthetic import CLASSES, write_dataset
 from focalaudio.errors import DataError
@@ -188,6 +189,7 @@ def test_saved_labels_read_back(folder, tmp_path):
 def test_labels_of_another_run_are_never_overwritten(folder, tmp_path):
     data = open_esc50(folder, **FOLDS)
     path = data.save_labels(tmp_path)
+    (tmp_path / "CKPT+1").mkdir()
     text = path.read_text()
     data.save_labels(tmp_path)
     other = open_esc50(folder, **FOLDS, labels=data.labels[::-1])
@@ -196,10 +198,18 @@ def test_labels_of_another_run_are_never_overwritten(folder, tmp_path):
     assert path.read_text() == text
 
 
+def test_labels_that_no_checkpoint_has_are_written_again(folder, tmp_path):
+    path = open_esc50(folder, **FOLDS).save_labels(tmp_path)
+    first = load_labels(path)
+    other = open_esc50(folder, **FOLDS, labels=first[::-1])
+    assert load_labels(other.save_labels(tmp_path)) == first[::-1]
+
+
 @pytest.mark.parametrize("content", [b"dog", b"\xff"])
 def test_damaged_labels_of_a_run_are_named(folder, tmp_path, content):
     data = open_esc50(folder, **FOLDS)
     path = data.save_labels(tmp_path)
+    (tmp_path / "CKPT+1").mkdir()
     path.write_bytes(content)
     with pytest.raises(DataError, match="label_encoder.txt must have lines"):
         data.save_labels(tmp_path)

@@ -140,7 +140,7 @@ def test_folds_are_written_and_read_again(folder, tmp_path):
     splits = ([1], [], [2])
     by = dict(zip(clips["name"], clips["fold"], strict=True))
     run = tmp_path / "run"
-    run.mkdir()
+    (run / "progress").mkdir(parents=True)
     fold = {"a.wav": "1", "b.wav": "1", "c.wav": "2", "d.wav": "1"}
     fold["e.wav"] = "2"
     assert set(by) == set(fold)
