@@ -16,7 +16,7 @@ from focalaudio.errors import DataError, escape_text
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import find_local
 from focalaudio.models.run import read_values
-from focalaudio.models.trained_on import fingerprint, read_trained_on
+from focalaudio.models.trained_on import find_heard, read_trained_on
 
 FOLDS = ("train_folds", "valid_folds", "test_folds")
 # keys of YAML files that name a model
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 def refuse_heard(hparams: Mapping[str, Any]) -> None:
     """Refuse to test clips that a model of the recipe was trained on.
 
-    Clips are the same if they have the same name, below the data folder, and
-    the same label. What is no run of the same data folder may mean others of
-    these names: then there is a warning. A bundle that does not say what it
-    was trained on (`trained_on.txt`) is not asked.
+    Clips are the same if they have the same name, below the data folder or
+    its `audio/`, and the same label. What is no run of the same data folder
+    may mean others of these names: then there is a warning. A bundle that does
+    not say what it was trained on (`trained_on.txt`) is not asked.
 
     Arguments
     ---------
@@ -51,8 +51,8 @@ def refuse_heard(hparams: Mapping[str, Any]) -> None:
         return
     for key, source in _find_models(hparams):
         trained = read_trained_on(source)
-        own = _find_heard(tested, trained.by_run)
-        heard = own or _find_heard(tested, trained.before)
+        own = find_heard(tested, trained.by_run)
+        heard = own or find_heard(tested, trained.before)
         if not heard:
             continue
         found = (
@@ -88,15 +88,6 @@ def _find_models(
             source = values.get(key)
             if isinstance(source, (str, Path)):
                 yield key, source
-
-
-def _find_heard(
-    tested: Mapping[str, str], trained: frozenset[str]
-) -> list[str]:
-    """Return the names of the clips that are in both."""
-    return [
-        clip for clip in tested if fingerprint(clip, tested[clip]) in trained
-    ]
 
 
 def _resolve(folder: str | Path) -> Path:

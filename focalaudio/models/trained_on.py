@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from focalaudio.models.hub import find_local
 from focalaudio.models.run import SETTINGS
 
 BEFORE = "trained_on_before"  # key of a run's settings
+_AUDIO = "audio/"  # of ESC-50's layout
 _DIGITS = 16  # of 64: among a million clips no two are alike by chance
 _MAX_BYTES = 256_000_000  # fifteen million clips
 
@@ -63,6 +64,38 @@ def fingerprint(name: str, label: str) -> str:
     """
     digest = hashlib.sha256(f"{name}\0{label}".encode(errors="surrogatepass"))
     return digest.hexdigest()[:_DIGITS]
+
+
+def find_heard(tested: Mapping[str, str], trained: frozenset[str]) -> list[str]:
+    """Return the names of the clips that trained a model.
+
+    ESC-50's layout calls a clip as it is called below `audio/`, a table of the
+    same clips as it is below the data folder: both mean that clip.
+
+    Arguments
+    ---------
+    tested : mapping
+        From a clip's name to its label.
+    trained : frozenset of str
+        Fingerprints.
+
+    Example
+    -------
+    >>> trained = frozenset([fingerprint("1.wav", "dog")])
+    >>> find_heard({"audio/1.wav": "dog", "2.wav": "dog"}, trained)
+    ['audio/1.wav']
+    """
+    return [
+        name
+        for name, label in tested.items()
+        if {fingerprint(each, label) for each in _namings(name)} & trained
+    ]
+
+
+def _namings(name: str) -> tuple[str, str]:
+    """Return a clip's name, and what the other of the two calls it."""
+    inner = name.removeprefix(_AUDIO)
+    return name, f"{_AUDIO}{name}" if inner == name else inner
 
 
 def write_trained_on(prints: Iterable[str], folder: Path) -> None:

@@ -19,9 +19,9 @@ FOLDS = ([1, 2, 3], [4], [5])
 def leave_run(tmp_path, dataset):
     """`leave_run(*folds)`: what a training run on these says of itself."""
 
-    def leave(*folds, data_folder=dataset, name="run"):
+    def leave(*folds, data_folder=dataset, name="run", **where):
         run = tmp_path / name
-        data = open_data(dataset, *folds)
+        data = open_data(dataset, *folds, **where)
         for number in (1, 2):  # the newest counts
             saved = run / f"save/CKPT+2024-01-0{number}"
             saved.mkdir(parents=True)
@@ -59,6 +59,20 @@ def test_a_clip_that_was_trained_on_is_not_tested(
     )
     with pytest.raises(DataError, match=wanted):
         refuse_heard(hparams | named)
+
+
+def test_a_table_of_the_same_folder_names_the_same_clips(dataset, leave_run):
+    table = {"manifest": "meta/esc50.csv"}
+    runs = [
+        leave_run([4, 5], [1], [2]),
+        leave_run([4, 5], [1], [2], name="by_table", **table),
+    ]
+    for where in ({}, table):
+        data = open_data(dataset, *FOLDS, **where)
+        for run in runs:
+            named = {"data": data, "data_folder": dataset, "judge": run}
+            with pytest.raises(DataError, match=f"on {len(data.test)} of the"):
+                refuse_heard(named)
 
 
 @pytest.mark.parametrize("folds", [FOLDS, ([1, 2], [5], [4]), ([4], [3], [2])])
