@@ -16,7 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+from speechbrain.utils.distributed import run_on_main
 
+from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
 from focalaudio.data.folds import (
     FOLDS_CSV,
@@ -85,7 +87,8 @@ def open_data(
     reader : ClipReader
         Reads the files; 16 kHz and 5 s if None.
     download : bool
-        Fetch ESC-50 into the folder if it is not there.
+        Fetch ESC-50 into the folder if it is not there; what else is told of
+        the folder counts all the same.
     labels : sequence of str
         The classes in a trained model's order; the order of first appearance
         in the training folds if None.
@@ -118,7 +121,7 @@ def open_data(
     splits = Splits(train_folds, valid_folds, test_folds)
     labels_per_clip = where.get("labels_per_clip", "one")
     decision = find_decision(labels_per_clip)
-    if download or _is_esc50(Path(data_folder).expanduser(), where):
+    if _is_esc50(Path(data_folder).expanduser(), where, download):
         _check_separator(where.get("label_separator"), decision, is_esc50=True)
         return open_esc50(
             data_folder,
@@ -130,6 +133,8 @@ def open_data(
             labels,
             labels_per_clip,
         )
+    if download:
+        run_on_main(download_esc50, args=[data_folder])
     own = run_folder if run_folder and goes_on(run_folder) else None
     places = [Path(place) for place in (own, classifier) if place]
     clips, is_made = read_clips(data_folder, remembered=places, **where)
@@ -241,10 +246,13 @@ def read_clips(
     return clips, is_made
 
 
-def _is_esc50(folder: Path, where: Mapping[str, Any]) -> bool:
+def _is_esc50(
+    folder: Path, where: Mapping[str, Any], download: bool = False
+) -> bool:
+    """Whether nothing is told, and ESC-50's layout is there, or will be."""
     keys = ("manifest", "columns", "pattern")
     told = any(where.get(key) for key in keys)
-    return not told and (folder / CSV_NAME).exists()
+    return not told and (download or (folder / CSV_NAME).exists())
 
 
 def _check_separator(

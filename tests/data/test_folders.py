@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from focalaudio.audio import write_wav
+from focalaudio.data import folders, pipelines
 from focalaudio.data.esc50 import prepare_esc50
 from focalaudio.data.folders import open_data, read_clips
 from focalaudio.data.pipelines import ClipReader, open_esc50
@@ -224,6 +225,27 @@ def test_made_folds_are_written_down_and_read_again(put, tmp_path):
         assert rows.items() <= before[part].items()
     other = open_data(folder, *FOLDS, run_folder=tmp_path / "none", fold_seed=7)
     assert other.rows != again
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{}, {"manifest": "own.csv"}, {"pattern": "{fold}-{a}-{b}-{label}"}],
+)
+def test_what_is_downloaded_is_read_as_it_is_told(tmp_path, monkeypatch, where):
+    folder = write_dataset(tmp_path / "source", 5, seconds=1.0)
+    names = sorted(path.name for path in (folder / "audio").iterdir())
+    rows = [(name, "ab"[i % 2], name[0]) for i, name in enumerate(names)]
+    write_table(folder / "own.csv", rows, ("file", "label", "fold"))
+
+    def fetch(place):
+        shutil.copytree(folder, place)
+
+    for module in (folders, pipelines):
+        monkeypatch.setattr(module, "download_esc50", fetch)
+    told = open_data(folder, *FOLDS, **where)
+    fetched = open_data(tmp_path / "new", *FOLDS, download=True, **where)
+    assert fetched.labels == told.labels
+    assert fetched.rows == told.rows
 
 
 @pytest.mark.parametrize("begun", ["save", "save/CKPT+1", "progress"])
