@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from focalaudio.data.folds import goes_on
 from focalaudio.errors import DataError, escape_text
 from focalaudio.models.bundle_files import DECODERS
 from focalaudio.report.tables import write_json
@@ -213,12 +214,13 @@ class Plan:
             made = json.loads(record.read_text(encoding="utf-8"))["protocol"]
         elif any(self.folder.glob("fold_*")):
             made = SELECTED
-        if made != self.protocol:
+        steps = self.folder.glob("fold_*/*/*")
+        if made != self.protocol and any(map(_is_begun, steps)):
             raise DataError(
                 f"{self.folder} was made with protocol={made}; give that, or "
                 "another experiment_name or seed."
             )
-        write_json({"protocol": made}, record)
+        write_json({"protocol": self.protocol}, record)
 
     def has(self, *conditions: str) -> bool:
         """Say whether all of these conditions are wanted."""
@@ -388,7 +390,7 @@ def _take_step(
     asked = _without_root(asked)
     if record.exists():
         made = _without_root(json.loads(record.read_text(encoding="utf-8")))
-        if made != asked:
+        if made != asked and _is_begun(folder):
             changed = sorted(
                 key
                 for key in {*made, *asked}
@@ -398,12 +400,21 @@ def _take_step(
                 f"{folder} was made with another {', '.join(changed)}; remove "
                 "it, or give another experiment_name or seed."
             )
-        if (folder / "metrics.json").exists():
+        if made == asked and _is_finished(folder):
             logger.info("%s is there already.", escape_text(folder))
             return False
     write_json(asked, record)
     run_recipe(recipe, folder, flags, **options)
     return True
+
+
+def _is_finished(step: Path) -> bool:
+    return (step / "metrics.json").exists()
+
+
+def _is_begun(step: Path) -> bool:
+    """Whether a step is finished, or has anything to go on with."""
+    return _is_finished(step) or goes_on(step)
 
 
 def _without_root(options: Any) -> Any:

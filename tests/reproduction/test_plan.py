@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml
@@ -176,6 +177,33 @@ def test_other_options_are_an_error_not_a_mixture(plan, runs):
         other.take_steps()
     place = plan.place(5, "plain", "clean") / "options.json"
     assert "quantile" not in json.loads(place.read_text())
+
+
+def test_a_step_that_was_refused_takes_other_options(plan, runs, monkeypatch):
+    finish = reproduction.run_recipe
+
+    def refuse(recipe, folder, flags, **options):
+        (folder / "save").mkdir()
+        (folder / "hyperparams.yaml").touch()
+        raise CalledProcessError(1, recipe)
+
+    monkeypatch.setattr(reproduction, "run_recipe", refuse)
+    wrong = replace(plan, training={"select_by": "eror"}, protocol="4/1")
+    with pytest.raises(CalledProcessError):
+        wrong.take_steps()
+    monkeypatch.setattr(reproduction, "run_recipe", finish)
+    assert plan.take_steps() == 16
+    assert plan.take_steps() == 0
+
+
+@pytest.mark.parametrize("begun", ["save/CKPT+1", "progress"])
+def test_a_step_that_was_begun_takes_no_other_options(plan, runs, begun):
+    plan.take_steps()
+    place = plan.place(5, "plain", "classifier")
+    (place / "metrics.json").unlink()
+    (place / begun).mkdir(parents=True)
+    with pytest.raises(DataError, match="another number_of_epochs"):
+        replace(plan, training={"number_of_epochs": 4}).take_steps()
 
 
 def test_a_folder_that_was_moved_goes_on(plan, runs, tmp_path):
