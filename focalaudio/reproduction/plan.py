@@ -33,6 +33,11 @@ from focalaudio.reproduction.tables import (
     write_classifiers,
     write_condition,
 )
+from focalaudio.reproduction.wanted import (
+    choose,
+    find_folds,
+    list_one,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +145,8 @@ class Plan:
     def from_hparams(cls, hparams: Options, run_opts: Options) -> Plan:
         """Read a plan from `reproduce.yaml` and SpeechBrain's options."""
         small = hparams["when_debugging"] if run_opts["debug"] else {}
-        names = hparams["fold_names"] or range(1, hparams["n_folds"] + 1)
+        names = list_one(hparams["fold_names"])
+        names = names or list(range(1, hparams["n_folds"] + 1))
         decoders = {"piq": hparams["piq"], "lmac": hparams["lmac"]}
         given = {  # what stands on the command line
             name: run_opts[name]
@@ -151,10 +157,13 @@ class Plan:
         return cls(
             data_folder=hparams["data_folder"],
             folder=Path(hparams["output_folder"]),
-            folds=_find_folds(hparams["folds"], tuple(names)),
+            folds=find_folds(hparams["folds"], names),
             seed=hparams["seed"],
-            systems=_choose(hparams["systems"], hparams["wanted_systems"]),
-            conditions=_choose(
+            systems=choose(
+                "systems", hparams["systems"], hparams["wanted_systems"]
+            ),
+            conditions=choose(
+                "conditions",
                 hparams["conditions"],
                 hparams["wanted_conditions"],
                 at_least=0,
@@ -195,7 +204,8 @@ class Plan:
 
     def with_seeds(self, seeds: Sequence[int]) -> list[Plan]:
         """Return the same for each seed, in a folder of its own within."""
-        if not seeds or len(set(seeds)) < len(seeds):
+        odd = [seed for seed in seeds if type(seed) is not int]
+        if odd or not seeds or len(set(seeds)) < len(seeds):
             raise ValueError(f"seeds={list(seeds)} must be different numbers.")
         return [
             replace(self, seed=seed, folder=self.folder / str(seed))
@@ -310,7 +320,10 @@ def _hand_on_device(run_opts: Options) -> tuple[str, ...]:
 
 
 def choose_folder(
-    experiment_name: str, protocol: str, seed: int, seeds: Sequence[int]
+    experiment_name: str,
+    protocol: str,
+    seed: int,
+    seeds: Sequence[int] | int | None,
 ) -> str:
     """Return where a reproduction goes unless a folder is given.
 
@@ -323,7 +336,7 @@ def choose_folder(
     """
     _check_protocol(protocol)
     folder = Path("results", experiment_name, protocol.replace("/", "-"))
-    return str(folder if seeds else folder / str(seed))
+    return str(folder if list_one(seeds) else folder / str(seed))
 
 
 def _check_protocol(protocol: str) -> None:
@@ -331,24 +344,6 @@ def _check_protocol(protocol: str) -> None:
         raise ValueError(
             f"protocol={protocol!r} must be one of {', '.join(PROTOCOLS)}."
         )
-
-
-def _choose(
-    named: Mapping[str, Options],
-    wanted: Sequence[str] | str,
-    at_least: int = 1,
-) -> dict[str, Options]:
-    """Return the systems or conditions that are wanted.
-
-    A mapping on the command line adds to that of the YAML file, so that names
-    are the way to leave something out.
-    """
-    names = list(named) if wanted == "all" else list(wanted)
-    if len(names) < at_least or not set(names) <= set(named):
-        raise ValueError(
-            f"wanted={wanted} must be 'all' or names of {', '.join(named)}."
-        )
-    return {name: named[name] for name in named if name in names}
 
 
 def _find_where(hparams: Options) -> dict[str, Any]:
@@ -366,19 +361,6 @@ def _find_where(hparams: Options) -> dict[str, Any]:
     return {
         key: value for key, (value, usual) in given.items() if value != usual
     }
-
-
-def _find_folds(
-    folds: Sequence[int | str] | str, known: tuple[int | str, ...]
-) -> tuple[int | str, ...]:
-    """Read which test folds are wanted."""
-    wanted = known if folds == "all" else folds
-    if not wanted or not set(wanted) <= set(known):
-        raise ValueError(
-            f"folds={folds} must be 'all' or some of "
-            f"{', '.join(map(str, known))}."
-        )
-    return tuple(fold for fold in known if fold in wanted)
 
 
 def _take_step(

@@ -12,6 +12,7 @@ from focalaudio.report.conclusions import conclude_reproduction
 from focalaudio.reproduction import (
     Plan,
     lead_or_follow,
+    list_one,
     reproduce,
     reproduce_seeds,
 )
@@ -21,7 +22,7 @@ def main(argv: list[str]) -> None:
     """Train what is missing, interpret, write tables and figures."""
     experiment = start_experiment(argv)
     plan = Plan.from_hparams(experiment.hparams, experiment.run_opts)
-    seeds = experiment.hparams["seeds"]
+    seeds = list_one(experiment.hparams["seeds"])
     lead_or_follow(
         lambda: reproduce_seeds(plan, seeds) if seeds else reproduce(plan)
     )

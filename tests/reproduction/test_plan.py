@@ -226,7 +226,7 @@ def read(device="cpu", **options):
 shipped = Path(__file__).parents[2] / "hparams"
 
 
-@pytest.mark.parametrize("folds", [[], [0], [6], "some"])
+@pytest.mark.parametrize("folds", [[], [0], [6], "some", 6, [[5]], None])
 def test_folds_that_do_not_exist_are_an_error(folds):
     with pytest.raises(ValueError, match="folds="):
         read(folds=folds)
@@ -239,7 +239,7 @@ def test_each_seed_has_its_folder_and_is_handed_on(plan):
         assert replace(each, seed=7, folder=plan.folder) == plan
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 2, 1]])
+@pytest.mark.parametrize("seeds", [[], [1, 2, 1], ["x"]])
 def test_seeds_are_different(plan, seeds):
     with pytest.raises(ValueError, match="must be different numbers"):
         plan.with_seeds(seeds)
@@ -260,13 +260,23 @@ def test_all_folds_are_five():
 @pytest.mark.parametrize("wanted", [["none"], "some"])
 @pytest.mark.parametrize("kind", ["systems", "conditions"])
 def test_names_that_do_not_exist_are_an_error(kind, wanted):
-    with pytest.raises(ValueError, match="wanted="):
+    with pytest.raises(ValueError, match=f"^wanted_{kind}="):
         read(**{f"wanted_{kind}": wanted})
 
 
 def test_a_plan_of_no_system_is_an_error():
-    with pytest.raises(ValueError, match="wanted="):
+    with pytest.raises(ValueError, match="wanted_systems="):
         read(wanted_systems=[])
+
+
+def test_a_single_value_is_a_list_of_one(plan):
+    one = read(folds=1, wanted_systems="vit", wanted_conditions="clean")
+    assert one.folds == (1,)
+    assert (list(one.systems), list(one.conditions)) == (["vit"], ["clean"])
+    names = ["theo", "jackson"]
+    assert read(folds="theo", fold_names=names).folds == ("theo",)
+    assert read(folds="theo", fold_names="theo").fold_names == ("theo",)
+    assert read(seeds=3).folder == read(seeds=[3]).folder
 
 
 def test_without_conditions_the_classifiers_are_all(plan, runs):
