@@ -110,7 +110,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         If another run is writing the same folder, or if the folder holds a
         run with other settings. Nothing is written then.
     ValueError
-        If an option is no key of the YAML file, or its value no YAML.
+        If an option is no key of the YAML file, or its value no YAML, or no
+        number where that of the file is one.
     """
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     end = Ending(command, traced=DEBUG in argv)
@@ -152,19 +153,31 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
 
 
 def _check_keys(name: str, text: str, overrides: str) -> None:
-    """Refuse options that a YAML file has no key for; name the nearest."""
+    """Refuse options without a key, naming the nearest, and no numbers."""
     known, given = (
-        list(yaml.load(each, Loader=PlainLoader) or {})  # noqa: S506
+        yaml.load(each, Loader=PlainLoader) or {}  # noqa: S506
         for each in (text, overrides)
     )
-    for key in given:
-        if key not in known:
+    for key, value in given.items():
+        if key in known:
+            _check_number(key, value, known[key])
+        else:
             near = [RENAMED.get(key), *get_close_matches(key, known, 1)]
             hint = next((f" Use --{one}." for one in near if one in known), "")
             raise ValueError(
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
+
+
+def _check_number(key: str, value: Any, usual: Any) -> None:
+    """Refuse what is no number where the YAML file has one; null may be."""
+    if value is None or type(usual) not in (int, float):
+        return
+    kinds = (int,) if type(usual) is int else (int, float)
+    if type(value) not in kinds:
+        what = "a whole number" if type(usual) is int else "a number"
+        raise ValueError(f"--{key} {value} must be {what}, such as {usual}.")
 
 
 def _converts(run_opts: Any) -> bool:

@@ -193,13 +193,14 @@ def build_axis(
     """
     if name not in ("linear", "mel"):
         raise ValueError(f"frequency_axis={name!r} must be linear or mel.")
-    if name == "linear":
+    if name == "linear" and image_size is None:
         return None
-    if image_size is None:
+    if not isinstance(image_size, (list, tuple)) or len(image_size) != 2:
         raise ValueError(
-            "frequency_axis='mel' needs an image_size, such as [216, 128]."
+            f"image_size={image_size} must be height and width, [216, 128]; "
+            "frequency_axis='mel' needs both."
         )
-    return MelAxis(image_size[1], sample_rate, n_fft)
+    return MelAxis(image_size[1], sample_rate, n_fft) if name == "mel" else None
 
 
 def count_image_frames(

@@ -175,11 +175,20 @@ def build_share_decoder(
         With random weights, zero in the last layer; None too if the encoder has
         no early features to refine its cells with: only a FocalNet has.
 
+    Raises
+    ------
+    ValueError
+        If `narrow`, a recipe's `share_channels`, is below 0.
+
     Example
     -------
     >>> from focalaudio.encoders import build_encoder
     >>> build_share_decoder(build_encoder("focalnet_test"), 3, narrow=0)
     """
+    if narrow < 0:
+        raise ValueError(
+            f"share_channels={narrow} must be at least 0, which is no decoder."
+        )
     n_fine = getattr(encoder, "n_fine", None)
     if narrow == 0 or n_fine is None:
         return None

@@ -103,6 +103,31 @@ def test_an_option_that_does_not_exist_is_named(argv, tmp_path, key, hint):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("number", "x", "a whole number, such as 3"),
+        ("number", "3.5", "a whole number, such as 3"),
+        ("number", "True", "a whole number, such as 3"),
+        ("number", "[3]", "a whole number, such as 3"),
+        ("rate", "0,001", "a number, such as 0.1"),
+        ("rate", "5s", "a number, such as 0.1"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_its_name(argv, key, value, rule):
+    path = Path(argv[0])
+    path.write_text(path.read_text() + "rate: 0.1\n")
+    with pytest.raises(ValueError, match=f"--{key} .* must be {rule}"):
+        start_experiment([*argv, f"--{key}", value])
+
+
+@pytest.mark.parametrize("value", ["1", "1e-3", "-.5", ".inf", "null"])
+def test_every_number_is_one(argv, value):
+    path = Path(argv[0])
+    path.write_text(path.read_text() + "rate: 0.1\n")
+    assert start_experiment([*argv, "--rate", value]).hparams["rate"] != 0.1
+
+
 @pytest.mark.parametrize("word", ["number=7", "stray"])
 def test_a_word_that_is_no_option_is_named(argv, tmp_path, word):
     with pytest.raises(ValueError, match=".*: an option begins with --"):

@@ -249,5 +249,9 @@ def test_what_makes_no_axis_is_refused():
     with pytest.raises(ValueError, match="16 pixels wide"):
         ImageLayout((8, 16), axis=MEL)
     assert build_axis("linear", (8, 8), 16000, 1024) is None
+    assert build_axis("linear", None, 16000, 1024) is None
+    for name, size in (("mel", None), ("mel", 64), ("linear", [32])):
+        with pytest.raises(ValueError, match="must be height and width"):
+            build_axis(name, size, 16000, 1024)
     axis = build_axis("mel", (8, 16), 16000, 1024)
     assert axis.arguments["n_bands"] == 16

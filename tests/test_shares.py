@@ -99,3 +99,5 @@ def test_it_is_built_for_an_encoder_that_has_early_features():
     assert decoder.arguments["n_fine"] == encoder.n_fine
     assert build_share_decoder(encoder, 5, narrow=0) is None
     assert build_share_decoder(build_encoder("vit_test"), 5) is None
+    with pytest.raises(ValueError, match="share_channels=-1 must be"):
+        build_share_decoder(encoder, 5, narrow=-1)

@@ -53,9 +53,9 @@ class PlainLoader(yaml.SafeLoader):
 
 
 PlainLoader.add_multi_constructor("", lambda loader, tag, node: None)
-PlainLoader.add_implicit_resolver(  # 1e1 is a number to HyperPyYAML
+PlainLoader.add_implicit_resolver(  # 1e1, -.1 are numbers to HyperPyYAML
     f"{TAG}float",
-    re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+    re.compile(r"([-+]?\d+(\.\d*)?[eE][-+]?\d+|[-+]\.\d+)$"),
     list("-+0123456789"),
 )
 
