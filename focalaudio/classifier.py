@@ -214,7 +214,7 @@ class SoundClassifier(Classifier):
         return None
 
     def freeze_encoder(self) -> SoundClassifier:
-        """Let the head alone learn; the encoder stays in evaluation mode."""
+        """Let the encoder be; the head and the share decoder go on learning."""
         self.encoder_frozen = True
         self.encoder.requires_grad_(False).eval()
         return self

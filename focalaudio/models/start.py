@@ -62,7 +62,7 @@ def start_classifier(
         `focalaudio.encoders.checkpoints.load_weights`) or of a classifier's; or
         what `focalaudio.models.load_model` takes. Nothing is loaded if None.
     freeze_encoder : bool
-        Whether only the head learns: for little data.
+        Whether only the head and the share decoder learn: for little data.
 
     Returns
     -------

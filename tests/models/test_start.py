@@ -173,6 +173,19 @@ def test_a_frozen_encoder_stays_what_it_is(finished):
         assert torch.equal(weight, before[key])
 
 
+def test_what_reads_classes_off_a_frozen_encoder_learns():
+    encoder = build_encoder("focalnet_test_pyramid", in_channels=1)
+    decoder = build_share_decoder(encoder, 2, narrow=4, width=6)
+    classifier = SoundClassifier(
+        encoder, 2, "linear", share_decoder=decoder
+    ).freeze_encoder()
+    parts = {
+        name.split(".")[0]: weight.requires_grad
+        for name, weight in classifier.named_parameters()
+    }
+    assert parts == {"encoder": False, "head": True, "share_decoder": True}
+
+
 def test_chance_is_not_frozen():
     with pytest.raises(ValueError, match="freeze_encoder=True needs"):
         start_classifier(make(), CLASSES, freeze_encoder=True)
