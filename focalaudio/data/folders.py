@@ -332,7 +332,8 @@ def _problems(clips: pd.DataFrame, decision: Decision) -> list[Problem]:
             "row for a clip that has one",
             list(names[names.duplicated()]),
             "keep one row for each clip, or, of several labels, give the same "
-            "fold and group in all"
+            "fold and group in all, and no ID to a row (--columns "
+            "'{clip_id: null}' reads none)"
             if several
             else "keep one row for each clip, or give --labels_per_clip "
             "several",

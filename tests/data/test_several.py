@@ -206,6 +206,17 @@ def test_rows_of_a_clip_that_contradict_each_other(folder):
         labels_in(folder, write(folder, rows))
 
 
+def test_an_id_for_each_row_is_told_and_can_be_left_out(folder):
+    rows = ["ID,file,label,fold", "1,a.wav,dog,1", "2,a.wav,rain,1"]
+    manifest = write(folder, [*rows, "3,b.wav,dog,2"])
+    with pytest.raises(DataError, match=r"--columns '{clip_id: null}'"):
+        labels_in(folder, manifest)
+    assert labels_in(folder, manifest, columns={"clip_id": None}) == {
+        "a": "dog;rain",
+        "b": "dog",
+    }
+
+
 def test_a_fold_of_background_alone_tests_nothing(folder):
     rows = ["file,label,fold", "a.wav,dog,1", "b.wav,rain,1", "c.wav,,2"]
     manifest = write(folder, rows)
