@@ -17,6 +17,7 @@ trained_on    the clips that trained a bundle, without their names
 card          what is known of a model -> README.md
 convert       SpeechBrain's published checkpoints -> bundle
 hub           a hub's owner/name -> folder of a bundle; and back
+upload        files of a bundle -> a hub's repository, in one commit
 """
 
 from focalaudio.models.hub import fetch_bundle, push_bundle

@@ -21,12 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from huggingface_hub import HfApi, constants, hf_hub_url
-from huggingface_hub.errors import (
-    HFValidationError,
-    HTTPError,
-    OfflineModeIsEnabled,
-)
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
@@ -47,6 +43,7 @@ from focalaudio.models.bundle_files import (
     choose_files,
     list_files,
 )
+from focalaudio.models.upload import upload_files
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +209,10 @@ def push_bundle(
     *,
     endpoint: str | None = None,
 ) -> str:
-    """Upload a bundle to a hub, its own files only.
+    """Upload a bundle to a hub, its own files only, in one commit.
+
+    A bundle that is there already is replaced: files that the new one lacks
+    are removed.
 
     Arguments
     ---------
@@ -250,24 +250,7 @@ def push_bundle(
     sizes = list_files(folder)
     names = choose_files(f"{folder}/", sizes, sum(sizes.values()))
     hub = _Repository(name, endpoint or constants.ENDPOINT)
-    api = HfApi(endpoint=hub.endpoint)
-    try:
-        api.create_repo(name, private=private, exist_ok=True)
-        if revision is not None:
-            api.create_branch(name, branch=revision, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=name,
-            folder_path=folder,
-            allow_patterns=names,
-            revision=revision,
-            commit_message="Upload a focalaudio bundle",
-        )
-    except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
-        raise HubError(
-            f"{hub.endpoint}/{name} did not take {folder}: "
-            f"{error or type(error).__name__}"
-        ) from error
-    return commit.commit_url
+    return upload_files(hub.endpoint, name, folder, names, private, revision)
 
 
 def check_hub_name(name: str) -> None:

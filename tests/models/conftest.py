@@ -259,6 +259,8 @@ class Hub:
                 files[value["path"]] = base64.b64decode(value["content"])
             elif key == "lfsFile":
                 files[value["path"]] = self.storage[value["oid"]]
+            elif key == "deletedFile":
+                del files[value["path"]]
         commit = self.add(name, files, branch)
         url = f"{self.url}/{name}/commit/{commit}"
         handler.send_json({"commitUrl": url, "commitOid": commit})

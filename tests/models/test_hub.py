@@ -560,6 +560,24 @@ def test_sending_again_makes_a_new_version(hub, fetch, tmp_path):
     assert (fetch() / "README.md").read_bytes() == b"# Better\n"
 
 
+@pytest.mark.parametrize("branch", [None, "v1"])
+def test_what_is_there_is_the_newest_bundle_and_what_is_no_bundle_s(
+    hub, tmp_path, branch
+):
+    old = ["spectral_shape.safetensors", "folds.csv", "example_kept.wav"]
+    others = {".gitattributes": b"* lfs", "notes.txt": b"x", "a/folds.csv": b""}
+    hub.add(NAME, FILES | dict.fromkeys(old, b"old") | others, branch or "main")
+    push_bundle(
+        write(tmp_path / "bundle", FILES),
+        NAME,
+        revision=branch,
+        endpoint=hub.url,
+    )
+    commit = hub.branches[NAME][branch or "main"]
+    assert hub.commits[NAME][commit] == FILES | others
+    assert sum("/commit/" in path for _, path, _ in hub.requests) == 1
+
+
 @pytest.mark.parametrize("name", ["dogs", "./ann/dogs", "ann/dogs@v1", "a/b/c"])
 def test_only_a_hub_s_name_can_be_sent_to(tmp_path, name):
     with pytest.raises(ValueError, match="must be a hub's owner/name"):
