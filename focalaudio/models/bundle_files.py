@@ -96,8 +96,8 @@ def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
 
     `digests` are the SHA-256 of each of its files, where they are known; else
     each file is read, once. `UnsafeModelError` if it names a file outside the
-    folder; `ModelError` if it is no such list, a bundle's file is missing or
-    another, or one that is read is not in it.
+    folder; `ModelError` if it is no such list, or a bundle's file is missing,
+    another one, or not in it. What has another name is never read.
     """
     path = folder / SUMS
     if not path.is_file():
@@ -109,8 +109,8 @@ def check_sums(folder: Path, digests: Mapping[str, str] | None = None) -> None:
                 f"{folder / name} does not have the digest that {SUMS} gives "
                 "it; fetch the bundle again, or ask its owner."
             )
-    for name in (*NEEDED, *WEIGHT_FILES.values()):
-        if (folder / name).is_file() and name not in sums:
+    for name in sorted({*list_files(folder)} - {*sums, SUMS}):
+        if is_bundle_file(name) and (folder / name).is_file():
             raise ModelError(
                 f"{path} does not list {name}; fetch the bundle again, or ask "
                 "its owner."

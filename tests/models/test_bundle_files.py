@@ -8,6 +8,7 @@ import pytest
 from focalaudio.errors import ModelError, UnsafeModelError
 from focalaudio.models.bundle_files import (
     NEEDED,
+    WEIGHT_FILES,
     check_sums,
     choose_files,
     is_bundle_file,
@@ -117,6 +118,22 @@ def test_each_file_is_named_once(tmp_path, text, words):
     (tmp_path / "SHA256SUMS").write_text(text)
     with pytest.raises(ModelError, match=words):
         check_sums(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*NEEDED, *WEIGHT_FILES.values(), "folds.csv", "trained_on.txt",
+     "README.md", "example.png", "example_2.wav"],
+)  # fmt: skip
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_of_a_bundle_is_in_the_list(tmp_path, name, known):
+    (tmp_path / "SHA256SUMS").touch()
+    (tmp_path / "notes.txt").touch()  # is not a bundle's
+    digests = {"SHA256SUMS": "0" * 64} if known else None
+    check_sums(tmp_path, digests)
+    (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=f"does not list {name}; "):
+        check_sums(tmp_path, digests)
 
 
 def test_a_list_without_end_is_not_read(tmp_path):
