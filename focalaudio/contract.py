@@ -83,6 +83,8 @@ class Classifier(nn.Module):
     share_decoder: Any
     labels_per_clip = ONE.labels_per_clip
     frozen = False
+    # what tells it from others of the same weights, if they are not all of it
+    answers_to_noise: tuple[float, ...] = ()
     # whether threads may ask at once: no call changes anything of it
     is_thread_safe = False
 

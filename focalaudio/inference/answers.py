@@ -73,9 +73,11 @@ def describe_answers(
     (['ClipReader', 16000, 5.0], 1.0)
     """
     analysis = interpreters[0].spectrogram
+    classifier = interpreters[0].classifier
     return {
         "version": __version__,
         "weights": [digest_weights(each) for each in interpreters],
+        "answers_to_noise": list(classifier.answers_to_noise),
         "explanation": [
             [type(each).__name__, each.settings] for each in interpreters
         ],
@@ -91,7 +93,7 @@ def describe_answers(
             reader.clip_seconds,
         ],
         "labels": list(labels),
-        "labels_per_clip": interpreters[0].classifier.labels_per_clip,
+        "labels_per_clip": classifier.labels_per_clip,
         "temperature": temperature,
         "novelty": novelty and novelty.describe(),
         "precision": "" if dtype is None else str(dtype),

@@ -328,6 +328,32 @@ def test_functions_are_told_apart_by_their_answers(spectrogram):
     assert torch.equal(one.answers, same.answers)
 
 
+class Scaled(nn.Module):
+    """Some weights, and something else that answers depend on."""
+
+    def __init__(self, layer, factor):
+        super().__init__()
+        self.layer = layer
+        self.factor = factor
+
+    def forward(self, clips):
+        return self.factor * self.layer(clips.real.flatten(1)[:, :1000])
+
+
+def test_modules_are_told_apart_by_their_answers(spectrogram):
+    layer = nn.Linear(1000, 20)
+
+    def answer(factor, takes="sound"):
+        return ForeignClassifier(
+            Scaled(layer, factor), 20, spectrogram, takes, n_samples=1000
+        ).answers_to_noise
+
+    # another device computes a little else
+    assert answer(1) == answer(1) == answer(1 + 1e-6)
+    assert len({answer(1), answer(30), answer(1, "stft"), answer(1e-3)}) == 4
+    assert set(answer(0)) == {0.0}
+
+
 def test_it_takes_sound_or_an_stft(spectrogram):
     with pytest.raises(ValueError, match="takes='mel' must be 'sound' or"):
         ForeignClassifier(leaving, 2, spectrogram, takes="mel")

@@ -12,8 +12,9 @@ from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
 from speechbrain.processing.features import InputNormalization
 
 from focalaudio.audio import write_wav
-from focalaudio.errors import ModelError
+from focalaudio.errors import DataError, ModelError
 from focalaudio.foreign.doors import TransformersLogits
+from focalaudio.inference.folder import explain_files
 from focalaudio.inference.interpreter import SoundInterpreter
 
 LABELS = ["cat", "dog", "rain"]
@@ -176,3 +177,18 @@ def test_what_classifies_nothing_is_refused(hugging):
         SoundInterpreter.from_speechbrain(other)
     with pytest.raises(ModelError, match="config has id2label"):
         SoundInterpreter.from_transformers(other, hugging[1])
+
+
+def test_what_another_scale_found_is_not_gone_on_with(tmp_path):
+    path = write_wav(tmp_path / "a.wav", 0.1 * torch.randn(8000), 16000)
+    network = speechbrain_model()
+
+    def explain(scale):
+        model = SoundInterpreter.from_speechbrain(network, scale=scale)
+        request = {"method": "random", "media": False}
+        return explain_files(path, tmp_path / "out", model, **request)[0]
+
+    assert explain(1.0).is_new
+    assert not explain(1.0).is_new
+    with pytest.raises(DataError, match="with answers_to_noise="):
+        explain(30.0)
