@@ -30,6 +30,7 @@ from focalaudio.waveforms import common_gain, loudness_gain
 FLAC, OGG, PNG = "audio/flac", "audio/ogg", "image/png"
 ENDINGS = {FLAC: ".flac", OGG: ".ogg", PNG: ".png"}
 NEIGHBOR_QUALITY = 0.3  # of Ogg Vorbis: to be recognized, not measured
+BINARY = {"sound", "picture", "maps", "mask", "kept", "removed"}  # keys
 DIGITS = 6  # of numbers in a page
 Encoded = dict[str, Any]
 
@@ -209,7 +210,9 @@ def from_uri(uri: str) -> tuple[bytes, str]:
 
 
 def link_files(values: Any, folder: Path, name: str) -> Any:
-    """Write every `data:` URI of a clip as a file; return links instead.
+    """Write sounds and pictures of a clip as files; return links instead.
+
+    They are the `data:` URIs of `BINARY`; a name may look like one.
 
     Arguments
     ---------
@@ -228,8 +231,8 @@ def link_files(values: Any, folder: Path, name: str) -> Any:
     Example
     -------
     >>> folder = getfixture("tmp_path") / "files"
-    >>> link_files({"a": ["data:image/png;base64,YQ=="]}, folder, "0")
-    {'a': ['files/0-1.png']}
+    >>> link_files({"maps": ["data:image/png;base64,YQ=="]}, folder, "0")
+    {'maps': ['files/0-1.png']}
     """
     written: list[str] = []
 
@@ -244,14 +247,15 @@ def link_files(values: Any, folder: Path, name: str) -> Any:
     return _replace_uris(values, link)
 
 
-def _replace_uris(values: Any, link: Callable[[str], str]) -> Any:
+def _replace_uris(
+    values: Any, link: Callable[[str], str], key: str = ""
+) -> Any:
     if isinstance(values, dict):
-        return {key: _replace_uris(each, link) for key, each in values.items()}
+        return {k: _replace_uris(each, link, k) for k, each in values.items()}
     if isinstance(values, list):
-        return [_replace_uris(each, link) for each in values]
-    if isinstance(values, str) and values.startswith("data:"):
-        return link(values)
-    return values
+        return [_replace_uris(each, link, key) for each in values]
+    is_text = isinstance(values, str) and key in BINARY
+    return link(values) if is_text and values.startswith("data:") else values
 
 
 def without_removed(clip: Encoded) -> Encoded:

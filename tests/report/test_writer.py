@@ -209,6 +209,19 @@ def test_a_page_above_its_budget_links_files(tmp_path, clips, page):
     assert files == named
 
 
+def test_names_that_look_like_sounds_are_names(tmp_path, make_clip, page):
+    name = "data:audio/flac;base64,YQ=="
+    clip = make_clip(0)
+    views = [replace(view, explained=name) for view in clip.views]
+    clip = replace(clip, clip_id=name, label="data:1", views=views)
+    path = write(tmp_path / "report.html", [clip], page, budget=10)
+    (block,) = read(path).texts("script", **{"class": "clip"})
+    encoded = json.loads(block)
+    assert (encoded["id"], encoded["label"]) == (name, "data:1")
+    assert encoded["views"][0]["explained"] == name
+    assert encoded["sound"].startswith("report_files/")
+
+
 def test_files_of_an_older_page_go_and_those_of_others_stay(
     tmp_path, clips, page
 ):
