@@ -19,6 +19,7 @@ from focalaudio.inference.store import PROGRESS, list_written
 # told with the way out rather than left out without a word.
 SUFFIXES = AUDIO_SUFFIXES | {".m4a", ".aac", ".amr", ".wma", ".webm", ".mp4"}
 WRITTEN = "written"  # left out, too
+BESIDE_REPORT = ("report_files", "report.parts")  # of results, with sounds
 MOST_BYTES = 200  # of a clip's name; file systems take 255 with its endings
 
 
@@ -152,8 +153,14 @@ def _folders_between(root: Path, path: Path) -> Iterator[str]:
 
 
 def _is_of_results(folder: str, apart: str | None) -> bool:
-    """Whether a folder is where results go, or holds those of a call."""
+    """Whether a folder is where results go, or holds those of a call.
+
+    So do those beside its report, which may lie among the sounds.
+    """
     if os.path.abspath(folder) == apart:
+        return True
+    above, name = os.path.split(os.path.abspath(folder))
+    if name in BESIDE_REPORT and os.path.exists(os.path.join(above, PROGRESS)):
         return True
     return os.path.exists(os.path.join(folder, PROGRESS))
 

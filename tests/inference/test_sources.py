@@ -7,6 +7,8 @@ import pytest
 
 from focalaudio.inference.sources import find_sounds, name_clips
 from focalaudio.inference.store import ClipStore
+from focalaudio.report.writer import PageWriter
+from focalaudio.spectrogram import Spectrogram
 
 
 @pytest.fixture
@@ -116,6 +118,19 @@ def test_what_a_call_wrote_is_no_input_of_the_next(tree, asked):
     assert "1 written by earlier calls" in found.describe()
     elsewhere = names_of(find_sounds([asked], apart="other"))
     assert ("out/f.wav" in elsewhere) == (asked == "out/f.wav")
+
+
+@pytest.mark.parametrize("asked", [".", "**/*.wav"])
+def test_what_stands_beside_a_report_is_no_input(tree, asked):
+    writer = PageWriter(tree / "report.html", Spectrogram())
+    for folder in (writer.files, writer.parts, tree / "my_files"):
+        folder.mkdir()
+        (folder / "0-1.wav").touch()
+    before = set(names_of(find_sounds([asked], apart=".")))
+    (tree / "progress.jsonl").touch()
+    after = set(names_of(find_sounds([asked], apart=".")))
+    assert before - after == {"report_files/0-1.wav", "report.parts/0-1.wav"}
+    assert "my_files/0-1.wav" in after
 
 
 def test_links_to_folders_are_counted(tree):
