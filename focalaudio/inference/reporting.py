@@ -28,7 +28,8 @@ def look_further(
 ) -> Iterator[tuple[Interpreter, Interpretation]]:
     """Interpret clips at other quantiles, and other classes of theirs.
 
-    Only of the classifier's own maps, where neither costs a pass.
+    Only of the classifier's own maps, where neither costs a pass. A class that
+    the others are explained against is left out: less itself it is nothing.
 
     Arguments
     ---------
@@ -51,7 +52,10 @@ def look_further(
         if interpreter.quantile not in (None, quantile):
             other = interpreter.at_quantile(quantile)
             yield other, explain(other, None)
+    against = interpreter.settings.get("against")
     for ids in other_ids:
+        if against is not None and bool((ids == against).all()):
+            continue
         yield interpreter, explain(interpreter, ids)
 
 
@@ -111,7 +115,7 @@ def explain_for_page(
     label : str
         The true class; None if it is not known.
     **choice
-        How it is explained, see `SoundModel.interpreter`.
+        How it is explained, see `SoundInterpreter.explain_batch`.
 
     Returns
     -------
@@ -134,7 +138,7 @@ def explain_for_page(
     ('crying_baby', [0.9, 0.5, 0.7, 0.9])
     """
     seen = model.look(wav)
-    interpreter = model.model.interpreter(**choice)
+    interpreter = model.interpreter(**choice)
 
     def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
         return model.explain_with([way], seen, ids)[0]

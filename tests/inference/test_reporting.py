@@ -75,3 +75,15 @@ def test_silence_says_that_there_is_no_evidence(model):
     clip = explain_for_page(model, torch.zeros(8000), "a")
     assert any("No evidence" in warning for warning in clip.warnings)
     assert any("Low energy" in warning for warning in clip.warnings)
+
+
+def test_no_class_is_explained_against_itself(model, wav):
+    ranked = model.explain_batch(wav).logits[0].argsort(descending=True)
+    _, second, third = (LABELS[int(each)] for each in ranked)
+
+    def explained(**choice):
+        clip = explain_for_page(model, wav, "a", **choice)
+        return [view.explained for view in clip.views]
+
+    assert explained()[-1] == explained(against=third)[-1] == second
+    assert explained(against=second) == explained()[:-1]
