@@ -36,9 +36,9 @@ from focalaudio.inference.results import (
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
 from focalaudio.inference.streamed import (
-    choose_windows,
     describe_stream,
     find_longest,
+    load_windows,
 )
 from focalaudio.inference.streaming import ENDINGS as STREAM_ENDINGS
 from focalaudio.inference.streaming import StreamResult
@@ -46,7 +46,6 @@ from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
 from focalaudio.models.load import load_compared
 from focalaudio.processes import count_processes, gather, share
-from focalaudio.recordings import iter_windows
 from focalaudio.version import __version__
 
 if TYPE_CHECKING:
@@ -396,17 +395,14 @@ class FolderExplainer:
     ) -> Iterator[PageClip]:
         """Yield the windows that a report shows of a recording."""
         rate = self.model.sample_rate
-        for window in choose_windows(result.windows, MOST_WINDOWS):
-            start = round(window["start_s"] * rate)
-            length = round(window["end_s"] * rate) - start
-            wav = next(iter_windows(path, rate, length, 1, first=start))
-            name = f"{clip_id} at {window['start_s']:.1f} s"
+        windows = load_windows(path, result.windows, rate, MOST_WINDOWS)
+        for start, text, wav in windows:
             found = self.model.explain_with(
                 self.ways, self.model.look(wav[None]), self.target
             )
-            shown = self._show(found, name)
+            shown = self._show(found, f"{clip_id} at {text}")
             views = [view for _, view in shown]
-            yield replace(shown[0][0], views=views, start=window["start_s"])
+            yield replace(shown[0][0], views=views, start=start)
 
     def finish(self) -> list[Path]:
         """Write the tables and the report of all that is done.

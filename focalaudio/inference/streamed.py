@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from focalaudio.inference.streaming import StreamResult
+from focalaudio.recordings import iter_windows
 from focalaudio.report.tables import read_csv
 from focalaudio.report.timeline import NO_EVIDENCE
 
@@ -76,3 +80,35 @@ def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:
     best.pop(NO_EVIDENCE, None)
     ranked = sorted(best.values(), key=lambda one: -one["probability"])
     return ranked[:most]
+
+
+def load_windows(
+    path: Path, table: Path, sample_rate: int, most: int
+) -> Iterator[tuple[float, str, Tensor]]:
+    """Yield the windows of a recording that `choose_windows` chooses.
+
+    `table` is `StreamResult.windows` of the recording at `path`. Of each its
+    start in s, the same in words, and `[samples]` at `sample_rate` in Hz.
+    """
+    chosen = choose_windows(table, most)
+    texts = tell_apart([window["start_s"] for window in chosen])
+    for window, text in zip(chosen, texts, strict=True):
+        start = round(window["start_s"] * sample_rate)
+        length = round(window["end_s"] * sample_rate) - start
+        wav = next(iter_windows(path, sample_rate, length, 1, first=start))
+        yield window["start_s"], text, wav
+
+
+def tell_apart(starts: Sequence[float]) -> list[str]:
+    """Write times in s with one digit, or more if they look alike else.
+
+    Example
+    -------
+    >>> tell_apart([1.0, 2.04]), tell_apart([1.0, 1.04])
+    (['1.0 s', '2.0 s'], ['1.00 s', '1.04 s'])
+    """
+    for n_digits in range(1, 7):
+        texts = [f"{at:.{n_digits}f} s" for at in starts]
+        if len(set(texts)) == len(texts):
+            break
+    return texts

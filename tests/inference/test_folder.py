@@ -384,6 +384,23 @@ def test_the_report_has_the_sound_of_a_file_that_changed(
     assert after["b"] == before["b"]
 
 
+def test_windows_that_start_near_each_other_are_all_shown(tmp_path):
+    def classify(wavs):
+        parts = wavs[:, ::2], wavs[:, 1::2]
+        return torch.stack([60 * part.square().mean(1) for part in parts], 1)
+
+    model = SoundInterpreter.from_classifier(
+        classify, ["even", "odd"], RATE, clip_seconds=0.05
+    )
+    wav = 0.05 * torch.rand(RATE)
+    wav[3000:3400:2] = wav[3801:4201:2] = 0.9  # one class, then the other
+    path = write_wav(tmp_path / "a.wav", wav, RATE)
+    run(model, tmp_path / "out", [path], Request(method="random"))
+    starts = [float(name.split()[2]) for name in shown_in(tmp_path / "out")]
+    assert len(starts) == 2
+    assert f"{starts[0]:.1f}" == f"{starts[1]:.1f}"
+
+
 def test_a_full_report_has_room_for_a_file_that_changed(
     model, tmp_path, changing, monkeypatch
 ):
