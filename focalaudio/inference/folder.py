@@ -199,9 +199,13 @@ class FolderExplainer:
         self.store.reserve(path, clip_id, sounds)
 
     def _find(self, path: Path) -> Record | None:
-        """Return what is known of a file; of one that changed, nothing is."""
+        """Return what is known of a file; of one that changed, nothing is.
+
+        One that is away is not read, and may come back as it was.
+        """
         known = self.store.find(path)
-        if known is None and (old := self.store.forget(path)) is not None:
+        changed = known is None and path.exists()
+        if changed and (old := self.store.forget(path)) is not None:
             self.page.remove(old.get("shown", [old["clip_id"]]))
             self._remove(old["clip_id"])
         return known

@@ -416,15 +416,14 @@ def test_a_full_report_has_room_for_a_file_that_changed(
     assert shown_in(out)["b"] != before["b"]
 
 
-@pytest.mark.parametrize("how", ["text", "missing"])
 def test_a_file_that_became_unreadable_failed_and_nothing_else(
-    model, tmp_path, changing, how
+    model, tmp_path, changing
 ):
     paths = [changing(name, 9000) for name in "ab"]
     out = tmp_path / "out"
     run(model, out, paths, Request())
     for path in paths:
-        path.unlink() if how == "missing" else path.write_text("no sound")
+        path.write_text("no sound")
         run(model, out, paths, Request())
         failed = len(read(out / "failed.csv"))
         known = read(out / "clips.csv") if (out / "clips.csv").exists() else []
@@ -434,6 +433,24 @@ def test_a_file_that_became_unreadable_failed_and_nothing_else(
     changing("a", 9000)
     run(model, out, paths[:1], Request())
     assert [row["clip_id"] for row in read(out / "clips.csv")] == ["a"]
+
+
+def test_what_was_found_of_a_file_that_is_away_stays(model, tmp_path, changing):
+    """As on a drive that is not mounted."""
+    paths = [changing("a", 9000), changing("long", 40000)]
+    out, away = tmp_path / "out", tmp_path / "away"
+    run(model, out, paths, Request())
+    before = contents(out)
+    paths[0].parent.rename(away)
+    outcomes = run(model, out, paths, Request())
+    assert all(each.error for each in outcomes)
+    assert len(read(out / "failed.csv")) == 2
+    after = contents(out)
+    for name in before.keys() - {"failed.csv", "clips.csv"}:
+        assert after[name] == before[name], name
+    assert {row["clip_id"] for row in read(out / "clips.csv")} == {"a", "long"}
+    away.rename(paths[0].parent)
+    assert not any(each.is_new for each in run(model, out, paths, Request()))
 
 
 def test_results_beside_the_sounds_are_no_sounds(model, tmp_path, changing):
