@@ -6,12 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HTTPError
 
 from focalaudio.errors import HubError
 from focalaudio.models.bundle_files import is_bundle_file
 
-_REFUSALS = (HTTPError, OfflineModeIsEnabled, ValueError)
+# HTTP, the network and offline mode, hf_xet, what the hub says of a card
+_REFUSALS = (HTTPError, OSError, RuntimeError, ValueError)
 
 
 def upload_files(

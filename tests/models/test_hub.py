@@ -14,7 +14,7 @@ from huggingface_hub import close_session, constants
 
 from focalaudio.data import transfer
 from focalaudio.errors import HubError, ModelError, UnsafeModelError
-from focalaudio.models import bundle_files
+from focalaudio.models import bundle_files, upload
 from focalaudio.models.hub import (
     fetch_bundle,
     parse_source,
@@ -576,6 +576,19 @@ def test_what_is_there_is_the_newest_bundle_and_what_is_no_bundle_s(
     commit = hub.branches[NAME][branch or "main"]
     assert hub.commits[NAME][commit] == FILES | others
     assert sum("/commit/" in path for _, path, _ in hub.requests) == 1
+
+
+@pytest.mark.parametrize("error", [ConnectionError, RuntimeError, OSError])
+def test_a_network_that_fails_under_way_is_a_hub_s_error(
+    hub, tmp_path, monkeypatch, error
+):
+    def fail(*args, **options):
+        raise error("no way to the store")  # as hf_xet does
+
+    monkeypatch.setattr(upload.HfApi, "preupload_lfs_files", fail)
+    folder = write(tmp_path / "bundle", FILES)
+    with pytest.raises(HubError, match="did not take .*no way to the store"):
+        push_bundle(folder, NAME, endpoint=hub.url)
 
 
 @pytest.mark.parametrize("name", ["dogs", "./ann/dogs", "ann/dogs@v1", "a/b/c"])
