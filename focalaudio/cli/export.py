@@ -55,7 +55,8 @@ def add_export(commands: Any) -> None:
         "--push",
         type=take_text,
         metavar="OWNER/NAME",
-        help="upload it to the hub",
+        help="upload it to the hub; a bundle of this run that is in --out "
+        "already is uploaded again",
     )
     add_bundle_options(parser)
     parser.set_defaults(run=_export, saved="nothing is written")
@@ -84,21 +85,24 @@ def say_what_was_written(folder: Path) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from focalaudio.models.export import export_run
+    from focalaudio.models.export import export_run, is_export
     from focalaudio.models.hub import check_hub_name
 
-    if arguments.push:
-        check_hub_name(arguments.push)
-    folder = export_run(
-        arguments.source,
-        arguments.out,
+    folder, name = arguments.out, arguments.push
+    how = (
         {method: getattr(arguments, method) for method in DECODERS},
         arguments.license,
         arguments.novelty,
         arguments.held_out,
     )
+    if name:
+        check_hub_name(name)
+    # it may be there already, if it could not be uploaded
+    if not name or not is_export(folder, arguments.source, *how):
+        export_run(arguments.source, folder, *how)
     say_what_was_written(folder)
-    if arguments.push:
+    if name:
         from focalaudio.models import push_bundle
 
-        print(f"Published: {push_bundle(folder, arguments.push)}")
+        arguments.saved = "{out} is complete, but not known to be uploaded"
+        print(f"Published: {push_bundle(folder, name)}")

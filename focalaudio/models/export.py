@@ -18,9 +18,10 @@ from focalaudio.data.synthetic import synthesize_clip
 from focalaudio.data.voices import CLASSES
 from focalaudio.encoders import resolve_name
 from focalaudio.errors import AudioError, DataError, ModelError
-from focalaudio.files import replace_folder
+from focalaudio.files import replace_folder, temporary_folder
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models.bundle import read_bundle, write_bundle
+from focalaudio.models.bundle_files import SUMS, check_sums
 from focalaudio.models.card import (
     TITLES,
     Card,
@@ -133,6 +134,23 @@ def export_run(
         *(read_trained_on(one).all_clips() for one in runs)
     )
     return save_bundle(model, folder, card, wav, folds, trained)
+
+
+def is_export(folder: str | Path, run: str | Path, *how: Any) -> bool:
+    """Return whether a folder is what `export_run` makes, to the last byte.
+
+    `run` and `how` are its other arguments; their bundle is made once more, to
+    compare. Errors are those of `export_run`, and of a folder that is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / SUMS).is_file():
+        return False
+    with temporary_folder(folder) as temporary:
+        made = export_run(run, temporary / "bundle", *how)
+        same = (made / SUMS).read_bytes() == (folder / SUMS).read_bytes()
+    if same:
+        check_sums(folder)
+    return same
 
 
 def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:

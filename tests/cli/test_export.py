@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 
 from focalaudio import models
 from focalaudio.cli import main
+from focalaudio.errors import HubError
 from focalaudio.inference.interpreter import SoundInterpreter
 
 
@@ -37,6 +40,50 @@ def test_pushing_comes_after_and_goes_to_the_name(
     assert main([*command, "--push", "me/sounds"]) == 0
     assert pushed == ["me/sounds"]
     assert "Published: https://hub/me/sounds" in capsys.readouterr().out
+
+
+@pytest.fixture
+def pushing(monkeypatch):
+    """`pushing[:]` are the errors of the next uploads; then each goes well."""
+    errors = []
+
+    def push_bundle(folder, name):
+        if errors:
+            raise errors.pop(0)
+        return f"https://hub/{name}"
+
+    monkeypatch.setattr(models, "push_bundle", push_bundle)
+    return errors
+
+
+@pytest.mark.parametrize("error", [HubError("no way"), KeyboardInterrupt()])
+def test_an_upload_that_failed_is_done_by_the_same_command(
+    run, tmp_path, capsys, pushing, error
+):
+    out = tmp_path / "out"
+    command = ["export", str(run), "--out", str(out), "--push", "me/sounds"]
+    pushing.append(error)
+    assert main(command) != 0
+    said = capsys.readouterr()
+    assert "is complete" in said.out
+    assert "nothing is written" not in said.err
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main(command) == 0
+    assert "Published: https://hub/me/sounds" in capsys.readouterr().out
+    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_another_command_made_is_not_uploaded(
+    run, tmp_path, capsys, pushing, made
+):
+    out = shutil.copytree(made, tmp_path / "out")
+    command = ["export", str(run), "--out", str(out), "--push", "me/sounds"]
+    assert main([*command, "--license", "mit"]) == 1
+    assert "is there and not empty" in capsys.readouterr().err
+    (out / "model.safetensors").write_bytes(b"cut")
+    assert main(command) == 1
+    assert "does not have the digest" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["no name", "name", "a/b/c", "./me/sounds"])
