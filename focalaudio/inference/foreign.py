@@ -223,9 +223,16 @@ def _import(name: str) -> ModuleType:
             ) from error
     if not path.is_file():
         raise ModelError(f"classifier_from: {path.absolute()} is missing.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # what no import statement can name; a dot would make it part of a package
+    name = str(path.absolute()).replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"classifier_from: {path} is no Python file.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[name] = module  # dataclasses and pickle look there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module

@@ -1,6 +1,7 @@
 """What there is for classifiers of ours, there is for foreign ones."""
 
 import math
+import sys
 
 import pandas as pd
 import pytest
@@ -10,7 +11,11 @@ from torch import nn
 from focalaudio.audio import load_wav, write_wav
 from focalaudio.errors import ModelError
 from focalaudio.inference.folder import explain_files
-from focalaudio.inference.foreign import fit_spectrogram, wrap_classifier
+from focalaudio.inference.foreign import (
+    fit_spectrogram,
+    open_model,
+    wrap_classifier,
+)
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.models import load_model
 from focalaudio.models.description import describe
@@ -199,3 +204,47 @@ def test_a_clip_that_a_classifier_cannot_take_does_not_stop_the_others(
     failed = pd.read_csv(out / "failed.csv")
     assert failed["path"].tolist() == [str(files[1])]
     assert len(pd.read_csv(out / "clips.csv")) == 2
+
+
+MINE = """
+from __future__ import annotations
+
+import pickle
+from dataclasses import KW_ONLY, dataclass
+
+from focalaudio import SoundInterpreter
+
+
+@dataclass
+class Settings:
+    _: KW_ONLY
+    rate: int = 16000
+
+
+def classify(wavs):
+    return wavs[:, :2]
+
+
+def make():
+    rate = pickle.loads(pickle.dumps(Settings())).rate
+    return SoundInterpreter.from_classifier(classify, ["a", "b"], rate)
+"""
+
+
+@pytest.mark.parametrize("name", ["mine.py", "json.py", "my.v2.py"])
+def test_a_file_of_one_s_own_may_have_what_modules_have(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(MINE)
+    before = dict(sys.modules)
+    assert open_model(None, f"{path}:make").labels == ["a", "b"]
+    known = before.keys() & sys.modules.keys()
+    assert all(sys.modules[each] is before[each] for each in known)
+
+
+def test_of_a_file_that_fails_nothing_is_left(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("1 / 0")
+    before = set(sys.modules)
+    with pytest.raises(ZeroDivisionError):
+        open_model(None, f"{path}:make")
+    assert set(sys.modules) == before
