@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ FLAC, OGG, PNG = "audio/flac", "audio/ogg", "image/png"
 ENDINGS = {FLAC: ".flac", OGG: ".ogg", PNG: ".png"}
 NEIGHBOR_QUALITY = 0.3  # of Ogg Vorbis: to be recognized, not measured
 BINARY = {"sound", "picture", "maps", "mask", "kept", "removed"}  # keys
+SHOWN = ("explained", "method", "quantile", "kept")  # keys of a view
 DIGITS = 6  # of numbers in a page
 Encoded = dict[str, Any]
 
@@ -256,6 +257,24 @@ def _replace_uris(
         return [_replace_uris(each, link, key) for each in values]
     is_text = isinstance(values, str) and key in BINARY
     return link(values) if is_text and values.startswith("data:") else values
+
+
+def digest_clips(clips: Iterable[Encoded]) -> str:
+    """Return what tells clips from others: sounds, methods, their order.
+
+    Example
+    -------
+    >>> clip = {"id": "a", "sound": "", "views": []}
+    >>> digest_clips([clip]) == digest_clips([{**clip, "sound": "data:"}])
+    False
+    """
+    digest = hashlib.sha256()
+    for clip in clips:
+        shown = [clip["id"], clip["sound"]]
+        for view in clip["views"]:
+            shown += [view[key] for key in SHOWN]
+        digest.update(json.dumps(shown).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def without_removed(clip: Encoded) -> Encoded:

@@ -27,6 +27,7 @@ from focalaudio.errors import escape_text
 from focalaudio.files import replace_file
 from focalaudio.processes import count_processes
 from focalaudio.report.encoded import (
+    digest_clips,
     encode_clip,
     encode_file,
     link_files,
@@ -223,6 +224,9 @@ class PageWriter:
             "title": escape_text(page.title),
             "format": FORMAT,
             "listening_test": page.listening_test,
+            "digest": digest_clips(self._read("clips"))
+            if page.listening_test
+            else None,
             "settings": {
                 escape_text(key): escape_text(_tell(value))
                 for key, value in page.settings.items()

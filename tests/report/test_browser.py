@@ -415,6 +415,47 @@ def test_ratings_are_kept_saved_and_read_back(visit, listening_test, tmp_path):
     assert json.loads(path.read_text())["rater"] == "me"
 
 
+@pytest.mark.parametrize("change", ["method", "quantile", "sound"])
+def test_answers_are_those_of_one_test(
+    visit, listening_test, tmp_path, make_clip, change
+):
+    """Files have no origin of their own: all pages see one storage."""
+    changes = {"methods": ("piq", "rise" if change == "method" else "random")}
+    clips = [make_clip(n, **changes) for n in range(2)]
+    if change == "quantile":
+        views = [replace(view, quantile=0.8) for view in clips[1].views]
+        clips[1] = replace(clips[1], views=views)
+    if change == "sound":
+        clips[1] = replace(clips[1], wav=-clips[1].wav)
+    page = Page("A test", ["low", "high"], listening_test=True)
+    other = write(tmp_path / "test.html", clips, page)
+    tab = visit(listening_test, "#trial")
+    answer(tab, "recognizable", 4)
+    tab.fill("#rater", "anna")
+    stored = tab.evaluate("JSON.stringify(localStorage)")
+    tab = visit(other, "#trial")
+    tab.evaluate(f"Object.assign(localStorage, {stored})")
+    tab.reload()
+    tab.wait_for_selector("#trial")
+    assert tab.evaluate("Object.keys(test.answers).length") == 0
+    assert tab.input_value("#rater") == ""
+
+
+def test_a_new_listener_begins_anew(visit, listening_test):
+    tab = visit(listening_test, "#trial")
+    answer(tab, "recognizable", 4)
+    tab.fill("#rater", "anna")
+    tab.click("#anew")  # the driver says no
+    assert tab.input_value("#rater") == "anna"
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.click("#anew")
+    for _ in range(2):
+        assert tab.input_value("#rater") == ""
+        assert "0 of 8 answered" in tab.inner_text("#progress")
+        tab.reload()
+        tab.wait_for_selector("#trial")
+
+
 def test_the_order_is_random_and_complete(visit, listening_test):
     tab = visit(listening_test, "#trial")
     trials = tab.evaluate("test.trials")

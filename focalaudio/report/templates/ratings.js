@@ -6,10 +6,8 @@ const QUESTIONS = {
 const ENDS = ["1 (not at all)", "2", "3", "4", "5 (clearly)"];
 const test = { trials: [], at: 0, answers: {}, rater: "", kept: true };
 
-function storageKey() {
-  return `focalaudio ratings ${head.title} ${head.clips.length} ` +
-    head.clips.slice(0, 3).map((clip) => clip.id).join(" ");
-}
+// a test with other sounds or methods is another one
+function storageKey() { return `focalaudio ratings ${head.digest}`; }
 
 function remember() {
   const { trials, at, answers, rater } = test;
@@ -57,6 +55,14 @@ function startTest() {
     Object.assign(test, known);
   else test.trials = shuffle(trials);
   byId("panel-test").hidden = false;
+  renderTrial();
+}
+
+function startAnew() {
+  if (!confirm("Begin anew? Answers that are in no file are lost.")) return;
+  Object.assign(test, { trials: shuffle(listTrials()), at: 0, answers: {},
+    rater: "" });
+  remember();
   renderTrial();
 }
 
@@ -114,7 +120,8 @@ function renderTrial() {
         id: "rater", value: test.rater, maxlength: "80", oninput: (event) => {
           test.rater = event.target.value; remember();
         } })),
-      button("Save the answers", saveAnswers, { id: "save" })),
+      button("Save the answers", saveAnswers, { id: "save" }),
+      button("New listener", startAnew, { id: "anew" })),
     make("p", { class: "quiet", text: test.kept
       ? "Your answers stay in this browser until you clear it; the file that " +
         "you save is what counts."
