@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from focalaudio.audio import write_wav
+from focalaudio.boxes import HeardBox
 from focalaudio.report.page import Neighbor, Page
 from focalaudio.report.ratings import read_ratings
 from focalaudio.report.writer import PageWriter
@@ -139,6 +140,16 @@ def test_what_is_said_of_a_clip_is_there(visit, report):
     assert "distance 0.250" in said
     tab.click("[data-entry='1']")
     assert "Low energy" in tab.inner_text("#detail .warnings")
+
+
+def test_times_are_those_of_the_recording(visit, make_clip, page, tmp_path):
+    clip = make_clip()
+    boxes = [HeardBox(0.25, 0.5, 100.0, 900.0, 0.7, 0, "low")]
+    views = [replace(view, boxes=boxes) for view in clip.views]
+    window = replace(clip, views=views, start=42.0)
+    tab = visit(write(tmp_path / "report.html", [window], page))
+    tab.click("summary:has-text('Numbers')")
+    assert "42.25–42.50 s, 100–900 Hz" in tab.inner_text("#detail")
 
 
 def test_each_part_plays_and_the_cursor_moves(visit, report):

@@ -210,11 +210,13 @@ function gainText(view, part) {
 }
 
 function renderNumbers(view) {
+  const { start } = state.clip;  // of a window in its recording
   const rows = Object.entries(view.scores).map(([name, value]) => make("tr", {},
     make("td", { text: name.replaceAll("_", " ") }),
     make("td", { text: fixed(value) })));
   const boxes = view.boxes.map(({ edges, score, label }, index) => {
-    const [begin, end, low, high] = edges;
+    const [begin, end] = edges.slice(0, 2).map((at) => start + at);
+    const [low, high] = edges.slice(2);
     return make("tr", {}, make("td", { text: `box ${index + 1}: ${label}` }),
       make("td", { text: `${begin.toFixed(2)}–${end.toFixed(2)} s, ` +
         `${low.toFixed(0)}–${high.toFixed(0)} Hz, ${score.toFixed(2)}` }));
