@@ -355,6 +355,21 @@ def test_files_beside_a_page_play_and_are_drawn(visit, clips, page, tmp_path):
     play(tab, "removed")
 
 
+def test_a_sound_beside_a_page_is_called_what_it_is(
+    visit, clips, page, tmp_path
+):
+    path = write(tmp_path / "report.html", clips, page, budget=10_000)
+    tab = visit(path)
+    tab.click("summary:has-text('Numbers')")
+    assert "WAV" not in tab.inner_text("#detail")
+    with tab.expect_popup() as waiting:
+        tab.click("button:has-text('Open kept as FLAC')")
+    opened = waiting.value
+    opened.wait_for_url("**/report_files/*.flac")
+    found = path.with_name("report_files") / opened.url.rpartition("/")[2]
+    assert found.read_bytes().startswith(b"fLaC")
+
+
 def test_hostile_names_and_labels_run_nothing(
     visit, tmp_path, hostile, make_clip
 ):

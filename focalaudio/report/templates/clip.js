@@ -186,7 +186,7 @@ function renderView(view, card) {
   const save = view ? make("details", {}, make("summary", { text: "Numbers, files" }),
     renderNumbers(view),
     make("div", { class: "group" }, ...PARTS.map((part) =>
-      button(`Save ${part} as WAV`, () => saveSound(part, card))))) : null;
+      button(saveText(clip, part), () => saveSound(part, card))))) : null;
   const several = currentViews().length > 1;
   return make("article", { class: "card", "aria-label": view
     ? `Why ${view.explained}, by ${view.method}` : "Original" },
@@ -196,6 +196,12 @@ function renderView(view, card) {
     ...view.sentences.map((text) => make("p", { text })),
     several ? null : make("p", { class: "quiet", text: `By ${describeView(view)}.` })) : null,
   view ? renderWarnings(view.warnings) : null, save);
+}
+
+// browsers show a file beside the page rather than save it
+function saveText(clip, part) {
+  const ending = endingOf(clip);
+  return `${ending === "wav" ? "Save" : "Open"} ${part} as ${ending.toUpperCase()}`;
 }
 
 function describeView(view) {

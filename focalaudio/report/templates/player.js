@@ -60,6 +60,11 @@ async function urlOf(clip, view, part, matched) {
   return urls.get(key);
 }
 
+// of what `urlOf` returns: sounds in the page become WAV, those beside it stay
+function endingOf(clip) {
+  return clip.sound.startsWith("data:") ? "wav" : clip.sound.split(".").pop();
+}
+
 function volumeOf(clip, view, part, matched) {
   if (!matched || clip.sound.startsWith("data:") || !view) return 1;
   const most = Math.max(0, ...view.gains);
@@ -151,5 +156,6 @@ async function saveSound(part, card) {
   const clip = state.clip, view = currentViews()[card] ?? null;
   const url = await urlOf(clip, view, part, state.matched);
   const name = `${clip.id}_${part}`.replace(/[^\p{L}\p{N}._-]+/gu, "_");
-  make("a", { href: url, download: `${name}.wav` }).click();
+  const ending = endingOf(clip), target = ending === "wav" ? null : "_blank";
+  make("a", { href: url, download: `${name}.${ending}`, target }).click();
 }
