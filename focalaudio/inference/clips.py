@@ -125,7 +125,10 @@ class SoundInterpretation(Interpretation):
     def save(
         self, folder: str | Path, clip_ids: Sequence[str] | None = None
     ) -> Path:
-        """Write what `focalaudio explain` writes: sounds, pictures, tables.
+        """Write sounds, pictures and tables, as `focalaudio explain` does.
+
+        There is no report, and what is not known here is empty in `clips.csv`:
+        `path`, `kept_probability`, `removed_probability`.
 
         Arguments
         ---------

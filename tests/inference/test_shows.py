@@ -94,6 +94,10 @@ def test_what_is_saved_is_what_the_command_writes(found, tmp_path, monkeypatch):
     with (tmp_path / "out" / "clips.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["clip_id"] for row in rows] == ["a", "b"]
+    # but what it does not know, and the report
+    unknown = ("path", "kept_probability", "removed_probability")
+    assert {rows[0][name] for name in unknown} == {""}
+    assert "report.html" not in names
     assert float(rows[0]["kept_fraction"]) == pytest.approx(
         float(found.kept_fraction[0]), abs=1e-5
     )
