@@ -116,6 +116,10 @@ class RunSettings:
         }
         if classifier is not None:
             self.content["classifier_digest"] = digest_weights(classifier)
+            # one of someone else's: what it does beside its weights
+            said = getattr(classifier, "answers_to_noise", ())
+            if said:
+                self.content["answers_to_noise"] = list(said)
         if judge is not None and judge is not classifier:
             self.content["judge_digest"] = digest_weights(judge)
         if pretrained is not None:
@@ -292,6 +296,9 @@ def _differences(saved: _Values, own: _Values, testing: bool) -> list[str]:
         key = f"{name}_digest"
         if saved.get(key) != own.get(key):
             found.append(f"{name} has other weights than then")
+    said = own.get("answers_to_noise")
+    if saved.get("answers_to_noise", said) != said:  # old records have none
+        found.append("classifier answers otherwise than then")
     if saved.get("boxes_digest") != own.get("boxes_digest"):
         found.append("annotations are others than then")
     return found

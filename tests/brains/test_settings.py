@@ -15,6 +15,7 @@ from focalaudio.brains.settings import RunSettings
 from focalaudio.data.pipelines import open_esc50
 from focalaudio.encoders.weight_files import digest_weights
 from focalaudio.errors import FocalAudioError, ModelError
+from focalaudio.foreign.classifier import ForeignClassifier
 from focalaudio.models.trained_on import (
     TrainedOn,
     fingerprint,
@@ -142,6 +143,28 @@ def test_options_of_the_command_line_count(data, refusal):
     assert 'precision was "fp32", is "bf16"' in refusal(settle(data), other)
     other = settle(data, options=["--device", "cuda:1", "--noprogressbar"])
     assert refusal(settle(data), other) is None
+
+
+def test_a_classifier_of_ones_own_is_what_it_answers(
+    data, refusal, spectrogram
+):
+    """One of the same weights may read them otherwise."""
+    net = torch.nn.Linear(1, 3)
+
+    class Scaled(torch.nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.net, self.scale = net, scale
+
+        def forward(self, wavs):
+            return self.scale * self.net(wavs.abs().mean(1, keepdim=True))
+
+    def own(scale):
+        foreign = ForeignClassifier(Scaled(scale), 3, spectrogram)
+        return settle(data, classifier=foreign)
+
+    assert refusal(own(1.0), own(1.0)) is None
+    assert "answers otherwise" in refusal(own(1.0), own(30.0))
 
 
 def test_a_try_and_a_run_never_share_what_is_saved(data, refusal):
