@@ -222,16 +222,6 @@ def read_folds(path: str | Path) -> dict[str, str]:
         ) from error
 
 
-def remove_folds(folder: str | Path) -> None:
-    """Remove what `write_folds` wrote beside a run, if it did.
-
-    Example
-    -------
-    >>> remove_folds("results/never/1234")
-    """
-    (Path(folder) / FOLDS_CSV).unlink(missing_ok=True)
-
-
 def recall_folds(names: Sequence[str], path: Path) -> list[str]:
     """Return the folds that were written down for clips.
 

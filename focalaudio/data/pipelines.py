@@ -23,7 +23,7 @@ from focalaudio.arguments import remember_arguments
 from focalaudio.audio import load_wav
 from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Manifests, prepare_esc50
-from focalaudio.data.folds import remove_folds, write_folds
+from focalaudio.data.folds import write_folds
 from focalaudio.data.labels import LABELS_FILE, encode_labels, load_labels
 from focalaudio.data.several import check_separable
 from focalaudio.data.splits import Names, Splits
@@ -197,14 +197,9 @@ class SoundData:
         return {"num_workers": num_workers}
 
     def save_folds(self, folder: str | Path) -> None:
-        """Write made folds into a run's folder; one process does it.
-
-        Where the data names folds, those that a try had made are removed.
-        """
+        """Write made folds into a run's folder; one process does it."""
         if self.folds is not None:
             run_on_main(write_folds, args=[self.folds, folder])
-        else:
-            run_on_main(remove_folds, args=[folder])
 
     def save_labels(self, folder: str | Path) -> Path:
         """Write `label_encoder.txt` into a folder; one process does it.

@@ -259,17 +259,6 @@ def test_a_run_that_starts_again_makes_its_folds_again(put, tmp_path, begun):
     assert again.rows == new.rows
 
 
-def test_folds_of_a_try_go_where_the_data_names_them(put, tmp_path):
-    folder, _ = by_folders(put)
-    run = tmp_path / "run"
-    open_data(folder, *FOLDS).save_folds(run)
-    assert (run / "folds.csv").exists()
-    rows = open_data(folder, *FOLDS).folds
-    rows[["path", "label", "fold"]].to_csv(folder / "own.csv", index=False)
-    open_data(folder, *FOLDS, manifest="own.csv").save_folds(run)
-    assert not (run / "folds.csv").exists()
-
-
 def test_what_else_lies_there_is_named_once(put, caplog):
     folder, _ = by_folders(put)
     known, _ = read_clips(folder)
