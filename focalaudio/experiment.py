@@ -27,7 +27,7 @@ from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
 from focalaudio.memory import keep_freed_memory
 from focalaudio.models.safe_yaml import PlainLoader
-from focalaudio.overrides import take_overrides
+from focalaudio.overrides import name_keys, take_overrides
 from focalaudio.processes import leave_at_exit, on_first
 
 RENAMED = {"stages": "maps"}  # keys of older versions
@@ -125,8 +125,14 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ddp_init_group(run_opts)
     leave_at_exit()
     text = Path(hparams_file).read_text(encoding="utf-8")
-    _check_keys(Path(hparams_file).name, text, overrides)
-    hparams = load_hyperpyyaml(text, overrides)
+    values = _check_keys(Path(hparams_file).name, text, overrides)
+    try:
+        hparams = load_hyperpyyaml(text, overrides)
+    except ValueError as error:
+        said = name_keys(str(error), text, values)
+        if type(error) is not ValueError or said == str(error):
+            raise
+        raise ValueError(said) from error
     resolved = resolve_references(text, overrides).read()
     refuse_heard(hparams)
     folder = Path(hparams["output_folder"])
@@ -152,8 +158,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     return Experiment(hparams, run_opts, folder, lock)
 
 
-def _check_keys(name: str, text: str, overrides: str) -> None:
-    """Refuse options without a key, naming the nearest, and no numbers."""
+def _check_keys(name: str, text: str, overrides: str) -> dict[str, Any]:
+    """Refuse options without a key, or no numbers; return the values."""
     known, given = (
         yaml.load(each, Loader=PlainLoader) or {}  # noqa: S506
         for each in (text, overrides)
@@ -168,6 +174,7 @@ def _check_keys(name: str, text: str, overrides: str) -> None:
                 f"--{key} is no key of {name} and no option of SpeechBrain."
                 f"{hint}"
             )
+    return {**known, **given}
 
 
 def _check_number(key: str, value: Any, usual: Any) -> None:

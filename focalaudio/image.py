@@ -195,12 +195,13 @@ def build_axis(
         raise ValueError(f"frequency_axis={name!r} must be linear or mel.")
     if name == "linear" and image_size is None:
         return None
-    if not isinstance(image_size, (list, tuple)) or len(image_size) != 2:
+    sides = image_size if isinstance(image_size, (list, tuple)) else ()
+    if [type(side) is int and side > 0 for side in sides] != [True, True]:
         raise ValueError(
-            f"image_size={image_size} must be height and width, [216, 128]; "
-            "frequency_axis='mel' needs both."
+            f"image_size={image_size} must be height and width in pixels, such "
+            "as [216, 128]; frequency_axis='mel' needs both."
         )
-    return MelAxis(image_size[1], sample_rate, n_fft) if name == "mel" else None
+    return MelAxis(sides[1], sample_rate, n_fft) if name == "mel" else None
 
 
 def count_image_frames(

@@ -8,7 +8,8 @@ become `dogs`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -21,6 +22,8 @@ TEXTS = frozenset({
     "added_folder", "classifier", "data_folder", "experiment_name", "judge",
     "label_separator", "others", "output_folder", "pattern", "pretrained",
 })  # fmt: skip
+_NAMED = re.compile(r"\b(\w+)=(?=(\S+?)[.,;:)]*(?:\s|$))")  # in an error
+_REFERENCE = re.compile(r"<(\w+)>")
 NOTHING = ("", "~", "null")
 NOT_TEXT = ("!", '"', "'")  # a tag, and what is quoted
 
@@ -71,6 +74,57 @@ def take_overrides(argv: Sequence[str]) -> tuple[list[str], str]:
             values.append(word)
     lines = [f"{key}: {_write(key, ' '.join(v))}" for key, v in given.items()]
     return options, "\n".join(lines)
+
+
+def name_keys(message: str, text: str, values: dict[str, Any]) -> str:
+    """Say an error of a class in the words of the YAML file that made it.
+
+    An argument of a class is given as the key that it refers to, where there is
+    one such key only.
+
+    Arguments
+    ---------
+    message : str
+        What was wrong, `name=value` in it.
+    text : str
+        The YAML file.
+    values : dict
+        Its values, those of the command line among them.
+
+    Example
+    -------
+    >>> text = "x: !new:torch.nn.Dropout {p: !ref <dropout>}"
+    >>> name_keys("p=3 must be from 0 to 1.", text, {"dropout": 3})
+    'dropout=3 must be from 0 to 1.'
+    """
+    named: dict[str, set[str]] = {}
+    for argument, key in _references(yaml.compose(text, Loader=PlainLoader)):
+        named.setdefault(argument, set()).add(key)
+
+    def rename(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        keys = [
+            key
+            for key in named.get(name, ())
+            if value in (str(values.get(key)), repr(values.get(key)))
+        ]
+        return f"{keys[0]}=" if len(keys) == 1 else found[0]
+
+    return _NAMED.sub(rename, message)
+
+
+def _references(node: yaml.Node | None) -> Iterator[tuple[str, str]]:
+    """Yield each `argument: !ref <key>` below a node."""
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            yield from _references(each)
+    elif isinstance(node, yaml.MappingNode):
+        for argument, value in node.value:
+            found = value.tag == "!ref" and _REFERENCE.fullmatch(value.value)
+            if found:
+                yield argument.value, found[1]
+            else:
+                yield from _references(value)
 
 
 def _write(key: str, value: str) -> str:

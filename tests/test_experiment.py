@@ -128,6 +128,15 @@ def test_every_number_is_one(argv, value):
     assert start_experiment([*argv, "--rate", value]).hparams["rate"] != 0.1
 
 
+def test_what_a_class_refuses_is_named_as_in_the_yaml(argv):
+    path, made = Path(argv[0]), "!new:focalaudio.augment.RandomPolarity"
+    path.write_text(
+        f"{YAML}upside: 0.5\nstep: {made}\n  probability: !ref <upside>\n"
+    )
+    with pytest.raises(ValueError, match=r"^upside=3 must be a number"):
+        start_experiment([*argv, "--upside", "3"])
+
+
 @pytest.mark.parametrize("word", ["number=7", "stray"])
 def test_a_word_that_is_no_option_is_named(argv, tmp_path, word):
     with pytest.raises(ValueError, match=".*: an option begins with --"):

@@ -1,6 +1,7 @@
 """Laws of focalaudio.image: what is found on an image returns to its place."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -250,7 +251,10 @@ def test_what_makes_no_axis_is_refused():
         ImageLayout((8, 16), axis=MEL)
     assert build_axis("linear", (8, 8), 16000, 1024) is None
     assert build_axis("linear", None, 16000, 1024) is None
-    for name, size in (("mel", None), ("mel", 64), ("linear", [32])):
+    sizes = (None, 64, [32], [32, "a"], [32, 0], [32, 8.5], [True, 8])
+    for name, size in product(("mel", "linear"), sizes):
+        if (name, size) == ("linear", None):
+            continue
         with pytest.raises(ValueError, match="must be height and width"):
             build_axis(name, size, 16000, 1024)
     axis = build_axis("mel", (8, 16), 16000, 1024)

@@ -5,7 +5,7 @@ from hyperpyyaml import load_hyperpyyaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focalaudio.overrides import NOT_TEXT, TEXTS, take_overrides
+from focalaudio.overrides import NOT_TEXT, TEXTS, name_keys, take_overrides
 
 LETTERS = st.characters(categories=("L", "N", "P", "S", "Zs"))
 NAMES = st.text(LETTERS, min_size=1).filter(
@@ -100,3 +100,32 @@ def test_options_of_speechbrain_go_to_speechbrain():
         *("x.yaml", "--debug", "--device=cpu", "--precision", "bf16"),
     ]
     assert overrides == "seed: 1"
+
+
+FILE = """
+max_speed: 1.25
+polarity: 0.5
+mixing: 0.9
+steps:
+    - !new:a.Speed
+        max_factor: !ref <max_speed>
+    - !new:a.Polarity
+        probability: !ref <polarity>
+mixer: !new:a.Mixer {probability: !ref <mixing>, ratio: !ref <mixing> * 2}
+"""
+
+
+@pytest.mark.parametrize(("given", "message", "said"), [
+    ({"max_speed": 0.5}, "max_factor=0.5 is low.", "max_speed=0.5 is low."),
+    ({"polarity": 3}, "probability=3 is high.", "polarity=3 is high."),
+    ({"mixing": 3}, "Is 1 or probability=3.", "Is 1 or mixing=3."),
+    ({"mixing": "a b"}, "probability='a", "probability='a"),
+    ({"mixing": "a"}, "probability='a': no", "mixing='a': no"),
+    # two keys that may be meant, none, and what is no reference alone
+    ({"mixing": 3, "polarity": 3}, "probability=3", "probability=3"),
+    ({}, "probability=7 is high.", "probability=7 is high."),
+    ({"mixing": 3}, "ratio=3 is high.", "ratio=3 is high."),
+])  # fmt: skip
+def test_an_argument_is_named_as_in_the_yaml(given, message, said):
+    values = {"max_speed": 1.25, "polarity": 0.5, "mixing": 0.9, **given}
+    assert name_keys(message, FILE, values) == said
