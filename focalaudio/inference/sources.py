@@ -107,8 +107,15 @@ def find_sounds(
 def need_sounds(
     asked: Iterable[str | Path], apart: str | Path, name: str
 ) -> Sources:
-    """Find sounds as `find_sounds` does; none is a `ValueError` of `name`."""
+    """Find sounds as `find_sounds` does; none is a `ValueError` of `name`.
+
+    So is an empty text, which would stand for the current folder.
+    """
     asked = list(asked)
+    if not all(map(str, asked)):
+        raise ValueError(
+            f"{name} holds an empty path; write . for this folder."
+        )
     sources = find_sounds(asked, apart=apart)
     if not sources.files:
         raise ValueError(

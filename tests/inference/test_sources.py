@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from focalaudio.inference.sources import find_sounds, name_clips
+from focalaudio.inference.sources import find_sounds, name_clips, need_sounds
 from focalaudio.inference.store import ClipStore
 from focalaudio.report.writer import PageWriter
 from focalaudio.spectrogram import Spectrogram
@@ -145,3 +145,9 @@ def test_a_name_whose_results_are_there_is_not_given_anew():
     assert name_clips([Path("a.wav")], {}, taken) == ["a-3"]
     known = {os.path.abspath("a.wav"): "a"}
     assert name_clips([Path("a.wav")], known, taken) == ["a"]
+
+
+@pytest.mark.parametrize("asked", [[""], ["a.wav", ""]])
+def test_an_empty_text_is_no_folder(asked, tree):
+    with pytest.raises(ValueError, match="files holds an empty path"):
+        need_sounds(asked, "out", "files")
