@@ -18,6 +18,7 @@ waveforms     waveform -> waveform: channels, rate, length, level
 recordings    a file of any length -> windows, in flat memory
 augment       what training does to waveforms and spectrograms
 spectrogram   waveform <-> STFT <-> log-magnitude
+mel           bins <-> bands that are even on the mel scale
 image         log-magnitude <-> image, the grid that an encoder sees
 encoders      image -> features + maps
 evidence      known parts of a mixture -> what each cell should say

@@ -18,7 +18,8 @@ from focalaudio.arguments import remember_arguments
 from focalaudio.contract import CELLS, MAPS, Classifier, ClassifierOutput
 from focalaudio.decisions import find_decision
 from focalaudio.encoders.base import check_encoder, find_strides
-from focalaudio.image import ImageLayout, MelAxis
+from focalaudio.image import ImageLayout
+from focalaudio.mel import MelAxis
 from focalaudio.shares import ShareDecoder
 from focalaudio.spectrogram import Spectrum
 
@@ -130,7 +131,7 @@ class SoundClassifier(Classifier):
     image_frames : int
         Frames that fill the image's height; every clip does if None. See
         `focalaudio.image.ImageLayout`.
-    axis : focalaudio.image.MelAxis
+    axis : focalaudio.mel.MelAxis
         Of the image's width; linear if None.
     labels_per_clip : str
         `one`: the logits go through a softmax; `several`, or none: each goes

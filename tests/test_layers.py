@@ -31,6 +31,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.image": 1,
     "focalaudio.interpreters.quantizer": 1,
     "focalaudio.masks": 1,
+    "focalaudio.mel": 1,
     "focalaudio.metrics.functional": 1,
     "focalaudio.mixtures": 1,
     "focalaudio.processes": 1,

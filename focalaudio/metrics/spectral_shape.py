@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
 from focalaudio.decisions import mark_classes
-from focalaudio.image import MelAxis
+from focalaudio.mel import MelAxis
 from focalaudio.metrics.novelty import SHRINKAGE, mahalanobis
 from focalaudio.spectrogram import Spectrum
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from focalaudio.contract import Classifier, ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import ModelError
-from focalaudio.image import MelAxis
 from focalaudio.interpreters import (
     Interpreter,
     LMACInterpreter,
@@ -23,6 +22,7 @@ from focalaudio.interpreters import (
 from focalaudio.interpreters.maps import choose_maps
 from focalaudio.interpreters.threshold import METHODS, check_mask, is_share
 from focalaudio.masks import QUANTILE, RATIO, check_quantile
+from focalaudio.mel import MelAxis
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.novelty import Novelty, judge_clips, storable_scores
 from focalaudio.spectrogram import Spectrogram, Spectrum

@@ -19,7 +19,6 @@ from focalaudio.encoders.conv2d import Conv2dEncoder
 from focalaudio.encoders.focalnet import FocalNet
 from focalaudio.encoders.timm_models import PLAIN, TimmEncoder
 from focalaudio.encoders.vit import ViT
-from focalaudio.image import MelAxis
 from focalaudio.interpreters.decoders import (
     LAYOUTS,
     LightDecoder,
@@ -29,6 +28,7 @@ from focalaudio.interpreters.decoders import (
 )
 from focalaudio.interpreters.threshold import METHODS
 from focalaudio.masks import MASKS, RATIO
+from focalaudio.mel import MelAxis
 from focalaudio.metrics.novelty import STORABLE
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models.bundle_files import DECODERS, SHAPE
@@ -104,9 +104,14 @@ def _mapping_of(rules: Mapping[str, Rule]) -> Rule:
     )
 
 
+# a class that has moved is called in all bundles as it was in the first ones
+FIRST_NAMES: dict[type, str] = {MelAxis: "focalaudio.image.MelAxis"}
+
+
 def name_of(kind: type) -> str:
-    """Return what `!new:` calls a class: its dotted name."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """Return what `!new:` calls a class: its dotted name, the first it had."""
+    own = f"{kind.__module__}.{kind.__qualname__}"
+    return FIRST_NAMES.get(kind, own)
 
 
 NOTHING = Rule("null", lambda value: value is None)

@@ -17,9 +17,9 @@ from focalaudio.classifier import SoundClassifier
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.encoders import build_encoder, list_encoders
 from focalaudio.errors import ModelError, UnsafeModelError
-from focalaudio.image import MelAxis
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.interpreters.decoders import DECODERS, LMACDecoder
+from focalaudio.mel import MelAxis
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.bundle import read_bundle, write_bundle
@@ -227,6 +227,11 @@ def test_an_images_layout_is_part_of_the_classifier(tmp_path):
     read = read_bundle(tmp_path)
     assert describe(read) == describe(model)
     assert read.classifier.layout.axis.arguments == axis.arguments
+    # as in the bundles that are about: by the module where it was first
+    assert "\naxis: !new:focalaudio.image.MelAxis\n" in describe(model)
+    trusted = load_hyperpyyaml(describe(model))
+    assert isinstance(trusted["axis"], MelAxis)
+    assert trusted["axis"].arguments == axis.arguments
     wavs = torch.rand(1, 8000)
     with torch.no_grad():
         found = [each.interpreter()(wavs) for each in (model, read)]
