@@ -57,7 +57,7 @@ from focalaudio.encoders import build_encoder
 from focalaudio.encoders.checkpoints import load_weights
 from focalaudio.encoders.weight_files import read_state_dict
 from focalaudio.interpreters import ThresholdInterpreter
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.functional import (
     answer_columns,
     faithfulness_of_kept,

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from focalaudio.classifier import SoundClassifier
 from focalaudio.contract import ClassifierOutput
-from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.bands import band_edges, remove_bands
 from focalaudio.metrics.checks import (
     CHANGES,

@@ -19,7 +19,8 @@ from focalaudio.brains.checks import Checker, Look
 from focalaudio.brains.progress import Found
 from focalaudio.contract import Classifier
 from focalaudio.decisions import mark_classes
-from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.columns import (
     Columns,
     Sources,

@@ -21,7 +21,8 @@ from focalaudio.brains.checks import Look
 from focalaudio.contract import ClassifierOutput
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.inference.reporting import look_further
-from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.neighbors import EmbeddingIndex
 from focalaudio.processes import gather, meet, share
 from focalaudio.report.overview import split_name

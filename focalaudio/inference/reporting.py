@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.report.explained import show_clip
 from focalaudio.report.overview import split_name
 from focalaudio.report.page import PageClip, View, choose_classes, score_parts

@@ -1,6 +1,7 @@
 """`classifier output -> saliency -> mask -> kept / removed -> wavs`.
 
-base             Interpretation, and the one pipeline of all interpreters
+interpretation   what was said of clips, and heard in them: one record
+base             the one pipeline of all interpreters
 maps             the classifier's own maps, and the floors -> saliency
 captum           captum's post-hoc methods -> saliency
 rise             the same by random masks, without a gradient
@@ -12,7 +13,8 @@ decoder_weights  published weights -> a decoder
 quantizer        a codebook that is partitioned by class
 """
 
-from focalaudio.interpreters.base import Interpretation, Interpreter
+from focalaudio.interpreters.base import Interpreter
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.interpreters.lmac import LMACInterpreter
 from focalaudio.interpreters.piq import PIQInterpreter
 from focalaudio.interpreters.threshold import ThresholdInterpreter

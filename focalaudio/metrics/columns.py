@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from focalaudio.decisions import Decision
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.boxes import boxes_to_cells
 from focalaudio.metrics.curves import Classify, area, insertion_and_deletion

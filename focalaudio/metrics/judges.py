@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from focalaudio.decisions import ONE, Decision
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.columns import Columns
 from focalaudio.metrics.curves import Classify

@@ -12,7 +12,7 @@ from torch import Tensor
 from focalaudio.audio import write_wav
 from focalaudio.errors import escape_text
 from focalaudio.files import temporary_folder
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.columns import Sources
 from focalaudio.pictures import draw_interpretation, save_picture
 from focalaudio.report.boxes import write_audacity_boxes, write_raven

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.report.boxes import write_boxes
 from focalaudio.report.clips import InterpretationExporter
 from focalaudio.report.page import TOP, PageClip, View, make_clip, make_view

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from focalaudio.audio import write_wav
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.pictures import draw_interpretation, save_picture
 from focalaudio.report.encoded import PNG, to_uri
 from focalaudio.waveforms import common_gain

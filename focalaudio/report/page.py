@@ -20,7 +20,7 @@ from torch import Tensor
 
 from focalaudio.boxes import HeardBox
 from focalaudio.decisions import ONE, Decision
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.masks import CONSTANT_RANGE
 from focalaudio.report.words import (
     doubt_answer,

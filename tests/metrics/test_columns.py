@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics import functional as formulas
 from focalaudio.metrics.columns import (
     Sources,

@@ -2,7 +2,7 @@
 
 import torch
 
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.metrics.columns import interpretation_columns
 from focalaudio.metrics.judges import judge_columns, removal_columns
 from focalaudio.metrics.removal import random_drops

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from focalaudio.interpreters.base import Interpretation
+from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.masks import quantile_mask
 from focalaudio.pictures import (
     draw_interpretation,
