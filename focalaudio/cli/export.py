@@ -86,7 +86,7 @@ def say_what_was_written(folder: Path) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from focalaudio.models.export import export_run, is_export
-    from focalaudio.models.hub import check_hub_name
+    from focalaudio.models.hub_names import check_hub_name
 
     folder, name = arguments.out, arguments.push
     how = (

@@ -17,6 +17,9 @@ trained_on    the clips that trained a bundle, without their names
 card          what is known of a model -> README.md
 convert       SpeechBrain's published checkpoints -> bundle
 hub           a hub's owner/name -> folder of a bundle; and back
+hub_names     what a model is called -> path, or a hub's owner/name
+hub_cache     what was fetched of a hub, whole, and what it is now
+repository    a hub's repository -> its listing, its files as promised
 upload        files of a bundle -> a hub's repository, in one commit
 """
 

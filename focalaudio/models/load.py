@@ -18,7 +18,8 @@ from focalaudio.errors import ModelError
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.bundle import is_bundle, read_bundle
 from focalaudio.models.bundle_files import DECODERS
-from focalaudio.models.hub import fetch_bundle, parse_source
+from focalaudio.models.hub import fetch_bundle
+from focalaudio.models.hub_names import parse_source
 from focalaudio.models.model import SoundModel
 from focalaudio.models.run import add_decoders, existing, load_run
 from focalaudio.models.shipped import default_model
