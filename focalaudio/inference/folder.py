@@ -35,13 +35,13 @@ from focalaudio.inference.results import (
 )
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
+from focalaudio.inference.stream_result import ENDINGS as STREAM_ENDINGS
+from focalaudio.inference.stream_result import StreamResult
 from focalaudio.inference.streamed import (
     describe_stream,
     find_longest,
     load_windows,
 )
-from focalaudio.inference.streaming import ENDINGS as STREAM_ENDINGS
-from focalaudio.inference.streaming import StreamResult
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpretation, Interpreter
 from focalaudio.models.load import load_compared

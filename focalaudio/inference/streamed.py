@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from focalaudio.inference.streaming import StreamResult
+from focalaudio.inference.stream_result import StreamResult
 from focalaudio.recordings import iter_windows
 from focalaudio.report.tables import read_csv
 from focalaudio.report.timeline import NO_EVIDENCE

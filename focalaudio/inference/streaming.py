@@ -8,13 +8,11 @@ counts the windows that are there, and goes on after the last whole batch.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +20,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from focalaudio.audio import (
-    MAX_WAV_BYTES,
-    SAMPLE_BYTES,
-    AnyPath,
-    AudioInfo,
-    audio_info,
-    wav_writer,
-)
-from focalaudio.boxes import RULES, BoxRules, HeardBox, join_boxes
+from focalaudio.audio import AnyPath
+from focalaudio.boxes import RULES, BoxRules
 from focalaudio.data.annotations import UNKNOWN
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError, escape_text
@@ -42,88 +33,15 @@ from focalaudio.inference.clips import (
     restore_interpretation,
 )
 from focalaudio.inference.sources import name_results
+from focalaudio.inference.stream_plan import describe_plan, plan_stream
+from focalaudio.inference.stream_result import StreamResult, finish_stream
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.novelty import Novelty, judge_clips
-from focalaudio.recordings import count_samples, iter_windows
-from focalaudio.report.boxes import segments_to_boxes, write_raven
-from focalaudio.report.timeline import (
-    NO_EVIDENCE,
-    Segment,
-    merge_windows,
-    write_audacity_labels,
-    write_windows,
-)
-from focalaudio.waveforms import check_whole, common_gain
+from focalaudio.recordings import iter_windows
 
 MOST_AT_ONCE = 4  # batches, each of which takes memory
-WINDOW_SECONDS = 5.0  # where the reader takes clips whole
-ENDINGS = (  # of the files of a recording
-    "_kept.wav",
-    "_windows.csv",
-    "_labels.txt",
-    "_timeline.Table.1.selections.txt",
-    "_timeline.png",
-    ".Table.1.selections.txt",
-)
-SEAM = 0.02  # s, about a cell: boxes that end and begin so close are one
-SUBTYPE = "PCM_24"  # a quiet recording keeps its 16 bits at its own level
-
-
-@dataclass(frozen=True)
-class StreamResult:
-    """What was written of a recording, and its segments.
-
-    Arguments
-    ---------
-    kept : pathlib.Path
-        WAV, what the classifier listened to; None without media.
-    windows : pathlib.Path
-        CSV, one line per window: start_s, end_s, label, probability.
-    labels : pathlib.Path
-        Audacity's label track, one line per segment.
-    raven : pathlib.Path
-        Raven's selection table of the segments.
-    picture : pathlib.Path
-        PNG of the timeline; None without media.
-    boxes : pathlib.Path
-        Raven's selection table of the boxes, in s from the recording's start.
-    segments : tuple of Segment
-        Runs of windows with the same label, without gap from 0 to the end.
-    heard : tuple of HeardBox
-        Where in time and frequency; what goes on from window to window is one.
-    n_samples : int
-        Length of the recording, and of `kept`.
-    sample_rate : int
-        Hz, of `n_samples` and of `kept`: the model's.
-    gain : float
-        Factor on `kept`, below 1 only where it would be clipped.
-    """
-
-    kept: Path | None
-    windows: Path
-    labels: Path
-    raven: Path
-    picture: Path | None
-    boxes: Path
-    segments: tuple[Segment, ...] = field(repr=False)
-    heard: tuple[HeardBox, ...] = field(repr=False)
-    n_samples: int
-    sample_rate: int
-    gain: float
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What was written, in the order to look at it."""
-        tables = self.windows, self.labels, self.raven, self.boxes
-        given = (self.kept, *tables, self.picture)
-        return tuple(path for path in given if path is not None)
-
-    @property
-    def duration(self) -> float:
-        """Length in seconds."""
-        return self.n_samples / self.sample_rate
 
 
 def explain_stream(
@@ -203,13 +121,13 @@ def explain_stream(
     OSError
         If the disk refuses.
     """
-    plan = _plan(reader, path, overlap, batch_size)
+    plan = plan_stream(reader, path, overlap, batch_size)
     stem = Path(out) / name_results(plan.info.path)
     device = _device(interpreter)
     known = reader, labels, temperature, novelty, _dtype(device)
     settings = {
         **describe_answers([interpreter], *known),
-        **_describe(plan),
+        **describe_plan(plan),
         "device": str(device),
         "target": target,
         "rules": asdict(rules),
@@ -250,54 +168,7 @@ def explain_stream(
                 if not isinstance(error.__cause__, OSError):
                     unfinished.unlink()  # mended it is another recording
                 raise
-        return _finish(done, plan, labels, stem, media)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How a recording is cut into windows."""
-
-    info: AudioInfo
-    sample_rate: int
-    n_window: int
-    n_hop: int
-    batch_size: int
-    n_samples: int  # at `sample_rate`, if the file's header is right
-
-    @property
-    def n_windows(self) -> int:
-        """How many there will be, if the file's header is right."""
-        return 1 + max(0, -(-(self.n_samples - self.n_window) // self.n_hop))
-
-
-def _plan(
-    reader: ClipReader, path: AnyPath, overlap: float, batch_size: int
-) -> _Plan:
-    check_whole("batch_size", batch_size, 1)
-    if not 0 <= overlap <= 0.5:
-        raise ValueError(f"{overlap=} must be between 0 and 0.5.")
-    rate, seconds = reader.sample_rate, reader.clip_seconds or WINDOW_SECONDS
-    n_window = max(1, round(seconds * rate))
-    n_hop = math.ceil(n_window * (1 - overlap))
-    info = audio_info(path)
-    n_samples = count_samples(info.n_frames, info.sample_rate, rate)
-    if n_samples * SAMPLE_BYTES[SUBTYPE] > MAX_WAV_BYTES:
-        raise AudioError(
-            f"{path} lasts {info.duration / 3600:.1f} h, more than a WAV file "
-            "holds of its interpretation (4 GiB); cut it in parts."
-        )
-    return _Plan(info, rate, n_window, n_hop, int(batch_size), n_samples)
-
-
-def _describe(plan: _Plan) -> dict[str, Any]:
-    """Name a recording and its windows."""
-    path = plan.info.path.resolve()
-    return {
-        "recording": str(path),
-        "bytes": path.stat().st_size,
-        "modified": path.stat().st_mtime_ns,
-        "windows": [plan.n_window, plan.n_hop, plan.batch_size],
-    }
+        return finish_stream(done, plan, labels, stem, media)
 
 
 def _device(interpreter: Interpreter) -> torch.device:
@@ -382,132 +253,3 @@ def _explain_here(
     records["class_id"] = class_ids.cpu()
     records["probability"] = found.probs.amax(1).cpu()
     return records
-
-
-def _finish(
-    done: WindowStore,
-    plan: _Plan,
-    labels: Sequence[str],
-    stem: Path,
-    media: bool,
-) -> StreamResult:
-    """Write the results; only then is the unfinished file removed."""
-    kept, csv, track, raven, picture, table = (
-        stem.with_name(f"{stem.name}{what}") for what in ENDINGS
-    )
-    n_samples, gain = 0, 1.0
-    for block in _join(done, plan.n_hop):
-        n_samples, gain = n_samples + len(block), min(gain, common_gain(block))
-    if media:
-        with wav_writer(kept, plan.sample_rate, subtype=SUBTYPE) as write:
-            for block in _join(done, plan.n_hop):
-                write(block.double() * gain)
-    rows = [*_name(done, plan, labels)]
-    segments = tuple(merge_windows(rows))
-    heard = tuple(_place_boxes(done, len(rows), plan, labels))
-    highest = plan.sample_rate / 2
-    write_audacity_labels(segments, track)
-    write_windows(rows, csv)
-    write_raven(segments_to_boxes(segments, highest), raven)
-    write_raven(heard, table)
-    if media:
-        _save_timeline(segments, heard, highest, picture)
-    done.path.unlink()
-    return StreamResult(
-        kept=kept if media else None,
-        windows=csv,
-        labels=track,
-        raven=raven,
-        picture=picture if media else None,
-        boxes=table,
-        segments=segments,
-        heard=heard,
-        n_samples=n_samples,
-        sample_rate=plan.sample_rate,
-        gain=gain,
-    )
-
-
-def _place_boxes(
-    windows: Iterable[np.void],
-    n_windows: int,
-    plan: _Plan,
-    labels: Sequence[str],
-) -> Iterator[HeardBox]:
-    """Yield boxes in s from the recording's start, each part of it once.
-
-    As on the timeline, of two windows each has its half of what both have.
-    """
-    rate, half = plan.sample_rate, (plan.n_window - plan.n_hop) / 2
-    last = n_windows - 1  # a header may have promised more
-    found = []
-    for index, window in enumerate(windows):
-        if window["class_id"] == UNKNOWN:
-            continue
-        start, class_id = index * plan.n_hop, int(window["explained"])
-        n_samples = int(window["n_samples"])
-        first = start + (half if index > 0 else 0)
-        end = start + (plan.n_window - half if index < last else n_samples)
-        for limits in window["boxes"].tolist():
-            box = _box_at(start / rate, limits, class_id, labels)
-            begin, stop = max(box.begin, first / rate), min(box.end, end / rate)
-            if begin < stop:
-                found.append(replace(box, begin=begin, end=stop))
-    found.sort(key=lambda box: box.begin)
-    yield from join_boxes(found, SEAM)
-
-
-def _box_at(
-    start: float, limits: list[float], class_id: int, labels: Sequence[str]
-) -> HeardBox:
-    begin, end, low, high, score = limits
-    box = HeardBox(begin, end, low, high, score, class_id, labels[class_id])
-    return box.move(start)
-
-
-def _join(windows: Iterable[np.void], n_hop: int) -> Iterator[Tensor]:
-    """Cross-fade windows into blocks of sound, `[samples]`.
-
-    The two weights, squared sine and squared cosine, add up to one: where both
-    windows have the same sound, so has the result.
-    """
-    tail = torch.empty(0)
-    for window in windows:
-        wav = torch.from_numpy(window["wav"][: window["n_samples"]])
-        n = len(tail)
-        phase = (torch.arange(n) + 0.5) * (math.pi / 2 / max(n, 1))
-        faded = torch.lerp(tail, wav[:n], phase.sin() ** 2)
-        joined = torch.cat((faded, wav[n:]))
-        yield joined[:n_hop]
-        tail = joined[n_hop:]
-    yield tail
-
-
-def _name(
-    windows: Iterable[np.void], plan: _Plan, labels: Sequence[str]
-) -> Iterator[Segment]:
-    """Say what was heard in each window, to the microsecond."""
-    for index, window in enumerate(windows):
-        start = index * plan.n_hop
-        end = start + int(window["n_samples"])
-        class_id = int(window["class_id"])
-        is_known = class_id != UNKNOWN
-        probability = round(float(window["probability"]), 6)
-        yield Segment(
-            round(start / plan.sample_rate, 6),
-            round(end / plan.sample_rate, 6),
-            labels[class_id] if is_known else NO_EVIDENCE,
-            probability if is_known else math.nan,
-        )
-
-
-def _save_timeline(
-    segments: Sequence[Segment],
-    boxes: Sequence[HeardBox],
-    highest: float,
-    path: Path,
-) -> None:
-    """Draw the timeline; matplotlib is loaded for it alone."""
-    from focalaudio.pictures import draw_timeline, save_picture
-
-    save_picture(draw_timeline(segments, boxes, highest), path)

@@ -20,8 +20,9 @@ from focalaudio.boxes import BoxRules
 from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import AudioError, FocalAudioError
-from focalaudio.inference import streaming
+from focalaudio.inference import stream_plan
 from focalaudio.inference.foreign import LevelReader
+from focalaudio.inference.stream_result import ENDINGS
 from focalaudio.inference.streaming import explain_stream
 from focalaudio.inference.windows import WindowStore
 from focalaudio.interpreters import Interpreter, ThresholdInterpreter
@@ -416,7 +417,7 @@ def test_two_calls_do_not_write_one_stream(explain, keeper, tmp_path):
     result = explain(keeper, batch_size=3)
     assert read(result) == whole
     assert keeper.n_batches == n_batches
-    assert len([*(tmp_path / "out").iterdir()]) == len(streaming.ENDINGS)
+    assert len([*(tmp_path / "out").iterdir()]) == len(ENDINGS)
 
 
 @pytest.mark.parametrize("n_bytes", [-1, -16_001, -40_000, 1, 16_024])
@@ -549,7 +550,7 @@ def test_a_batch_has_a_window(explain, keeper):
 def test_a_recording_that_no_wav_can_hold_is_refused_at_once(
     explain, keeper, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(streaming, "MAX_WAV_BYTES", 1000)
+    monkeypatch.setattr(stream_plan, "MAX_WAV_BYTES", 1000)
     with pytest.raises(AudioError, match="more than a WAV file holds"):
         explain(keeper)
     assert not (tmp_path / "out").exists()
