@@ -251,7 +251,8 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
     dict
         From a column's name to `[batch]`. Where the explained class is that of
         neither source, `source_kept` is of the first and the others but
-        `source_found` are `nan`.
+        `source_found` are `nan`; these are, too, where one of the sources is
+        silence, which any mask tells from the other.
 
     Example
     -------
@@ -282,11 +283,13 @@ def source_columns(interpretation: Interpretation, sources: Sources) -> Columns:
         "si_sdr": ratio,
         "si_sdr_improvement": ratio - mixture,
     }
+    both_sound = (source.sum((1, 2)) > 0) & (other.sum((1, 2)) > 0)
+    compares = found & both_sound
     return {
         "source_found": found.float(),
         "source_kept": source_kept(interpretation.mask, source),
     } | {
-        name: column.masked_fill(~found, torch.nan)
+        name: column.masked_fill(~compares, torch.nan)
         for name, column in columns.items()
     }
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from focalaudio.decisions import ONE, Decision
 
+ROUNDING = 1e-6  # of probabilities in float32, from batch to batch
+
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     """Say which clips are classified right: `1[argmax f(X) = target]`.
@@ -278,6 +280,8 @@ def faithfulness_of_kept(
 def average_increase(probability: Tensor, kept_probability: Tensor) -> Tensor:
     """Say where the kept part is more convincing: `100 * 1[f(kept) > f(X)]`.
 
+    By more than `ROUNDING`, since a batch of another size is rounded otherwise.
+
     Arguments
     ---------
     probability, kept_probability : torch.Tensor
@@ -293,7 +297,7 @@ def average_increase(probability: Tensor, kept_probability: Tensor) -> Tensor:
     >>> average_increase(torch.tensor([0.5, 0.5]), torch.tensor([0.6, 0.5]))
     tensor([100.,   0.])
     """
-    return 100 * (kept_probability > probability).float()
+    return 100 * (kept_probability > probability + ROUNDING).float()
 
 
 def average_drop(probability: Tensor, kept_probability: Tensor) -> Tensor:

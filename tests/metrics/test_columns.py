@@ -238,3 +238,16 @@ def test_columns_of_the_parts_are_every_formula_under_its_name():
     }
     for name, values in expected.items():
         torch.testing.assert_close(columns[name], values)
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+@pytest.mark.parametrize("explained", [0, 1])
+def test_a_sound_and_silence_are_no_mixture(tones, silent, explained):
+    wavs = list(tones)
+    wavs[silent] = torch.cat((torch.zeros_like(wavs[0][:1]), wavs[silent][1:]))
+    sources = make_sources(*wavs, [0, 0, 0], [1, 1, 1])
+    mixture = sources.first + sources.second
+    columns = source_columns(interpret(mixture, [explained] * 3), sources)
+    assert columns["source_found"].tolist() == [1, 1, 1]
+    for name in set(columns) - {"source_found", "source_kept"}:
+        assert columns[name].isnan().tolist() == [True, False, False], name

@@ -100,6 +100,8 @@ def test_drop_gain_and_increase_of_hand_made_clips():
     kept = torch.tensor([0.2, 0.5, 0.75, 1.0])
     assert average_drop(whole, kept).tolist() == pytest.approx([75, 0, 0, 0])
     assert average_increase(whole, kept).tolist() == [0, 0, 100, 0]
+    # the same, but for the rounding of a batch of another size
+    assert not average_increase(whole, whole * (1 + 2e-7)).any()
     gain = average_gain(whole, kept)
     assert gain[:3].tolist() == pytest.approx([0, 0, 50])
     assert gain[3].isnan()  # nothing could be gained
