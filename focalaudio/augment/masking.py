@@ -26,7 +26,7 @@ class MaskSpectrogram(nn.Module):
         Most stripes along each axis; 0 switches the masking off.
     max_frames, max_bins : int
         Longest stripe, in frames and in frequency bins; 0 for none along
-        that axis.
+        that axis. All stripes along an axis cover half of it at the most.
 
     Raises
     ------
@@ -48,20 +48,23 @@ class MaskSpectrogram(nn.Module):
         super().__init__()
         check_range(0, max_stripes=max_stripes)
         check_range(0, max_frames=max_frames, max_bins=max_bins)
-        self.drops = nn.ModuleList(
-            # it draws lengths below its upper limit
-            SpectrogramDrop(1, longest + 1, 1, max_stripes, dim=axis)
-            for axis, longest in ((1, max_frames), (2, max_bins))
-            if max_stripes > 0 and longest > 0
-        )
+        self.max_stripes = max_stripes
+        longest = {1: max_frames, 2: max_bins}
+        self.longest = {
+            axis: most for axis, most in longest.items() if max_stripes * most
+        }
 
     def forward(self, log_magnitude: Tensor) -> Tensor:
         """Return `[batch, time, freq]` with stripes of zeros."""
         if not self.training:
             return log_magnitude
         log_magnitude = log_magnitude.clone()  # drops write in place
-        for drop in self.drops:
-            log_magnitude = drop(log_magnitude)
+        for axis, longest in self.longest.items():
+            most = log_magnitude.shape[axis] // (2 * self.max_stripes)
+            if most > 0:
+                below = min(longest, most) + 1  # it draws lengths below this
+                drop = SpectrogramDrop(1, below, 1, self.max_stripes, dim=axis)
+                log_magnitude = drop(log_magnitude)
         return log_magnitude
 
 

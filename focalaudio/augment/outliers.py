@@ -18,6 +18,7 @@ from focalaudio.decisions import ONE, Decision
 from focalaudio.waveforms import normalize_peak
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 6000.0  # of edges and resonances
+HIGHEST_SHARE = 0.4  # of the sample rate: nothing is made above
 LOWEST_PITCH, HIGHEST_PITCH = 50.0, 2000.0  # Hz
 N_HARMONICS = 24
 DEEPEST = 40.0  # dB, of how far a sound may fall between two swells
@@ -122,7 +123,8 @@ def _draw_noise(times: Tensor, sample_rate: int) -> Tensor:
     hz = torch.fft.rfftfreq(n_samples, 1 / sample_rate)
     gain = (hz + LOWEST_HZ) ** -_uniform(0.0, 1.5)
     if torch.rand(()) < 0.5:
-        low, high = _log_uniform(LOWEST_HZ, HIGHEST_HZ, 2).sort().values
+        highest = min(HIGHEST_HZ, HIGHEST_SHARE * sample_rate)
+        low, high = _log_uniform(LOWEST_HZ, highest, 2).sort().values
         gain = gain * ((hz >= low) & (hz <= 1.5 * high))
     spectrum = torch.fft.rfft(torch.randn(n_samples))
     return torch.fft.irfft(gain * spectrum, n_samples)
@@ -130,7 +132,8 @@ def _draw_noise(times: Tensor, sample_rate: int) -> Tensor:
 
 def _draw_tones(times: Tensor, sample_rate: int) -> Tensor:
     """Return harmonics of a moving pitch under up to three resonances."""
-    pitch = _log_uniform(LOWEST_PITCH, HIGHEST_PITCH)
+    highest = HIGHEST_SHARE * sample_rate
+    pitch = _log_uniform(LOWEST_PITCH, min(HIGHEST_PITCH, highest))
     bend = _draw_curve(len(times), sample_rate, _uniform(0.5, 6.0))
     moving = pitch * 2 ** (_uniform(0.0, 0.5) * bend)
     phase = 2 * torch.pi * moving.cumsum(0) / sample_rate
@@ -140,7 +143,7 @@ def _draw_tones(times: Tensor, sample_rate: int) -> Tensor:
     centers = _log_uniform(LOWEST_HZ, HIGHEST_HZ, int(torch.randint(4, ())))
     for center in centers:
         weights = weights + 1 / (1 + ((hz - center) / (0.15 * center)) ** 2)
-    weights = weights * (hz < 0.4 * sample_rate)
+    weights = weights * (hz < highest)
     return weights @ torch.sin(orders[:, None] * phase)
 
 

@@ -36,6 +36,15 @@ def test_number_of_stripes_stays_within_its_bound():
     assert max(counts) == 3
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_half_of_what_is_short_stays(axis):
+    mask, image = MaskSpectrogram(2, 30, 60), torch.ones(400, 11, 13)
+    masked = mask(image)
+    blank = (masked == 0).all(3 - axis).sum(1)
+    assert 0 < blank.max() <= image.shape[axis] // 2
+    assert torch.equal(mask(image[:, :1, :1]), image[:, :1, :1])
+
+
 def test_masking_leaves_its_input_alone():
     log_magnitude = torch.ones(2, 40, 50)
     masked = MaskSpectrogram(2, 10, 10)(log_magnitude)

@@ -63,3 +63,11 @@ def test_same_seed_same_sounds():
         torch.manual_seed(7)
         made.append(RandomOutliers(0.5)(torch.zeros(4, 99), ONES, EVEN[:4])[0])
     assert torch.equal(*made)
+
+
+@pytest.mark.parametrize("sample_rate", [4000, 8000])
+def test_no_band_lies_above_what_the_rate_can_hold(sample_rate):
+    outliers = RandomOutliers(1.0, sample_rate)
+    clips = torch.zeros(2000, 400), torch.ones(2000), torch.eye(2000, 2)
+    wavs, _, _ = outliers(*clips)
+    torch.testing.assert_close(wavs.abs().amax(1), torch.ones(2000))
