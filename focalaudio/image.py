@@ -246,22 +246,33 @@ class ImageLayout(nn.Module):
         )
         return height, width
 
-    def align(self, maps: Tensor, spans: Tensor | None = None) -> Tensor:
+    def align(
+        self,
+        maps: Tensor,
+        spans: Tensor | None = None,
+        cells: Sequence[int] | None = None,
+        fill: str = "constant",
+    ) -> Tensor:
         """Bring maps on a grid of cells to one that ends where the image does.
 
         Arguments
         ---------
         maps : torch.Tensor
-            `[batch, rows, cols]`, on a grid that an encoder made of the images.
+            `[batch, rows, cols]`, on a grid that an encoder made of the images,
+            or on a finer one that was made of it.
         spans : torch.Tensor
             `[batch]`, int64, of `find_spans`; those of whole images if None.
+        cells : sequence of int
+            Rows and columns of the encoder's grid; the maps' own if None.
+        fill : str
+            What stands where an encoder has dropped what was left over: 0
+            (`constant`), or what is next to it (`replicate`).
 
         Returns
         -------
         torch.Tensor
             The maps as they are if they do; otherwise pixel by pixel,
-            `[batch, height, width]`, 0 where an encoder has dropped what was
-            left over.
+            `[batch, height, width]`.
 
         Example
         -------
@@ -270,11 +281,14 @@ class ImageLayout(nn.Module):
         torch.Size([1, 3, 2])
         """
         size = self.size if spans is None else self._find_size(spans)
-        height, width = self.cover(maps.shape[1:], size)
+        grid = maps.shape[1:] if cells is None else cells
+        height, width = self.cover(grid, size)
         if (height, width) == size:
             return maps
         pixels = F.interpolate(maps[:, None], (height, width), mode="bilinear")
-        return F.pad(pixels[:, 0], (0, size[1] - width, 0, size[0] - height))
+        own = pixels[:, :, : size[0], : size[1]]
+        rest = (0, size[1] - own.shape[3], 0, size[0] - own.shape[2])
+        return F.pad(own, rest, mode=fill)[:, 0]
 
     def carry_back(
         self,
@@ -282,6 +296,8 @@ class ImageLayout(nn.Module):
         n_frames: Tensor,
         shape: Sequence[int],
         spans: Tensor | None = None,
+        cells: Sequence[int] | None = None,
+        fill: str = "constant",
     ) -> Tensor:
         """Stretch maps over their clips' own frames and bins, zero elsewhere.
 
@@ -297,6 +313,8 @@ class ImageLayout(nn.Module):
             Time and frequency of the result.
         spans : torch.Tensor
             `[batch]`, int64, of `find_spans`, whose default it is.
+        cells, fill
+            See `align`.
 
         Returns
         -------
@@ -310,7 +328,7 @@ class ImageLayout(nn.Module):
         tensor([1., 1., 1., 0.])
         """
         spans = self.find_spans(n_frames) if spans is None else spans
-        maps = self.align(maps, spans)
+        maps = self.align(maps, spans, cells, fill)
         carried = maps.new_zeros(len(maps), *shape)
         width = shape[1] if self.axis is None else self.axis.n_bands
         for frames, rows in group_by_length(n_frames):
@@ -365,6 +383,47 @@ class ImageLayout(nn.Module):
             own = F.pad(own, (0, reach - own.shape[2]))
             pooled[rows] = F.adaptive_avg_pool2d(own, (shape[0], shape[1]))
         return pooled
+
+
+def enlarge(grid: Tensor, shape: Sequence[int]) -> Tensor:
+    """Bring a grid to that of a finer stage, each cell to where it was read.
+
+    From stage to stage strides double, and sides are rounded up: the last cells
+    of a coarse grid may reach beyond the finer one.
+
+    Arguments
+    ---------
+    grid : torch.Tensor
+        `[batch, channels, rows, cols]`.
+    shape : sequence of int
+        Rows and columns of the finer grid, whose stride is smaller by a power
+        of 2.
+
+    Returns
+    -------
+    torch.Tensor
+        `[batch, channels, *shape]`.
+
+    Example
+    -------
+    >>> grid = torch.tensor([[[[0.0], [4.0]]]])
+    >>> enlarge(grid, (3, 1)).flatten()  # the fourth row is not there
+    tensor([0., 1., 3.])
+    """
+    rows, cols = (
+        _double(side, finer)
+        for side, finer in zip(grid.shape[2:], shape, strict=True)
+    )
+    if (rows, cols) != grid.shape[2:]:
+        grid = F.interpolate(grid, (rows, cols), mode="bilinear")
+    return grid[:, :, : shape[0], : shape[1]]
+
+
+def _double(side: int, finer: int) -> int:
+    """Double a side until it is as long as a finer one."""
+    while side < finer:
+        side *= 2
+    return side
 
 
 def _cover_side(side: int, cells: int, strides: Sequence[int]) -> int:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from focalaudio.arguments import remember_arguments
+from focalaudio.image import enlarge
 
 NEAR = 8  # pixels to each side, over which the level is local; a power of 2
 
@@ -119,14 +120,14 @@ class ShareDecoder(nn.Module):
             `[batch, n_classes, height / stride, width / stride]`, rounded up;
             their softmax over classes is each class's share of a fine cell.
         """
-        hidden = _resize(self.from_features(features), fine.shape[2:])
+        hidden = enlarge(self.from_features(features), fine.shape[2:])
         normed = self.norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         hidden = self.middle(hidden + self.from_fine(normed))
         seen = self.from_image(torch.cat((image, image - _level(image)), 1))
         shape = seen.shape[2:]
-        hidden = _resize(self.to_narrow(hidden), shape)
+        hidden = enlarge(self.to_narrow(hidden), shape)
         hidden = self.blocks(F.gelu(hidden + seen))
-        return self.to_classes(hidden) + _resize(cells, shape)
+        return self.to_classes(hidden) + enlarge(cells, shape)
 
 
 def _level(image: Tensor) -> Tensor:
@@ -149,10 +150,6 @@ def _sum_near(grid: Tensor) -> Tensor:
         sums = sums[..., :-step] + sums[..., step:]
         step *= 2
     return (sums[..., :-1] + wide[..., 2 * NEAR :]).mT
-
-
-def _resize(grid: Tensor, shape: torch.Size) -> Tensor:
-    return F.interpolate(grid, tuple(shape), mode="bilinear")
 
 
 def build_share_decoder(

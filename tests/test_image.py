@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from focalaudio.image import ImageLayout, build_axis
+from focalaudio.image import ImageLayout, build_axis, enlarge
 from focalaudio.mel import MelAxis
 
 ROWS, COLS = 7, 5
@@ -219,3 +219,19 @@ def test_what_makes_no_axis_is_refused():
             build_axis(name, size, 16000, 1024)
     axis = build_axis("mel", (8, 16), 16000, 1024)
     assert axis.arguments["n_bands"] == 16
+
+
+def ramp(cells, stride):
+    """Where the middles of cells are on the image, pixels, along its rows."""
+    return (torch.arange(cells) + 0.5) * stride
+
+
+@pytest.mark.parametrize("side", [1, 5, 7, 27, 54, 55])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_a_cell_stays_where_it_was_read_on_a_finer_grid(side, times):
+    coarse = -(-side // times)
+    grid = ramp(coarse, times)[None, None, :, None]
+    fine = enlarge(grid, (side, 1))[0, 0, :, 0]
+    inside = slice(times // 2, (coarse - 1) * times + times // 2)
+    torch.testing.assert_close(fine[inside], ramp(side, 1)[inside])
+    assert len(fine) == side

@@ -73,10 +73,7 @@ def test_the_level_is_the_mean_of_what_lies_around_to_the_very_end(rows):
         decoder.to_classes.weight.fill_(1.0)
     cells, features, fine, _ = inputs()
     image = torch.rand(2, 1, rows, 40)
-    found = decoder(cells[:, :1], features, fine, image)
-    found = found - F.interpolate(
-        cells[:, :1], found.shape[2:], mode="bilinear"
-    )
+    found = decoder(torch.zeros_like(cells[:, :1]), features, fine, image)
 
     def around(index):
         return slice(max(index - 8, 0), index + 9)

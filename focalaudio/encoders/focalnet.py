@@ -32,6 +32,7 @@ from focalaudio.encoders.base import (
 )
 from focalaudio.encoders.depthwise import DepthwiseConv2d
 from focalaudio.encoders.linear import Linear, linear
+from focalaudio.image import enlarge
 
 
 class FocalModulation(nn.Module):
@@ -198,10 +199,7 @@ class _TopDown(nn.Module):
         finest = grids[0].shape[2:]
         merged = torch.zeros_like(grids[0][:, :1])
         for lateral, grid in zip(self.laterals, grids, strict=True):
-            part = lateral(grid)
-            if part.shape[2:] != finest:
-                part = F.interpolate(part, finest, mode="bilinear")
-            merged = merged + part
+            merged = merged + enlarge(lateral(grid), finest)
         hidden, modulator = self.block(merged.permute(0, 2, 3, 1))
         return hidden.permute(0, 3, 1, 2), modulator
 

@@ -139,7 +139,8 @@ def stretch(layout: ImageLayout, drawn: Drawn, spectrum: Spectrum) -> Tensor:
     layout : ImageLayout
         Of the classifier whose features were decoded.
     drawn : Drawn
-        On the decoder's own grid.
+        On the decoder's own grid; where an encoder dropped the rest of an
+        image, what is next to it counts.
     spectrum : Spectrum
         Of the clips.
 
@@ -152,4 +153,6 @@ def stretch(layout: ImageLayout, drawn: Drawn, spectrum: Spectrum) -> Tensor:
         drawn.mask_logits.float(),
         spectrum.n_frames,
         spectrum.log_magnitude.shape[1:],
+        cells=drawn.cells,
+        fill="replicate",
     )

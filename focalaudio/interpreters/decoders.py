@@ -8,7 +8,7 @@ shrink as the map grows, and it fits any encoder. So does L-MAC's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -28,6 +28,9 @@ class Drawn:
     mask_logits : torch.Tensor
         `[batch, rows, cols]`, before the sigmoid, on the decoder's own grid:
         time and frequency at its resolution.
+    cells : tuple of int
+        Rows and columns of the features that this grid was made of, and stands
+        for the same part of the image as; the whole image if None.
 
     Example
     -------
@@ -38,6 +41,7 @@ class Drawn:
     """
 
     mask_logits: Tensor
+    cells: tuple[int, int] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Decoded(Drawn):
 
     Arguments
     ---------
-    mask_logits : torch.Tensor
+    mask_logits, cells
         See `Drawn`.
     latents : torch.Tensor
         `[batch, code_dim, rows, cols]`, before quantization.
@@ -217,7 +221,7 @@ class LightDecoder(nn.Module):
         mask_logits = self.to_mask(self.up(quantized.straight))[:, 0]
         scale = 2 ** (len(self.up) - 1)
         mask_logits = mask_logits[:, : rows * scale, : cols * scale]
-        return Decoded(mask_logits, latents, quantized)
+        return Decoded(mask_logits, latents, quantized, cells=(rows, cols))
 
 
 class _Enlarge(nn.Sequential):
@@ -296,9 +300,9 @@ class LMACDecoder(nn.Module):
     def forward(self, features: Tensor, class_ids: Tensor) -> Drawn:
         """Draw `[batch, n_features, rows, cols]` for classes `[batch]`."""
         gains = self.gains(class_ids)[:, :, None, None]
-        return Drawn(
-            self.to_mask(self.up(self.adapter(features) * gains))[:, 0]
-        )
+        drawn = self.to_mask(self.up(self.adapter(features) * gains))[:, 0]
+        rows, cols = features.shape[2:]
+        return Drawn(drawn, cells=(rows, cols))
 
 
 @remember_arguments
@@ -339,7 +343,11 @@ class SpectrogramDecoder(nn.Module):
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Drawn:
         """Draw images `[batch, 1, height, width]` for classes `[batch]`."""
-        return self.draw(self.halve(features), class_ids)
+        drawn = self.draw(self.halve(features), class_ids)
+        # halves are rounded up, so that what was doubled may be larger
+        height, width = features.shape[2:]
+        own = drawn.mask_logits[:, :height, :width]
+        return replace(drawn, mask_logits=own, cells=None)
 
 
 class _Halve(nn.Sequential):

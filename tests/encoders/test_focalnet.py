@@ -269,3 +269,23 @@ def test_gradients_of_the_convolutions_lie_as_their_outputs_do():
     output, modulator = modulation(torch.randn(2, 6, 5, 8))
     (output.sum() + modulator.square().sum()).backward()
     assert layouts == [True, True]
+
+
+class Twice(torch.nn.Module):
+    def forward(self, merged):
+        return merged, merged
+
+
+def test_a_top_down_path_reads_all_stages_at_the_same_place():
+    encoder = FocalNet(4, (1, 1, 1), in_channels=1, finest=1, width=1)
+    path = encoder.top_down
+    path.laterals = torch.nn.ModuleList(3 * [torch.nn.Identity()])
+    path.block = Twice()
+    rows = 13  # of the first stage: 7 of the second, 4 of the third
+    grids = [
+        ((torch.arange(-(-rows // step)) + 0.5) * step)[None, None, :, None]
+        for step in (1, 2, 4)
+    ]
+    features, _ = path(grids)
+    middles = 3 * (torch.arange(rows) + 0.5)
+    torch.testing.assert_close(features[0, 0, 2:, 0], middles[2:])

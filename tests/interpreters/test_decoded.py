@@ -126,6 +126,25 @@ def test_stretching_to_the_same_grid_is_the_identity(spectrogram, device):
     torch.testing.assert_close(stretch(layout, Drawn(logits), spectrum), logits)
 
 
+@pytest.mark.parametrize(("height", "cells"), [(216, 14), (208, 13), (216, 13)])
+def test_a_drawing_lies_where_its_features_were_read(
+    spectrogram, device, height, cells
+):
+    """At a stride of 16 cells reach beyond the image, fit it, leave some."""
+    spectrum = spectrogram(torch.rand(1, 40000, device=device))
+    layout = ImageLayout((height, 32), strides=(16,))
+    middles = (torch.arange(8 * cells, device=device) + 0.5) * 2  # pixels
+    logits = middles[None, :, None].expand(1, -1, 16)
+    drawn = stretch(layout, Drawn(logits, cells=(cells, 2)), spectrum)[0, :, 0]
+    frames = torch.arange(len(drawn), device=device) + 0.5
+    places = frames * height / len(drawn)
+    inside = (places > 2) & (places < min(height, 16 * cells) - 2)
+    torch.testing.assert_close(
+        drawn[inside], places[inside], atol=0.5, rtol=0.0
+    )
+    assert drawn[-1] > 16 * cells - 20  # what is left over is as its neighbor
+
+
 @pytest.mark.parametrize("kind", MASKS)
 def test_a_cut_is_that_of_any_saliency(make, uneven, kind):
     wavs, lens, _ = uneven
