@@ -14,13 +14,9 @@ from focalaudio.data.esc50 import read_metadata
 from focalaudio.encoders import build_encoder
 from focalaudio.errors import DataError, ModelError
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.inference.novelty import (
-    Sounds,
-    cut_loudest,
-    describe_sounds,
-    measure_novelty,
-    score_sounds,
-)
+from focalaudio.inference.novelty import measure_novelty
+from focalaudio.inference.novelty_scores import describe_sounds, score_sounds
+from focalaudio.inference.novelty_sounds import Sounds
 from focalaudio.metrics.novelty import SCORES, STORABLE, NoveltyRule
 from focalaudio.metrics.spectral_shape import SpectralShape
 from focalaudio.models import load_model
@@ -136,15 +132,6 @@ def test_a_piece_that_holds_all_of_a_clip_is_the_clip(measured):
         assert row["test_9_s"] == row["test"]
 
 
-def test_no_piece_has_more_energy_than_the_loudest():
-    wav = torch.randn(500) * torch.rand(500)
-    piece = cut_loudest(wav, 70)
-    energies = [wav[start : start + 70].square().sum() for start in range(431)]
-    assert len(piece) == 70
-    assert piece.square().sum() >= max(energies) - 1e-5
-    assert cut_loudest(wav, 501).equal(wav)
-
-
 def test_silence_never_gets_an_answer(measured):
     for row in measured["rows"]:
         assert row["silence"] == row["noise_-100_db"] == 0
@@ -182,28 +169,6 @@ def test_without_cells_the_other_scores_are_measured(model):
         replace(other, novelty=Novelty((NoveltyRule("evidence", 0.5),)))
 
 
-def test_scores_do_not_depend_on_the_batch(model):
-    wavs = [torch.randn(n) for n in (16000, 3000, 9000)]
-    together, embeddings = score_sounds(model, wavs)
-    for place, wav in enumerate(wavs):
-        alone, embedding = score_sounds(model, [wav])
-        torch.testing.assert_close(
-            embedding[0], embeddings[place], rtol=1e-4, atol=1e-4
-        )
-        for name, values in alone.scores.items():
-            torch.testing.assert_close(
-                values[0], together.scores[name][place], rtol=1e-4, atol=1e-4
-            )
-
-
-def test_what_is_right_is_what_the_classifier_says(model, dataset):
-    paths = sorted((dataset / "audio").glob("5-*.wav"))
-    ids = [int(SoundInterpreter(model).classify_file(p)[2]) for p in paths]
-    wavs = [load_wav(path, 16000) for path in paths]
-    assert score_sounds(model, wavs, targets=ids)[0].correct.all()
-    assert not score_sounds(model, wavs)[0].correct.any()
-
-
 def test_data_without_the_models_classes_is_refused(model, more, tmp_path):
     other = replace(model, labels=["a", "b", "c"])
     with pytest.raises(DataError, match="has no clip of the model's classes"):
@@ -212,19 +177,6 @@ def test_data_without_the_models_classes_is_refused(model, more, tmp_path):
     sounds = Sounds(model, more, *FOLDS, tmp_path / "empty", n_noises=1)
     with pytest.raises(DataError, match="holds no sound"):
         dict(sounds.unknown())
-
-
-def test_any_folder_of_sounds_has_its_groups(model, dataset, tmp_path):
-    rows = pd.read_csv(dataset / "meta" / "esc50.csv", dtype=str)
-    for row in rows.to_dict("records"):
-        name = f"{row['fold']}_{row['category']}_{row['src_file']}.wav"
-        shutil.copy(dataset / "audio" / row["filename"], tmp_path / name)
-    pattern = "{fold}_{label}_{group}"
-    folds = ([1, 2, 3], 4, "5")
-    named = Sounds(model, tmp_path, *folds, pattern=pattern).rows
-    usual = Sounds(model, dataset, *folds).rows
-    for part, clips in usual.items():
-        assert sorted(i for _, i in clips) == sorted(i for _, i in named[part])
 
 
 @pytest.fixture
