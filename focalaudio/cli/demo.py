@@ -176,13 +176,13 @@ def show_examples(folder: Path) -> Iterator[str]:
         for example, outcome in zip(examples, outcomes, strict=True):
             yield f"  {example.label}: {outcome.answer}"
             names.append(explainer.store.names[os.path.abspath(outcome.path)])
-            if names[-1] not in explainer.page:
+            if names[-1] not in explainer.report.page:
                 wav = load_wav(example.path, model.sample_rate)
                 clip = explain_for_page(model, wav, names[-1], example.label)
-                explainer.page.add(clip)
+                explainer.report.page.add(clip)
         explainer.finish()
         page = Page("What the default model heard", model.labels)
-        report = explainer.page.finish(page, keep_parts=True)
+        report = explainer.report.page.finish(page, keep_parts=True)
     first = names[0]
     yield "Open:"
     yield f"  {folder / first}.png  (what it saw)"

@@ -7,6 +7,8 @@ stream_result   its explained windows -> what is written of it
 threads         items -> results, several at once, in their order
 windows         explained windows <-> the file that a stream goes on from
 folder          files -> a folder of explanations, which can be taken up again
+clip_files      an explained clip -> its files in that folder
+folder_report   explained files -> the report of the folder
 requests        how files shall be explained, and what came of each
 sources         files, folders, patterns -> sound files
 results         what is known of all files -> tables

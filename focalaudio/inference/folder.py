@@ -10,21 +10,21 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENAMETOOLONG
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from focalaudio.audio import audio_info, load_wav
 from focalaudio.errors import AudioError, ModelError, escape_text
 from focalaudio.inference.answers import describe_answers
-from focalaudio.inference.clips import SeenClips, SoundInterpretation
+from focalaudio.inference.clip_files import ClipFiles
 from focalaudio.inference.clips import logger as clips_logger
+from focalaudio.inference.folder_report import FolderReport
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Outcome, Request
 from focalaudio.inference.results import (
@@ -35,34 +35,15 @@ from focalaudio.inference.results import (
 )
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
-from focalaudio.inference.stream_result import ENDINGS as STREAM_ENDINGS
-from focalaudio.inference.stream_result import StreamResult
-from focalaudio.inference.streamed import (
-    describe_stream,
-    find_longest,
-    load_windows,
-)
+from focalaudio.inference.streamed import describe_stream, find_longest
 from focalaudio.inference.targets import find_targets
-from focalaudio.interpreters import Interpretation, Interpreter
+from focalaudio.interpreters import Interpreter
 from focalaudio.models.load import load_compared
 from focalaudio.processes import count_processes, gather, share
-from focalaudio.version import __version__
-
-if TYPE_CHECKING:
-    from focalaudio.report.clips import InterpretationExporter
-    from focalaudio.report.page import PageClip, View
-    from focalaudio.report.writer import PageWriter
 
 Tell = Callable[[Path, str], None]
 MARGIN = 1.5  # a recording that is so many clips long is streamed
 WHOLE_SECONDS = 60.0  # the same, where the model takes clips whole
-MOST_REPORTED = 200  # clips that the report shows
-MOST_WINDOWS = 3  # of a recording that the report shows
-TABLES = ("_boxes.txt", ".Table.1.selections.txt")  # of a clip
-ENDINGS = (  # of a clip's files, in the order to look at them
-    *(".png", "_kept.wav", "_listen.wav", "_input.wav", "_removed.wav"),
-    *TABLES,
-)
 
 
 class FolderExplainer:
@@ -99,12 +80,9 @@ class FolderExplainer:
         self.failed: list[dict[str, str]] = []
         refuse_foreign(self.folder)
         self.store = ClipStore(self.folder, self._settings())
-
-    @property
-    def _folders(self) -> list[Path]:
-        """Where the clips of each way go."""
-        compared = (self.folder / _to_name(way) for way in self.ways[1:])
-        return [self.folder, *compared]
+        given = model, self.folder, self.ways
+        self.files = ClipFiles(*given, request)
+        self.report = FolderReport(*given, self.target, request)
 
     def _settings(self) -> dict[str, Any]:
         """Name all that results depend on."""
@@ -123,13 +101,6 @@ class FolderExplainer:
 
     def __exit__(self, *error: object) -> None:
         self.store.close()
-
-    @cached_property
-    def page(self) -> PageWriter:
-        """The report, clip by clip."""
-        from focalaudio.report.writer import PageWriter
-
-        return PageWriter(self.folder / "report.html", self.model.spectrogram)
 
     def explain(
         self, paths: Sequence[Path], tell: Tell | None = None
@@ -159,7 +130,7 @@ class FolderExplainer:
         """
         tell = tell or (lambda path, answer: None)
         # before any of them writes, so that all give the same names
-        given = name_clips(paths, self.store.names, self._is_taken)
+        given = name_clips(paths, self.store.names, self.files.is_taken)
         names = gather(given)[0]
         for path, clip_id in share(list(zip(paths, names, strict=True))):
             try:
@@ -177,25 +148,10 @@ class FolderExplainer:
             else:
                 yield self._try_recording(path, clip_id, tell)
 
-    def _list_files(self, clip_id: str) -> list[str]:
-        """Name what may be written of a clip, below the folder."""
-        endings = ENDINGS if self.request.media else TABLES
-        ways = ["", *(f"{_to_name(way)}/" for way in self.ways[1:])]
-        stem = f"{clip_id}/{clip_id}"  # of a recording
-        return [
-            *(f"{way}{clip_id}{end}" for way in ways for end in endings),
-            *(f"{stem}{ending}" for ending in STREAM_ENDINGS),
-        ]
-
-    def _is_taken(self, clip_id: str) -> bool:
-        """Whether a file is there that results of a new name would replace."""
-        files = self._list_files(clip_id)
-        return any((self.folder / name).exists() for name in files)
-
     def _reserve(self, path: Path, clip_id: str) -> None:
         """Say whose the files are that are going to be written."""
-        files = self._list_files(clip_id)
-        sounds = [name for name in files if name.endswith(".wav")]
+        names = self.files.names(clip_id)
+        sounds = [name for name in names if name.endswith(".wav")]
         self.store.reserve(path, clip_id, sounds)
 
     def _find(self, path: Path) -> Record | None:
@@ -206,16 +162,9 @@ class FolderExplainer:
         known = self.store.find(path)
         changed = known is None and path.exists()
         if changed and (old := self.store.forget(path)) is not None:
-            self.page.remove(old.get("shown", [old["clip_id"]]))
-            self._remove(old["clip_id"])
+            self.report.page.remove(old.get("shown", [old["clip_id"]]))
+            self.files.remove(old["clip_id"])
         return known
-
-    def _remove(self, clip_id: str) -> None:
-        """Remove what was written of a file that is another one by now."""
-        for name in self._list_files(clip_id):
-            (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # of a recording, or of somebody else
-            (self.folder / clip_id).rmdir()
 
     def _fail(self, path: Path, error: Exception) -> Outcome:
         self.failed.append({"path": str(path), "error": str(error)})
@@ -251,7 +200,7 @@ class FolderExplainer:
         # loads what draws pictures, which the answer does not wait for
         from focalaudio.report.explained import describe_clip
 
-        shown = self._show(found, clip_id)
+        shown = self.report.show(found, clip_id)
         clip = replace(
             shown[0][0],
             views=[view for _, view in shown],
@@ -262,10 +211,8 @@ class FolderExplainer:
             for each, view in zip(found, clip.views, strict=True)
         ]
         self._reserve(path, clip_id)
-        files = self._write(found, clip_id)
-        if self._has_room:
-            more = self._look_further(seen, found[0])
-            self.page.add(replace(clip, views=[*clip.views, *more]))
+        files = self.files.write(found, clip_id)
+        self.report.add_clip(clip, seen, found[0])
         self.store.add(
             path,
             clip_id,
@@ -278,15 +225,6 @@ class FolderExplainer:
         )
         return Outcome(path, answer, files=files)
 
-    def _show(
-        self, found: Sequence[SoundInterpretation], name: str
-    ) -> list[tuple[PageClip, View]]:
-        """Return what a report shows of a clip, explained in all ways."""
-        from focalaudio.inference.reporting import show_scored
-
-        pairs = zip(found, self.ways, strict=True)
-        return [show_scored(each, way, name) for each, way in pairs]
-
     def _compare_rows(self, rows: Sequence[Record]) -> list[Record]:
         """Return the rows of comparison.csv, none without a comparison."""
         if not self.request.compare:
@@ -296,56 +234,6 @@ class FolderExplainer:
             for row, way in zip(rows, self.ways, strict=True)
         )
         return [{name: row.get(name, "") for name in COMPARED} for row in named]
-
-    def _write(
-        self, found: Sequence[Interpretation], clip_id: str
-    ) -> tuple[Path, ...]:
-        """Write sounds, picture and tables of a clip, of every way."""
-        for each, exporter in zip(found, self._exporters, strict=True):
-            exporter(each, [clip_id], [None])
-        endings = ENDINGS if self.request.media else TABLES
-        written = (self.folder / f"{clip_id}{ending}" for ending in endings)
-        return tuple(path for path in written if path.exists())
-
-    @cached_property
-    def _exporters(self) -> list[InterpretationExporter]:
-        from focalaudio.report.clips import InterpretationExporter
-
-        return [
-            InterpretationExporter(
-                folder,
-                self.model.spectrogram,
-                self.model.labels,
-                match_loudness=self.request.match_loudness,
-                media=self.request.media,
-                tables=True,
-            )
-            for folder in self._folders
-        ]
-
-    @property
-    def _has_room(self) -> bool:
-        """Whether the report takes more clips."""
-        wanted = self.request.media and self.request.report
-        _, n_processes = count_processes()
-        return wanted and len(self.page) * n_processes < MOST_REPORTED
-
-    def _look_further(
-        self, seen: SeenClips, found: Interpretation
-    ) -> list[View]:
-        """Return views at other quantiles, and of another class."""
-        from focalaudio.inference.reporting import (
-            list_others,
-            look_further,
-            show_scored,
-        )
-
-        def explain(way: Interpreter, ids: Tensor | None) -> Interpretation:
-            target = self.target if ids is None else ids
-            return self.model.explain_with([way], seen, target)[0]
-
-        further = look_further(self.ways[0], explain, list_others(found, None))
-        return [show_scored(each, way, "")[1] for way, each in further]
 
     def _try_recording(self, path: Path, clip_id: str, tell: Tell) -> Outcome:
         """Explain a recording window by window."""
@@ -376,11 +264,7 @@ class FolderExplainer:
             f"({len(result.segments)} segments)"
         )
         tell(path, answer)
-        shown = []
-        if self._has_room:
-            for clip in self._tell_windows(path, clip_id, result):
-                self.page.add(clip)
-                shown.append(clip.clip_id)
+        shown = self.report.add_windows(path, clip_id, result)
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}
         record["boxes"] = [pack_box(box) for box in result.heard]
         record["shown"] = shown
@@ -393,20 +277,6 @@ class FolderExplainer:
             yield "Streamed by one method: not compared."
         if self.request.match_loudness and self.request.media:
             yield "Streamed: what was kept is not as loud as the input."
-
-    def _tell_windows(
-        self, path: Path, clip_id: str, result: StreamResult
-    ) -> Iterator[PageClip]:
-        """Yield the windows that a report shows of a recording."""
-        rate = self.model.sample_rate
-        windows = load_windows(path, result.windows, rate, MOST_WINDOWS)
-        for start, text, wav in windows:
-            found = self.model.explain_with(
-                self.ways, self.model.look(wav[None]), self.target
-            )
-            shown = self._show(found, f"{clip_id} at {text}")
-            views = [view for _, view in shown]
-            yield replace(shown[0][0], views=views, start=start)
 
     def finish(self) -> list[Path]:
         """Write the tables and the report of all that is done.
@@ -430,22 +300,7 @@ class FolderExplainer:
         self.store.refresh()
         compare = bool(self.request.compare)
         written = write_results(self.folder, self.store, self.failed, compare)
-        if self.request.media and self.request.report and self.page.waits:
-            written.append(self._write_page())
-        return written
-
-    def _write_page(self) -> Path:
-        from focalaudio.report.page import Page
-
-        title = f"What was heard in {self.folder.name}"
-        settings = {
-            "explanation": self.ways[0].name,
-            "classes": len(self.model.labels),
-            "files": len(self.store),
-            "version": __version__,
-        }
-        page = Page(title, self.model.labels, settings=settings)
-        return self.page.finish(page, keep_parts=True)
+        return [*written, *self.report.finish(len(self.store))]
 
 
 @contextmanager
@@ -525,8 +380,3 @@ def _compare(
         return [*load_compared(model.model, first, others)]
     except ValueError as error:
         raise ValueError(f"compare={' '.join(methods)!r}: {error}") from error
-
-
-def _to_name(way: Interpreter) -> str:
-    """Return what the folder of a method is called."""
-    return f"by_{way.settings['method']}"

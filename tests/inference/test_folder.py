@@ -20,7 +20,7 @@ from focalaudio.cli import main
 from focalaudio.data.annotations import read_annotations
 from focalaudio.data.pipelines import ClipReader
 from focalaudio.errors import DataError
-from focalaudio.inference import folder
+from focalaudio.inference import folder_report
 from focalaudio.inference.folder import FolderExplainer, explain_files
 from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.interpreter import SoundInterpreter
@@ -404,7 +404,7 @@ def test_windows_that_start_near_each_other_are_all_shown(tmp_path):
 def test_a_full_report_has_room_for_a_file_that_changed(
     model, tmp_path, changing, monkeypatch
 ):
-    monkeypatch.setattr(folder, "MOST_REPORTED", 2)
+    monkeypatch.setattr(folder_report, "MOST_REPORTED", 2)
     paths = [changing(name, 9000) for name in "abc"]
     out = tmp_path / "out"
     run(model, out, paths, Request())
