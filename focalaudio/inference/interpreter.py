@@ -35,7 +35,8 @@ from focalaudio.inference.run_opts import (
     check_run_opts,
     refuse_keywords,
 )
-from focalaudio.inference.streaming import StreamResult, explain_stream
+from focalaudio.inference.stream_result import StreamResult
+from focalaudio.inference.streaming import explain_stream
 from focalaudio.inference.targets import Target, find_class, find_targets
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.load import load_model
