@@ -131,8 +131,8 @@ def share_loss(
     own, added = (
         pool(power.sqrt(), shape) for power in (own_power, added_power)
     )
-    # silence of a clip alone, taught as its own instead, made the default recipe
-    # no better on the two folds that it was tried on
+    # of a clip alone, silence that is taught as its own made the default
+    # recipe no better on the two folds that it was tried on
     share = (own / (own + added)).nan_to_num(0.5)
     weight = pool(visible, shape).sqrt()
     return _cell_loss(
