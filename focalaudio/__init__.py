@@ -38,6 +38,7 @@ brains        SpeechBrain's training and evaluation loops
 pictures      tensors -> figures
 report        rows -> CSV, JSON; Interpretation -> wav, png, HTML
 overrides     argv -> SpeechBrain's options, and keys of a YAML file
+values        a YAML file + what is given instead -> values of its kinds
 experiment    argv -> hparams and folder: how a recipe starts
 endings       a mistake, Ctrl-C -> one line: how it ends if not well
 console       what of a run's log is shown

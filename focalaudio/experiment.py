@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import speechbrain as sb
 import torch
-import yaml
 from filelock import FileLock
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.distributed import ddp_init_group, if_main_process
@@ -22,15 +20,14 @@ from speechbrain.utils.distributed import ddp_init_group, if_main_process
 from focalaudio.brains.heard import refuse_heard
 from focalaudio.console import CONSOLE
 from focalaudio.endings import Ending
-from focalaudio.errors import escape_text
+from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.files import lock_folder
 from focalaudio.interrupts import obey_signals
 from focalaudio.memory import keep_freed_memory
-from focalaudio.models.safe_yaml import PlainLoader
 from focalaudio.overrides import name_keys, take_overrides
 from focalaudio.processes import leave_at_exit, on_first
+from focalaudio.values import fit_values, read_file
 
-RENAMED = {"stages": "maps"}  # keys of older versions
 DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
 GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
 
@@ -92,7 +89,9 @@ class Experiment:
                 logger.info("%s", escape_text(line))
 
 
-def start_experiment(argv: Sequence[str]) -> Experiment:
+def start_experiment(
+    argv: Sequence[str], own: str = "", needed: Collection[str] = ()
+) -> Experiment:
     """Parse a recipe's command line, load its YAML, make its folder.
 
     From here on a mistake that the user can mend ends the process in one line;
@@ -103,6 +102,10 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     ---------
     argv : sequence of str
         `file.yaml --key value ... --speechbrain_option`.
+    own : str
+        The recipe's own file, for who gives another one's.
+    needed : collection of str
+        The keys of it that the recipe reads.
 
     Raises
     ------
@@ -110,8 +113,8 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
         If another run is writing the same folder, or if the folder holds a
         run with other settings. Nothing is written then.
     ValueError
-        If an option is no key of the YAML file, or its value no YAML, or no
-        number where that of the file is one.
+        If the file is not there, or lacks a key; if an option is no key of it,
+        or its value no YAML, or none of the kind that the file has there.
     """
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     end = Ending(command, traced=DEBUG in argv)
@@ -122,17 +125,12 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     hparams_file, run_opts, rest = sb.parse_arguments(options)
     if rest:
         raise ValueError(f"{rest}: an option begins with --, as in --seed 1.")
+    text, name = read_file(hparams_file, own), Path(hparams_file).name
+    needed = {"output_folder", *needed}
+    overrides, values = fit_values(name, text, overrides, own, needed)
     ddp_init_group(run_opts)
     leave_at_exit()
-    text = Path(hparams_file).read_text(encoding="utf-8")
-    values = _check_keys(Path(hparams_file).name, text, overrides)
-    try:
-        hparams = load_hyperpyyaml(text, overrides)
-    except ValueError as error:
-        said = name_keys(str(error), text, values)
-        if type(error) is not ValueError or said == str(error):
-            raise
-        raise ValueError(said) from error
+    hparams = _load(text, overrides, values)
     resolved = resolve_references(text, overrides).read()
     refuse_heard(hparams)
     folder = Path(hparams["output_folder"])
@@ -158,33 +156,16 @@ def start_experiment(argv: Sequence[str]) -> Experiment:
     return Experiment(hparams, run_opts, folder, lock)
 
 
-def _check_keys(name: str, text: str, overrides: str) -> dict[str, Any]:
-    """Refuse options without a key, or no numbers; return the values."""
-    known, given = (
-        yaml.load(each, Loader=PlainLoader) or {}  # noqa: S506
-        for each in (text, overrides)
-    )
-    for key, value in given.items():
-        if key in known:
-            _check_number(key, value, known[key])
-        else:
-            near = [RENAMED.get(key), *get_close_matches(key, known, 1)]
-            hint = next((f" Use --{one}." for one in near if one in known), "")
-            raise ValueError(
-                f"--{key} is no key of {name} and no option of SpeechBrain."
-                f"{hint}"
-            )
-    return {**known, **given}
-
-
-def _check_number(key: str, value: Any, usual: Any) -> None:
-    """Refuse what is no number where the YAML file has one; null may be."""
-    if value is None or type(usual) not in (int, float):
-        return
-    kinds = (int,) if type(usual) is int else (int, float)
-    if type(value) not in kinds:
-        what = "a whole number" if type(usual) is int else "a number"
-        raise ValueError(f"--{key} {value} must be {what}, such as {usual}.")
+def _load(text: str, overrides: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Make what a YAML file says; say what it cannot in the file's words."""
+    try:
+        return load_hyperpyyaml(text, overrides)
+    except (FocalAudioError, ValueError) as error:
+        said = name_keys(str(error), text, values)
+        is_own = isinstance(error, FocalAudioError) or type(error) is ValueError
+        if not is_own or said == str(error):
+            raise
+        raise type(error)(said) from error
 
 
 def _converts(run_opts: Any) -> bool:

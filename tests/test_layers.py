@@ -57,6 +57,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.inference": 6,
     "focalaudio.models": 6,
     "focalaudio.overrides": 6,
+    "focalaudio.values": 6,
     "focalaudio": 7,
     "focalaudio.__main__": 7,
     "focalaudio.cli": 7,
