@@ -36,6 +36,7 @@ from focalaudio.reproduction.tables import (
 from focalaudio.reproduction.wanted import (
     choose,
     find_folds,
+    find_pair,
     list_one,
 )
 
@@ -178,7 +179,7 @@ class Plan:
             quantile=hparams["quantile"],
             figure_3=hparams["figure_3"],
             figure_2=hparams["figure_2"],
-            agreement=hparams["agreement"],
+            agreement=find_pair(hparams["agreement"]),
             flags=(
                 *_hand_on_device(run_opts),
                 *(f"--{name}" for name in alone),
