@@ -6,11 +6,14 @@ from typing import Any
 
 from focalaudio.brains.decoders import DecoderBrain
 from focalaudio.brains.interpretation import InterpreterBrain
+from focalaudio.brains.training import FIT_KEYS
 from focalaudio.data.pipelines import need_clips
 from focalaudio.experiment import Experiment
 from focalaudio.models.run import save_decoder
 from focalaudio.report.conclusions import conclude_interpretation
 from focalaudio.report.evaluation import write_evaluation
+
+DECODER_KEYS = (*FIT_KEYS, "decoder")  # that `train_decoder` reads
 
 
 def train_decoder(

@@ -19,6 +19,11 @@ from focalaudio.brains.bars import EpochClock, Watched, WatchedBrain
 from focalaudio.brains.checkpoints import WholeCheckpointer
 from focalaudio.errors import FocalAudioError, ModelError
 
+# of a YAML file, for who calls fit and evaluate; what Brains read they name
+FIT_KEYS = (
+    *("data", "epoch_counter", "eval_loader", "num_workers", "train_loader"),
+)
+
 logger = logging.getLogger(__name__)
 
 

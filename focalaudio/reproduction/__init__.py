@@ -12,9 +12,10 @@ page     the same -> report.html, with the way to the steps' own pages
 from focalaudio.reproduction.launch import lead_or_follow
 from focalaudio.reproduction.plan import Plan, choose_folder, reproduce
 from focalaudio.reproduction.seeds import reproduce_seeds
-from focalaudio.reproduction.wanted import list_one
+from focalaudio.reproduction.wanted import PLAN_KEYS, list_one
 
 __all__ = [
+    "PLAN_KEYS",
     "Plan",
     "choose_folder",
     "lead_or_follow",

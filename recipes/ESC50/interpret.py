@@ -13,10 +13,15 @@ from focalaudio.experiment import start_experiment
 from focalaudio.report.conclusions import conclude_interpretation
 from focalaudio.report.evaluation import write_comparison, write_evaluation
 
+NEEDED = (
+    *InterpreterBrain.HPARAMS_NEEDED,
+    *("condition", "data", "eval_loader", "judge", "reporter", "test_data"),
+)
+
 
 def main(argv: list[str]) -> None:
     """Interpret the test folds; write rows, averages, a page to listen to."""
-    experiment = start_experiment(argv)
+    experiment = start_experiment(argv, "hparams/interpret.yaml", NEEDED)
     hparams = experiment.hparams
     hparams["data"].save_folds(experiment.folder)
     brain = experiment.brain(InterpreterBrain)

@@ -14,10 +14,12 @@ from focalaudio.models.novelty import save_shape
 from focalaudio.report.conclusions import conclude_novelty
 from focalaudio.report.novelty import write_novelty
 
+NEEDED = ("keep", "score", "sounds")
+
 
 def main(argv: list[str]) -> None:
     """Choose thresholds on the validation fold; write what they let through."""
-    experiment = start_experiment(argv)
+    experiment = start_experiment(argv, "hparams/novelty.yaml", NEEDED)
     hparams = experiment.hparams
     measured, novelty = measure_novelty(
         hparams["sounds"], hparams["keep"], hparams["score"]

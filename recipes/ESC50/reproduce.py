@@ -10,6 +10,7 @@ import sys
 from focalaudio.experiment import start_experiment
 from focalaudio.report.conclusions import conclude_reproduction
 from focalaudio.reproduction import (
+    PLAN_KEYS,
     Plan,
     lead_or_follow,
     list_one,
@@ -20,7 +21,7 @@ from focalaudio.reproduction import (
 
 def main(argv: list[str]) -> None:
     """Train what is missing, interpret, write tables and figures."""
-    experiment = start_experiment(argv)
+    experiment = start_experiment(argv, "hparams/reproduce.yaml", PLAN_KEYS)
     plan = Plan.from_hparams(experiment.hparams, experiment.run_opts)
     seeds = list_one(experiment.hparams["seeds"])
     lead_or_follow(

@@ -8,15 +8,18 @@ python recipes/ESC50/train_classifier.py hparams/train_classifier.yaml \
 import sys
 
 from focalaudio.brains import ClassifierBrain
+from focalaudio.brains.training import FIT_KEYS
 from focalaudio.experiment import start_experiment
 from focalaudio.models.run import save_model
 from focalaudio.report.conclusions import conclude_training
 from focalaudio.report.training import write_history, write_training_report
 
+NEEDED = (*ClassifierBrain.HPARAMS_NEEDED, *FIT_KEYS, "save_folder")
+
 
 def main(argv: list[str]) -> None:
     """Train, test the best checkpoint, write the report."""
-    experiment = start_experiment(argv)
+    experiment = start_experiment(argv, "hparams/train_classifier.yaml", NEEDED)
     hparams, data = experiment.hparams, experiment.hparams["data"]
     data.save_folds(experiment.folder)
     data.save_labels(hparams["save_folder"])

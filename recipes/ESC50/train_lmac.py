@@ -9,13 +9,16 @@ python recipes/ESC50/train_lmac.py hparams/train_lmac.yaml \
 import sys
 
 from focalaudio.brains import LMACBrain
-from focalaudio.brains.decoder_runs import train_decoder
+from focalaudio.brains.decoder_runs import DECODER_KEYS, train_decoder
 from focalaudio.experiment import start_experiment
+
+NEEDED = (*LMACBrain.HPARAMS_NEEDED, *DECODER_KEYS)
 
 
 def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
-    train_decoder(start_experiment(argv), "lmac", LMACBrain)
+    experiment = start_experiment(argv, "hparams/train_lmac.yaml", NEEDED)
+    train_decoder(experiment, "lmac", LMACBrain)
 
 
 if __name__ == "__main__":

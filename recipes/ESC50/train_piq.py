@@ -9,13 +9,16 @@ python recipes/ESC50/train_piq.py hparams/train_piq.yaml \
 import sys
 
 from focalaudio.brains import PIQBrain
-from focalaudio.brains.decoder_runs import train_decoder
+from focalaudio.brains.decoder_runs import DECODER_KEYS, train_decoder
 from focalaudio.experiment import start_experiment
+
+NEEDED = (*PIQBrain.HPARAMS_NEEDED, *DECODER_KEYS)
 
 
 def main(argv: list[str]) -> None:
     """Train, test the most faithful checkpoint, write rows and averages."""
-    train_decoder(start_experiment(argv), "piq", PIQBrain)
+    experiment = start_experiment(argv, "hparams/train_piq.yaml", NEEDED)
+    train_decoder(experiment, "piq", PIQBrain)
 
 
 if __name__ == "__main__":

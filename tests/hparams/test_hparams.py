@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pydoc
 import re
@@ -257,6 +258,20 @@ def test_every_key_that_is_read_is_there(name):
     optional |= {"settings", "progress"}
     read = keys_read_by(name) | referenced_in(name)
     assert read - optional - keys_of(name) == set()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_recipe_names_what_it_reads(name):
+    """So that the file of another recipe is refused before any work."""
+    spec = importlib.util.spec_from_file_location(name, script_of(name))
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    named = script.PLAN_KEYS if hasattr(script, "Plan") else script.NEEDED
+    read = set().union(*map(subscripts_of, trees_of(name)))
+    if hasattr(script, "Plan"):
+        plan = ROOT / "focalaudio" / "reproduction" / "plan.py"
+        read |= subscripts_of(tree_of(plan.read_text()))
+    assert read <= set(named) <= keys_of(name)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -38,12 +38,18 @@ def build_command(name, out, flags=(), **options):
     return [str(part) for part in command]
 
 
-def run(name, out, flags=(), **options):
-    """Run a recipe in this process; return its folder."""
+def load_script(name):
+    """The module that a script is."""
     spec = importlib.util.spec_from_file_location(name, script(name))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.main(build_command(name, out, flags, **options)[1:])
+    return module
+
+
+def run(name, out, flags=(), **options):
+    """Run a recipe in this process; return its folder."""
+    argv = build_command(name, out, flags, **options)[1:]
+    load_script(name).main(argv)
     return Path(out)
 
 
@@ -67,6 +73,12 @@ def _one_thread():
 def recipe():
     """`recipe(name, out, flags, **options)` runs one in this process."""
     return run
+
+
+@pytest.fixture(scope="session")
+def load():
+    """`load(name)`: the module that a recipe's script is."""
+    return load_script
 
 
 @pytest.fixture(scope="session")
