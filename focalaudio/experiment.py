@@ -15,13 +15,18 @@ import speechbrain as sb
 import torch
 from filelock import FileLock
 from hyperpyyaml import load_hyperpyyaml, resolve_references
-from speechbrain.utils.distributed import ddp_init_group, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    infer_device,
+)
 
 from focalaudio.brains.heard import refuse_heard
 from focalaudio.console import CONSOLE
 from focalaudio.endings import Ending
 from focalaudio.errors import FocalAudioError, escape_text
 from focalaudio.files import lock_folder
+from focalaudio.inference.run_opts import find_device
 from focalaudio.interrupts import obey_signals
 from focalaudio.memory import keep_freed_memory
 from focalaudio.overrides import name_keys, take_overrides
@@ -29,6 +34,7 @@ from focalaudio.processes import leave_at_exit, on_first
 from focalaudio.values import fit_values, read_file
 
 DEBUG = "--debug"  # SpeechBrain's; shows tracebacks, too
+CPU = torch.device("cpu")
 GO_ON = ("progress", "systems")  # keys of recipes that do not train, but go on
 
 logger = logging.getLogger(__name__)
@@ -48,12 +54,15 @@ class Experiment:
         The run's own output folder, `hparams["output_folder"]`.
     lock : filelock.FileLock
         Held so that no second run writes the folder.
+    device : torch.device
+        Where a Brain computes, for recipes without one.
     """
 
     hparams: dict[str, Any]
     run_opts: Any
     folder: Path
     lock: FileLock | None = None
+    device: torch.device = CPU
 
     def brain(self, kind: type[sb.Brain]) -> sb.Brain:
         """Build a Brain from the YAML's objects, ready to fit or evaluate.
@@ -114,7 +123,8 @@ def start_experiment(
         run with other settings. Nothing is written then.
     ValueError
         If the file is not there, or lacks a key; if an option is no key of it,
-        or its value no YAML, or none of the kind that the file has there.
+        or its value no YAML, or none of the kind that the file has there; if
+        the device is not there.
     """
     command = shlex.join([sys.executable, sys.argv[0], *argv])
     end = Ending(command, traced=DEBUG in argv)
@@ -128,6 +138,7 @@ def start_experiment(
     text, name = read_file(hparams_file, own), Path(hparams_file).name
     needed = {"output_folder", *needed}
     overrides, values = fit_values(name, text, overrides, own, needed)
+    device = find_device(run_opts.device or infer_device())
     ddp_init_group(run_opts)
     leave_at_exit()
     hparams = _load(text, overrides, values)
@@ -153,7 +164,7 @@ def start_experiment(
             "This processor has no bf16 of its own: what is computed in it "
             "takes up to ten times as long as in fp32."
         )
-    return Experiment(hparams, run_opts, folder, lock)
+    return Experiment(hparams, run_opts, folder, lock, device)
 
 
 def _load(text: str, overrides: str, values: dict[str, Any]) -> dict[str, Any]:

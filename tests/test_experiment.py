@@ -59,6 +59,7 @@ def test_command_line_overrides_the_yaml(argv, tmp_path):
     assert experiment.hparams["number"] == 5
     assert experiment.hparams["double"] == 10
     assert experiment.run_opts["device"] == "cpu"
+    assert experiment.device == torch.device("cpu")
     assert experiment.folder == tmp_path / "results"
 
 
@@ -135,6 +136,12 @@ def test_what_a_class_refuses_is_named_as_in_the_yaml(argv):
     )
     with pytest.raises(ValueError, match=r"^upside=3 must be a number"):
         start_experiment([*argv, "--upside", "3"])
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_work(argv, tmp_path):
+    with pytest.raises(ValueError, match="device='gpu' is not there: .*doctor"):
+        start_experiment([*argv, "--device", "gpu"])
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("word", ["number=7", "stray"])

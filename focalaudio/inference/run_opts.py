@@ -48,15 +48,29 @@ def check_run_opts(run_opts: Mapping[str, Any]) -> dict[str, Any]:
             f"precision={options['precision']!r} must be one of "
             f"{', '.join(PRECISIONS)}."
         )
-    try:
-        options["device"] = torch.device(options["device"])
-        torch.empty(0, device=options["device"])
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(
-            f"device={str(options['device'])!r} is not there: "
-            f"{str(error).splitlines()[0]} `focalaudio doctor` lists devices."
-        ) from error
+    options["device"] = find_device(options["device"])
     return options
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Return the device of a name, or raise a `ValueError` if it is not there.
+
+    Example
+    -------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, RuntimeError) as error:
+        # a backend that was not built lists all others, in a second sentence
+        why = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise ValueError(
+            f"device={str(name)!r} is not there: {why}. `focalaudio doctor` "
+            "lists devices."
+        ) from error
+    return device
 
 
 # SpeechBrain's keywords of `from_hparams`, and what there is here instead

@@ -5,7 +5,7 @@ import torch
 from speechbrain.utils.run_opts import RunOptions
 
 from focalaudio.inference.interpreter import SoundInterpreter
-from focalaudio.inference.run_opts import INSTEAD, check_run_opts
+from focalaudio.inference.run_opts import INSTEAD, check_run_opts, find_device
 
 
 def test_all_of_speechbrains_defaults_are_taken():
@@ -29,6 +29,16 @@ def test_a_loaded_model_is_run_in_speechbrains_evaluation_precision():
 def test_what_would_change_how_it_is_run_is_named(name):
     with pytest.raises(ValueError, match=f"run_opts has {name}; .*device"):
         check_run_opts({name: True, "device": "cpu"})
+
+
+@pytest.mark.parametrize("name", ["gpu", "0", "cuda:99", "vulkan", "hpu"])
+def test_a_device_that_is_not_there_is_one_line_of_whole_sentences(name):
+    with pytest.raises(ValueError, match=f"device='{name}' is not") as error:
+        find_device(name)
+    said = str(error.value)
+    assert said.endswith(". `focalaudio doctor` lists devices.")
+    assert "\n" not in said
+    assert len(said) < 400
 
 
 @pytest.mark.parametrize("name", [*INSTEAD, "color"])
