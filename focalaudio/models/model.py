@@ -8,6 +8,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from focalaudio.contract import Classifier, ClassifierOutput
@@ -211,6 +212,16 @@ class SoundModel:
                 f"n_fft={axis.n_fft}, the spectrogram for {own.sample_rate} "
                 f"Hz and n_fft={own.n_fft}."
             )
+
+    def to(self, device: str | torch.device) -> SoundModel:
+        """Move what it computes with, decoders included; return this."""
+        for part in (
+            self.classifier,
+            self.spectrogram,
+            *self.decoders.values(),
+        ):
+            part.to(device)
+        return self
 
     def is_known(self, spectrum: Spectrum, output: ClassifierOutput) -> Tensor:
         """Say which clips are like any class, by the model's own rules.

@@ -21,6 +21,7 @@ def main(argv: list[str]) -> None:
     """Choose thresholds on the validation fold; write what they let through."""
     experiment = start_experiment(argv, "hparams/novelty.yaml", NEEDED)
     hparams = experiment.hparams
+    hparams["sounds"].model.to(experiment.device)
     measured, novelty = measure_novelty(
         hparams["sounds"], hparams["keep"], hparams["score"]
     )

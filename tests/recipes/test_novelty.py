@@ -3,12 +3,22 @@
 import json
 from dataclasses import asdict
 
+import pytest
+
 from focalaudio.metrics.novelty import SCORES
 from focalaudio.models.bundle import read_bundle
 from focalaudio.models.export import export_run
 from focalaudio.report.tables import read_csv
 
 OPTIONS = {"n_noises": 2, "noise_levels": "[0, -100]"}
+
+
+def test_a_model_is_moved_to_the_device(recipe, dataset, trained, tmp_path):
+    """On `meta` nothing has a value: what is computed there cannot be read."""
+    options = {"data_folder": dataset, "classifier": trained}
+    flags = ["--device", "meta"]
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        recipe("novelty", tmp_path / "novelty", flags, **options)
 
 
 def test_a_rule_goes_from_a_run_into_its_bundle(
