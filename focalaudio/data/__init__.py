@@ -8,6 +8,7 @@ tables       a CSV of any make -> rows of text
 several      cells of a table -> the labels of each clip, however many
 labels       text -> class ids, and what cannot be a label
 folds        made where there are none, written down, read again
+made         clips without folds -> folds, or how many there could be
 splits       which folds train, validate and test, and what may not be
 problems     all that is wrong, in one error
 esc50        a folder in ESC-50's layout -> checked metadata, split by fold

@@ -20,13 +20,7 @@ from speechbrain.utils.distributed import run_on_main
 
 from focalaudio.data.download import download_esc50
 from focalaudio.data.esc50 import CSV_NAME, Manifests, read_metadata
-from focalaudio.data.folds import (
-    FOLDS_CSV,
-    NO_LABEL,
-    goes_on,
-    make_folds,
-    recall_folds,
-)
+from focalaudio.data.folds import FOLDS_CSV, NO_LABEL, goes_on
 from focalaudio.data.labels import label_problems
 from focalaudio.data.layouts import (
     URBAN_CSV,
@@ -34,6 +28,7 @@ from focalaudio.data.layouts import (
     list_class_folders,
     list_urbansound,
 )
+from focalaudio.data.made import check_made, find_folds
 from focalaudio.data.manifests import Manifest, list_manifest
 from focalaudio.data.pipelines import (
     ClipReader,
@@ -47,7 +42,12 @@ from focalaudio.data.several import (
     gather_labels,
     spread_labels,
 )
-from focalaudio.data.splits import Names, Splits, check_splits, name_fold
+from focalaudio.data.splits import (
+    Names,
+    Splits,
+    check_splits,
+    name_fold,
+)
 from focalaudio.decisions import Decision, find_decision
 from focalaudio.errors import DataError, escape_text
 
@@ -139,6 +139,10 @@ def open_data(
     places = [Path(place) for place in (own, classifier) if place]
     clips, is_made = read_clips(data_folder, remembered=places, **where)
     spread = spread_labels(clips, decision)
+    recalled = any((place / FOLDS_CSV).is_file() for place in places)
+    if is_made and not recalled:
+        how = where.get("n_folds", 5), where.get("fold_seed", 0)
+        check_made(clips, decision, splits, *how)
     check_splits(spread, splits)
     _warn_of_rest(spread, splits)
     train, valid, test = (
@@ -240,7 +244,7 @@ def read_clips(
     is_made = not clips["fold"].any()
     if is_made:
         labels = list(map(decision.split, clips["label"]))
-        clips["fold"] = _find_folds(
+        clips["fold"] = find_folds(
             clips, labels, n_folds, fold_seed, remembered
         )
     return clips, is_made
@@ -375,25 +379,6 @@ def _unwritable(clips: pd.DataFrame) -> list[str]:
     columns = (clips[key] for key in ("name", "clip_id", "fold", "group"))
     texts = dict.fromkeys(text for column in columns for text in column)
     return [ascii(text) for text in texts if UNWRITABLE.search(text)]
-
-
-def _find_folds(
-    clips: pd.DataFrame,
-    labels: Sequence[Sequence[str]],
-    n_folds: int,
-    seed: int,
-    remembered: Sequence[Path],
-) -> list[str]:
-    """Return the folds that were made before, or make them."""
-    names = list(clips["name"])
-    for place in remembered:
-        if (place / FOLDS_CSV).is_file():
-            return recall_folds(names, place / FOLDS_CSV)
-    alone = [f"\0{name}" for name in names]
-    groups = [
-        group or own for group, own in zip(clips["group"], alone, strict=True)
-    ]
-    return make_folds(labels, groups, n_folds, seed)
 
 
 def _warn_of_rest(clips: pd.DataFrame, splits: Splits) -> None:

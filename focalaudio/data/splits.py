@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -123,12 +123,15 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
     - 1 x group with clips in several splits: 'a' in train and test; ...
     """
     present = list(dict.fromkeys(clips["fold"]))
-    absent = [name for name in splits.named if name not in present]
-    if absent:
-        example = " ".join(
-            f"--{part}_folds '[{name}]'"
-            for part, name in zip(splits.parts, present, strict=False)
+    absent = find_absent(clips, splits)
+    joined = next((name for name in absent if "," in name), None)
+    if joined is not None:
+        raise DataError(
+            f"folds {joined} are one name, that of no fold; write a list, "
+            f"'[{', '.join(map(name_fold, joined.split(',')))}]'."
         )
+    if absent:
+        example = write_splits([name] for name in present)
         raise DataError(
             f"folds {few(absent)} have no clips; the data has folds "
             f"{few(sorted(present, key=_by_number), 12)}: choose among them, "
@@ -161,6 +164,26 @@ def check_splits(clips: pd.DataFrame, splits: Splits) -> None:
                 "or the test hears what was trained on",
             ),
         ],
+    )
+
+
+def find_absent(clips: pd.DataFrame, splits: Splits) -> list[str]:
+    """Return the folds of splits that have no clips."""
+    present = set(clips["fold"])
+    return [name for name in splits.named if name not in present]
+
+
+def write_splits(parts: Iterable[Sequence[int | str]]) -> str:
+    """Write the folds that train, validate and test as a shell takes them.
+
+    Example
+    -------
+    >>> write_splits([[1, 2], [3], [4]])
+    "--train_folds '[1, 2]' --valid_folds '[3]' --test_folds '[4]'"
+    """
+    return " ".join(
+        f"--{field.name}_folds '[{', '.join(map(str, names))}]'"
+        for field, names in zip(fields(Splits), parts, strict=False)
     )
 
 

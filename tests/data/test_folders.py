@@ -380,6 +380,18 @@ def test_a_thousand_classes_and_any_length(put, tmp_path):
         assert part[0]["label"] == "0000"
 
 
+def test_folds_that_were_made_are_not_those_of_the_data(put):
+    for label in ("dog", "rain"):
+        for group in range(3):
+            for clip in range(2):
+                folder = put(f"{label}_{group}{label}_{clip}.wav")
+    where = {"pattern": "{label}_{group}_{index}.wav"}
+    with pytest.raises(DataError, match="names no folds.*--n_folds 3"):
+        open_data(folder, *FOLDS, **where)
+    data = open_data(folder, [1], [2], [3], n_folds=3, **where)
+    assert len(data.train) == len(data.valid) == len(data.test) == 4
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [

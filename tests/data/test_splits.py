@@ -54,6 +54,18 @@ def test_a_fold_that_does_not_exist_is_answered_with_those_that_do():
     check_splits(data, Splits("train", "dev", "test"))
 
 
+@pytest.mark.parametrize("names", ["1,2,3", "1, 2,3.0", ["1,2,3"]])
+def test_folds_that_are_no_list_are_written_as_one(names):
+    data = clips(*(("a", "", fold) for fold in "12345"))
+    with pytest.raises(DataError, match=r"write a list, '\[1, 2, 3\]'"):
+        check_splits(data, Splits(names, [4], [5]))
+
+
+def test_a_fold_may_have_a_comma_in_its_name():
+    data = clips(*(("a", "", fold) for fold in ("a,b", "c", "d")))
+    check_splits(data, Splits("a,b", "c", "d"))
+
+
 def test_a_group_on_two_sides_is_a_leak():
     rows = [("a", "x", "1"), ("a", "x", "2"), ("a", "y", "3"), ("a", "", "4")]
     data = clips(*rows)
