@@ -8,6 +8,7 @@ arrow:
 errors        what a user can meet, one line each
 files         whole files or none
 interrupts    Ctrl-C and SIGTERM, which are not lost
+starting      Ctrl-C while a recipe is imported -> one line
 memory        freed -> used again: large tensors without the kernel
 processes     what each process has -> what all have, and the share of each
 arguments     objects that remember how they were made

@@ -1,3 +1,4 @@
+import ast
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from focalaudio.endings import Ending
 from focalaudio.errors import AudioError, FocalAudioError
 from focalaudio.experiment import Experiment, start_experiment
 
+RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*/*.py"))
 YAML = """
 # A comment that stays.
 number: 3
@@ -245,6 +247,35 @@ def test_ctrl_c_says_what_is_saved_in_one_line(sent, argv, tmp_path):
     where = f"epoch 3 is saved in {tmp_path}/results, and this goes on: "
     assert f"Interrupted; {where}" in last
     assert last.endswith(shlex.join(["a recipe.py", *argv]))
+
+
+STARTING = """
+import os, signal
+import focalaudio.starting
+os.kill(os.getpid(), signal.{})
+import torch
+"""
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_while_a_recipe_is_imported_is_one_line(sent, tmp_path):
+    done = run_script(tmp_path, STARTING.format(sent), "--lr", "a b")
+    assert done.returncode == -signal.SIGINT
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Interrupted; nothing is saved, and this starts")
+    assert line.endswith(shlex.join(["a recipe.py", "--lr", "a b"]))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_know_what_a_ctrl_c_says_before_they_import_more(path):
+    first = next(
+        node.names[0].name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        and "focalaudio" in ast.unparse(node)
+    )
+    assert first == "focalaudio.starting"
 
 
 MISTAKES = [

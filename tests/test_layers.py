@@ -21,6 +21,7 @@ LAYERS = {  # a package stands for its modules that are not named themselves
     "focalaudio.files": 0,
     "focalaudio.interrupts": 0,
     "focalaudio.memory": 0,
+    "focalaudio.starting": 0,
     "focalaudio.audio": 1,
     "focalaudio.boxes": 1,
     "focalaudio.decisions": 1,

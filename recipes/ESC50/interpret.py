@@ -8,6 +8,7 @@ python recipes/ESC50/interpret.py hparams/interpret.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.brains import InterpreterBrain
 from focalaudio.experiment import start_experiment
 from focalaudio.report.conclusions import conclude_interpretation

@@ -8,6 +8,7 @@ python recipes/ESC50/novelty.py hparams/novelty.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.experiment import start_experiment
 from focalaudio.inference.novelty import measure_novelty
 from focalaudio.models.novelty import save_shape

@@ -7,6 +7,7 @@ python recipes/ESC50/reproduce.py hparams/reproduce.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.experiment import start_experiment
 from focalaudio.report.conclusions import conclude_reproduction
 from focalaudio.reproduction import (

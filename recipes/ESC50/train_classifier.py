@@ -7,6 +7,7 @@ python recipes/ESC50/train_classifier.py hparams/train_classifier.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.brains import ClassifierBrain
 from focalaudio.brains.training import FIT_KEYS
 from focalaudio.experiment import start_experiment

@@ -8,6 +8,7 @@ python recipes/ESC50/train_lmac.py hparams/train_lmac.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.brains import LMACBrain
 from focalaudio.brains.decoder_runs import DECODER_KEYS, train_decoder
 from focalaudio.experiment import start_experiment

@@ -8,6 +8,7 @@ python recipes/ESC50/train_piq.py hparams/train_piq.yaml \
 
 import sys
 
+import focalaudio.starting  # noqa: F401  # what a Ctrl-C says from here on
 from focalaudio.brains import PIQBrain
 from focalaudio.brains.decoder_runs import DECODER_KEYS, train_decoder
 from focalaudio.experiment import start_experiment
