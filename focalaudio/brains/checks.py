@@ -157,7 +157,8 @@ class Checker:
 
     def __init__(self, interpreter: Interpreter, checks: Sequence[str]) -> None:
         self.interpreter = interpreter
-        self.checks = (checks,) if isinstance(checks, str) else tuple(checks)
+        names = (checks,) if isinstance(checks, str) else checks
+        self.checks = tuple(names or ())
         unknown = [name for name in self.checks if name not in CHECKS]
         if unknown:
             raise ValueError(

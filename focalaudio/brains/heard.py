@@ -84,7 +84,7 @@ def _find_models(
 ) -> Iterator[tuple[str, str | Path]]:
     """Yield the models that a recipe's keys name: key and source."""
     for values in (hparams, *(hparams.get("compare") or ())):
-        for key in MODELS:
+        for key in MODELS if isinstance(values, Mapping) else ():
             source = values.get(key)
             if isinstance(source, (str, Path)):
                 yield key, source

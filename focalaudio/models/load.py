@@ -21,7 +21,7 @@ from focalaudio.models.bundle_files import DECODERS
 from focalaudio.models.hub import fetch_bundle
 from focalaudio.models.hub_names import parse_source
 from focalaudio.models.model import SoundModel
-from focalaudio.models.run import add_decoders, existing, load_run
+from focalaudio.models.run import add_decoders, existing, load_run, refuse_part
 from focalaudio.models.shipped import default_model
 from focalaudio.spectrogram import Spectrogram
 
@@ -67,7 +67,8 @@ def load_model(
     """
     source = default_model() if source is None else source
     folder = _locate(source, savedir, revision, local_files_only)
-    if is_bundle(existing(folder)):
+    refuse_part(existing(folder))
+    if is_bundle(folder):
         return read_bundle(folder, trust_remote_yaml)
     return load_run(folder)
 
@@ -184,8 +185,8 @@ def compare_analyses(
 def load_compared(
     model: SoundModel,
     interpreter: Interpreter,
-    others: Sequence[Mapping[str, Any]] = (),
-    quantiles: Sequence[float] = (),
+    others: Sequence[Mapping[str, Any] | str] | Mapping[str, Any] | str = (),
+    quantiles: Sequence[float] | float = (),
 ) -> nn.ModuleList:
     """Build interpreters that are compared with one, on the same first pass.
 
@@ -195,31 +196,79 @@ def load_compared(
         Whose classifier all of them explain.
     interpreter : Interpreter
         What the others are compared with.
-    others : sequence of mapping
-        Arguments of `load_interpreter`; those that have a quantile take the
-        first one's unless they say otherwise.
+    others : sequence of mapping, or of str
+        Arguments of `load_interpreter`, or a method; those that have a quantile
+        take the first one's unless they say otherwise. One stands for a list.
     quantiles : sequence of float
-        All that have a quantile are compared at each of these, too.
+        All that have a quantile are compared at each of these, too; one stands
+        for a list.
 
     Returns
     -------
     torch.nn.ModuleList
         Of interpreters, no two of a name, none that is the first one again.
+
+    Raises
+    ------
+    ValueError
+        If one of `others` says nothing of an explanation, or one of `quantiles`
+        is no number; see also `load_interpreter`.
     """
+    points = list_numbers("quantiles", quantiles, "[0.5, 0.9]")
     listed = []
-    for other in others:
+    for other in _list_others(others):
         made = load_interpreter(model, **other)
         own = other.get("quantile")
         listed.append(_at(made, interpreter.quantile) if own is None else made)
     swept = [
         _at(each, point)
-        for point in quantiles
+        for point in points
         for each in (interpreter, *listed)
         if each.quantile is not None
     ]
     named = {each.name: each for each in (*listed, *swept)}
     named.pop(interpreter.name, None)
     return nn.ModuleList(named.values())
+
+
+def list_numbers(name: str, given: Any, example: str) -> list[float]:
+    """Return numbers as a list; one is a list of one, None of nothing.
+
+    A `ValueError` with an `example` if they are none.
+
+    Example
+    -------
+    >>> list_numbers("quantiles", 0.9, "[0.5, 0.9]")
+    [0.9]
+    >>> list_numbers("quantiles", "0.5,0.9", "[0.5, 0.9]")
+    Traceback (most recent call last):
+    ValueError: quantiles='0.5,0.9' must be numbers, such as "[0.5, 0.9]".
+    """
+    numbers = _list_one(given)
+    if not all(type(number) in (int, float) for number in numbers):
+        raise ValueError(
+            f'{name}={given!r} must be numbers, such as "{example}".'
+        )
+    return numbers
+
+
+def _list_one(given: Any) -> list[Any]:
+    """Return a list as it is, one of nothing for None, else of one."""
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    return [] if given is None else [given]
+
+
+def _list_others(others: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield how each other interpreter is chosen; a word is a method."""
+    for other in _list_one(others):
+        choice = {"method": other} if isinstance(other, str) else other
+        if not isinstance(choice, Mapping):
+            raise ValueError(
+                f"compare={others!r} must be methods, or mappings, such as "
+                '"[random, {maps: [class_share]}]".'
+            )
+        yield choice
 
 
 def _check_keys(choice: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -269,6 +270,11 @@ class SoundModel:
         """
         own = self.explanation
         method = own.method if method is None else method
+        if not isinstance(options, (Mapping, NoneType)):
+            raise ValueError(
+                f"options={options!r} must be a mapping, such as "
+                '"{n_samples: 16}".'
+            )
         if method in DECODED:
             useless = {"maps": maps, "against": against, **(options or {})}
             return self._decoded(method, useless, mask, quantile)

@@ -42,6 +42,7 @@ from focalaudio.models.schema import KEYS
 MODEL = "save/model.yaml"
 DECODER = "save/decoder.yaml"
 LABELS = f"save/{LABELS_FILE}"
+DEPTH = 2  # of the folders in a run: save/CKPT+...
 SETTINGS = "settings.ckpt"  # of a checkpoint: what the run depends on
 
 
@@ -117,6 +118,7 @@ def load_decoder(
     """
     key = DECODERS[method]
     folder = Path(source)
+    refuse_part(folder)
     _check_described(folder / DECODER)
     _check_method(folder / DECODER, method)
     best = Path(best_checkpoint(folder, "max_key").path)
@@ -185,6 +187,21 @@ def _read_part(path: Path, key: str, weights: Path) -> dict[str, Any]:
     except ModelError as error:
         raise ModelError(f"{weights}: {error}") from error
     return parts
+
+
+def refuse_part(folder: Path) -> None:
+    """Refuse a folder that lies in a run, such as its `save`; name the run.
+
+    `FileNotFoundError`, as of a folder without a model.
+    """
+    if (folder / "hyperparams.yaml").exists():
+        return
+    for above in folder.absolute().parents[:DEPTH]:
+        if any((above / name).is_file() for name in (MODEL, DECODER)):
+            raise FileNotFoundError(
+                f"{folder} is a part of a run; give the run's own folder, "
+                f"{above}."
+            )
 
 
 def existing(path: Path) -> Path:

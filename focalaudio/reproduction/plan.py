@@ -292,7 +292,7 @@ class Plan:
             return
         classifier = self.place(fold, system, "classifier")
         given = {**shared, "classifier": classifier}
-        own = list(options.get("compare", ()))
+        own = list_one(options.get("compare"))
         for method in (name for name in DECODERS if name in options):
             place = self.place(fold, system, method)
             folds = replace(self, protocol=SELECTED).split(fold)
@@ -306,7 +306,8 @@ class Plan:
             keys = {**self.interpret, **options.get("interpret", {})}
             keys |= condition
             baselines = options.get("baselines", self.compare)
-            keys["compare"] = [*own, *condition.get("compare", baselines)]
+            last = list_one(condition.get("compare", baselines))
+            keys["compare"] = [*own, *last]
             if keys.get("judge") == OTHER:
                 others = (name for name in self.systems if name != system)
                 judge = next(others, None)

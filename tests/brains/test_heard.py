@@ -51,7 +51,7 @@ def test_a_clip_that_was_trained_on_is_not_tested(
     hparams, leave_run, key, inside
 ):
     run = leave_run([3, 4, 5], [1], [2])
-    named = {"compare": [{}, {key: str(run)}]} if inside else {key: run}
+    named = {"compare": ["random", {key: str(run)}]} if inside else {key: run}
     n_tested = len(hparams["data"].test)
     wanted = (
         f"{key}=.* was trained on {n_tested} of the {n_tested} .*"

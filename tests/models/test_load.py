@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -229,6 +230,54 @@ def test_what_is_compared_takes_the_first_ones_quantile(model):
     one = load_interpreter(model, quantile=0.7)
     [other] = load_compared(model, one, [{"method": "random"}])
     assert other.quantile == 0.7
+
+
+def test_a_part_of_a_run_is_answered_with_the_run(finished, finished_piq):
+    for run in (finished, finished_piq):
+        parts = [path for path in run.rglob("*") if path.is_dir()]
+        assert run / "save" in parts
+        for part in parts:
+            with pytest.raises(FileNotFoundError) as error:
+                load_model(part)
+            assert f"{part} is a part of a run" in str(error.value)
+            assert str(error.value).endswith(f"folder, {run}.")
+    with pytest.raises(FileNotFoundError, match="is a part of a run"):
+        load_interpreter(load_model(finished), "piq", piq=finished_piq / "save")
+
+
+def test_a_bundle_in_a_run_is_a_bundle(finished, exported, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    bundle = shutil.copytree(exported, run / "bundle")
+    assert load_model(bundle).folder == bundle
+
+
+@pytest.mark.parametrize("others", ["random", ["random"], {"method": "random"}])
+@pytest.mark.parametrize("quantiles", [0.5, [0.5]])
+def test_one_stands_for_a_list(model, others, quantiles):
+    one = load_interpreter(model)
+    compared = load_compared(model, one, others, quantiles)
+    wanted = load_compared(model, one, [{"method": "random"}], [0.5])
+    assert [a.name for a in compared] == [a.name for a in wanted]
+    assert len(load_compared(model, one, None, None)) == 0
+
+
+@pytest.mark.parametrize(
+    ("others", "quantiles", "said"),
+    [
+        ((), "0.5,0.9", r"quantiles='0.5,0.9' .* such as \"\[0.5, 0.9\]\""),
+        ((), [0.5, "x"], r"quantiles=\[0.5, 'x'\] must be numbers"),
+        ((), True, "quantiles=True must be numbers"),
+        (3, (), "compare=3 must be methods, or mappings"),
+        ([["random"]], (), "compare=.* must be methods"),
+        ("gradcam,random", (), "method='gradcam,random' must be one of"),
+        ([{"method": "rise", "options": "n: 4"}], (), "options='n: 4' must be"),
+    ],
+)
+def test_what_says_nothing_of_a_comparison_is_named(
+    model, others, quantiles, said
+):
+    with pytest.raises(ValueError, match=said):
+        load_compared(model, load_interpreter(model), others, quantiles)
 
 
 def test_stages_are_called_maps_now(model):
