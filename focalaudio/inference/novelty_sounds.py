@@ -21,10 +21,12 @@ from focalaudio.data.folders import read_clips
 from focalaudio.data.manifests import Manifest
 from focalaudio.data.splits import Names, Splits
 from focalaudio.errors import DataError
+from focalaudio.models.load import list_numbers
 from focalaudio.models.model import SoundModel
 from focalaudio.report.held_out import Answers, read_held_out
 
 SECONDS = 5.0  # of what is synthesized
+LISTS = {"noise_levels": "[0, -20]", "piece_seconds": "[0.5, 1.0]"}
 VALID, TEST, LEFT_OUT, SILENCE = "valid", "test", "left_out", "silence"
 
 
@@ -46,12 +48,13 @@ class Sounds:
     max_others : int
         So many of them, evenly spread over the sorted names.
     noise_levels : sequence of float
-        dB, peaks of white noise.
+        dB, peaks of white noise; one stands for a list.
     n_noises : int
         Clips of each level.
     piece_seconds : sequence of float
         s: the loudest pieces of so long of the test clips are groups of their
-        own, `test_<seconds>_s`. A rule should not refuse what is short.
+        own, `test_<seconds>_s`. A rule should not refuse what is short. One
+        stands for a list.
     manifest, columns, pattern, n_folds, fold_seed
         As `data_folder`.
     classifier : str or pathlib.Path
@@ -66,6 +69,8 @@ class Sounds:
     ------
     DataError
         If the data contradicts itself, or a folder has no sounds.
+    ValueError
+        If a level, or the duration of a piece, is none.
     """
 
     model: SoundModel
@@ -85,6 +90,15 @@ class Sounds:
     fold_seed: int = 0
     classifier: str | Path | None = None
     held_out: Sequence[str | Path] | str = ()
+
+    def __post_init__(self) -> None:
+        for name, example in LISTS.items():
+            numbers = list_numbers(name, getattr(self, name), example)
+            object.__setattr__(self, name, numbers)
+        if any(seconds <= 0 for seconds in self.piece_seconds):
+            raise ValueError(
+                f"piece_seconds={self.piece_seconds} must be above 0 s."
+            )
 
     @cached_property
     def answers(self) -> list[Answers]:

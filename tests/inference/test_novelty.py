@@ -323,3 +323,16 @@ def test_what_others_did_not_say_chooses_nothing(
     other = replace(model, labels=["x", "y", "z"])
     with pytest.raises(DataError, match="knows other classes"):
         measure_novelty(replace(sounds, model=other, held_out=held_out[:1]))
+
+
+@pytest.mark.parametrize("name", ["noise_levels", "piece_seconds"])
+def test_levels_and_pieces_are_numbers(model, name):
+    assert getattr(Sounds(model, "data", *FOLDS, **{name: 1}), name) == [1]
+    assert getattr(Sounds(model, "data", *FOLDS, **{name: None}), name) == []
+    with pytest.raises(ValueError, match=f"{name}='0,-20' must be numbers"):
+        Sounds(model, "data", *FOLDS, **{name: "0,-20"})
+
+
+def test_a_piece_lasts(model):
+    with pytest.raises(ValueError, match="piece_seconds=.* above 0 s"):
+        Sounds(model, "data", *FOLDS, piece_seconds=[1, 0])
