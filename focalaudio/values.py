@@ -18,8 +18,12 @@ from focalaudio.data.problems import few
 from focalaudio.models.safe_yaml import PlainLoader
 
 RENAMED = {"stages": "maps"}  # keys of older versions
-# of which null is all, or none: the file does not show that they are numbers
-COUNTS = frozenset({"max_clips"})
+# none of them is negative; null in a file does not show that it is a number
+COUNTS = frozenset({
+    "curve_steps", "f_fidelity_samples", "max_clips", "n_neighbors",
+    "n_partners",
+})  # fmt: skip
+NUMBERS = frozenset({"snr"})
 FOLDERS = frozenset({"data_folder", "output_folder"})  # never null
 PLACEHOLDER = "!PLACEHOLDER"
 TO_GIVE = {  # what stands for a placeholder
@@ -175,6 +179,8 @@ def _fit(key: str, node: yaml.Node, value: Any, usual: Any, said: str) -> str:
         rule = None if isinstance(value, str) else "a folder"
     elif type(usual) in (int, float):
         rule = _break_number(value, usual)
+    elif usual is None and key in NUMBERS:
+        rule = _break_number(value, 0.5)
     elif isinstance(usual, dict):
         if value is not None and not isinstance(value, dict):
             rule = f'a mapping, such as "{_show_mapping(node)}"'

@@ -1,10 +1,12 @@
 """Laws of focalaudio.values: what a file's keys are given is of their kinds."""
 
+import json
+
 import pytest
 from hyperpyyaml import load_hyperpyyaml
 
 from focalaudio.overrides import take_overrides
-from focalaudio.values import COUNTS, FOLDERS, fit_values, read_file
+from focalaudio.values import COUNTS, FOLDERS, NUMBERS, fit_values, read_file
 
 FILE = """
 report: True
@@ -104,9 +106,17 @@ def test_a_mapping_is_no_single_value(key):
 @pytest.mark.parametrize("key", COUNTS)
 def test_a_count_is_a_whole_number_from_0(key, said):
     with pytest.raises(ValueError, match=f"--{key} .* must be a whole number"):
-        fit(f"--{key}", said)
-    assert fit(f"--{key}", "0")[0][key] == 0
-    assert fit(f"--{key}", "null")[0][key] is None
+        fit(f"--{key}", said, text=f"{key}: null")
+    for value in (0, None):
+        hparams, _ = fit(f"--{key}", json.dumps(value), text=f"{key}: null")
+        assert hparams == {key: value}
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_number_is_one_though_the_file_has_null(key):
+    with pytest.raises(ValueError, match=f"--{key} 5dB must be a number"):
+        fit(f"--{key}", "5dB", text=f"{key}: null")
+    assert fit(f"--{key}", "-5", text=f"{key}: null")[0] == {key: -5}
 
 
 def test_what_is_left_to_the_user_is_asked_for():

@@ -55,8 +55,12 @@ _LATER = {
     "labels_per_clip": "one",
     "max_equalizer_gain": 0.0,
     "n_folds": 5,
+    "n_partners": 2,
     "outlier_probability": 0.0,
+    "snr": 0.0,
 }
+# null of these is what runs from before it could be null were made with
+_UNSET = ("classifier_from", "n_partners", "snr")
 _OBJECT = "!"  # stands for what a YAML file makes an object of
 
 
@@ -148,9 +152,9 @@ class RunSettings:
         Nothing in `text` is executed; the command line's `options` count more.
         """
         values = _read_values(text)
-        if values.get("classifier_from") is None:
-            # runs from before there were foreign classifiers have no such key
-            values.pop("classifier_from", None)
+        for name in _UNSET:
+            if values.get(name) is None:
+                values.pop(name, None)
         for name in sorted(_COUNTING):
             if name in options.overridden_args or name not in values:
                 values[name] = options[name]

@@ -37,6 +37,16 @@ from focalaudio.mixtures import Mixture, add_up, concatenate, mix, pair_up
 from focalaudio.waveforms import fit_length
 
 ANNOTATIONS = "annotations"  # the condition without mixtures
+N_PARTNERS = 2  # of each clip, if nothing is said
+USES = {  # what else of the command line each condition has a use for
+    "clean": (),
+    ANNOTATIONS: (),
+    "overlap": ("snr", "n_partners"),
+    "concat": ("snr", "n_partners"),
+    "noise": ("snr",),
+    "folder": ("snr", "added_folder"),
+    "stems": (),
+}
 NO_BOX = [0.0, 0.0, 0.0, 0.0, UNKNOWN]  # of no duration, as padding is
 Row = dict[str, Any]
 
@@ -46,9 +56,9 @@ def build_condition(
     reader: ClipReader,
     encoder: CategoricalEncoder,
     condition: str = "clean",
-    snr: float = 0.0,
+    snr: float | None = None,
     folder: str | Path | None = None,
-    n_partners: int = 2,
+    n_partners: int | None = None,
 ) -> DynamicItemDataset:
     """Put a fold under a condition.
 
@@ -76,11 +86,12 @@ def build_condition(
     condition : str
         One of the above.
     snr : float
-        Energy of the clip over what is added to it, dB.
+        Energy of the clip over what is added to it, dB; 0 if None. Of
+        `overlap`, `concat`, `noise` and `folder`.
     folder : str or pathlib.Path
         Of the condition `folder`: sounds at any depth.
     n_partners : int
-        How many partners each clip gets in `overlap` and `concat`.
+        How many partners each clip gets in `overlap` and `concat`; 2 if None.
 
     Returns
     -------
@@ -95,7 +106,7 @@ def build_condition(
     Raises
     ------
     ValueError
-        If there is no such condition.
+        If there is no such condition, or it has no use for an argument.
     DataError
         If the sounds that it needs are not there.
 
@@ -117,15 +128,11 @@ def build_condition(
     True
     """
     dataset = need_clips(dataset)
+    _refuse_useless(condition, snr, folder, n_partners)
     if condition == "clean":
         return dataset
     if condition == ANNOTATIONS:
         return _annotate(dataset, reader, encoder)
-    if condition not in CONDITIONS:
-        raise ValueError(
-            f"condition={condition!r} must be 'clean', {ANNOTATIONS!r} or one "
-            f"of {', '.join(CONDITIONS)}."
-        )
     if isinstance(encoder, SeveralLabelsEncoder):
         raise DataError(
             f"condition={condition!r} needs clips with one label each, whose "
@@ -133,6 +140,7 @@ def build_condition(
             f"{ANNOTATIONS!r}."
         )
     list_rows, mixer = CONDITIONS[condition]
+    n_partners = N_PARTNERS if n_partners is None else n_partners
     rows = {
         clip_id: {"other_label": None} | row
         for clip_id, row in list_rows(dataset.data, folder, n_partners)
@@ -140,7 +148,7 @@ def build_condition(
     mixed = DynamicItemDataset(rows)
 
     def read(row: Row) -> Iterator[Tensor]:
-        mixture = mixer(row, reader, snr)
+        mixture = mixer(row, reader, snr or 0.0)
         yield mixture.wav
         yield mixture.first
         yield mixture.second
@@ -156,6 +164,27 @@ def build_condition(
     keys = ("id", "sig", "first", "second", "label", "target", "other_target")
     mixed.set_output_keys(list(keys))
     return mixed
+
+
+def _refuse_useless(
+    condition: str,
+    snr: float | None,
+    folder: str | Path | None,
+    n_partners: int | None,
+) -> None:
+    """Refuse an unknown condition, and what it has no use for."""
+    if condition not in USES:
+        raise ValueError(
+            f"condition={condition!r} must be one of {', '.join(USES)}."
+        )
+    given = {"snr": snr, "added_folder": folder, "n_partners": n_partners}
+    for name, value in given.items():
+        if value is not None and name not in USES[condition]:
+            users = [each for each, names in USES.items() if name in names]
+            raise ValueError(
+                f"{name}={value} has no use under condition={condition!r}; "
+                f"leave it out, or give --condition {' or '.join(users)}."
+            )
 
 
 def _annotate(
@@ -242,9 +271,10 @@ def _list_with_folder(
     """Yield each clip with a sound of the folder, taken in turn."""
     if folder is None:
         raise DataError(
-            "folder=None holds no sound; the condition 'folder' needs one."
+            "condition='folder' needs sounds to add: give --added_folder "
+            "FOLDER."
         )
-    found = list_sounds(folder, "folder")
+    found = list_sounds(folder, "added_folder")
     for place, (name, row) in enumerate(rows.items()):
         other = str(found[place % len(found)])
         pair = {"path": row["path"], "other": other}

@@ -8,7 +8,7 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 
 from focalaudio.audio import load_wav, write_wav
-from focalaudio.data.conditions import CONDITIONS, build_condition
+from focalaudio.data.conditions import CONDITIONS, USES, build_condition
 from focalaudio.data.folders import open_data
 from focalaudio.data.pipelines import ClipReader, open_esc50
 from focalaudio.data.synthetic import CLASSES, write_dataset
@@ -40,6 +40,14 @@ def speech(tmp_path_factory):
 
 
 def put(data, condition, **options):
+    """A fold under a condition, with those of the options that it uses."""
+    names = {"added_folder": "folder"}
+    used = [names.get(name, name) for name in USES.get(condition, ())]
+    own = {key: value for key, value in options.items() if key in used}
+    return build(data, condition, **own)
+
+
+def build(data, condition, **options):
     return build_condition(
         data.test, READER, data.label_encoder, condition, **options
     )
@@ -231,13 +239,40 @@ def test_clean_is_the_fold_itself(data):
     assert put(data, "clean") is data.test
 
 
+GIVEN = {"snr": 5.0, "added_folder": "sounds", "n_partners": 1}
+USELESS = [(c, k) for c, used in USES.items() for k in GIVEN if k not in used]
+
+
+@pytest.mark.parametrize(("condition", "key"), USELESS)
+def test_what_a_condition_has_no_use_for_is_named(data, condition, key):
+    argument = key.removeprefix("added_")
+    with pytest.raises(
+        ValueError, match=f"{key}=.* has no use.*{condition}"
+    ) as e:
+        build(data, condition, **{argument: GIVEN[key]})
+    named = str(e.value).partition("--condition ")[2].rstrip(".").split(" or ")
+    assert named == [each for each, used in USES.items() if key in used]
+
+
+def test_what_is_not_said_is_0_db_and_two_partners(data):
+    said = put(data, "overlap", snr=0.0, n_partners=2)
+    usual = put(data, "overlap")
+    assert usual.data_ids == said.data_ids
+    assert torch.equal(usual[0]["sig"], said[0]["sig"])
+
+
+def test_a_folder_is_asked_for_by_its_key(data, tmp_path):
+    with pytest.raises(DataError, match="give --added_folder FOLDER"):
+        build(data, "folder")
+    with pytest.raises(DataError, match=f"added_folder={tmp_path} holds no"):
+        build(data, "folder", folder=tmp_path)
+
+
 def test_unknown_conditions_and_missing_sounds_are_errors(data, tmp_path):
     with pytest.raises(ValueError, match="condition='louder'"):
         put(data, "louder")
     with pytest.raises(DataError, match="holds no sound"):
         put(data, "folder", folder=tmp_path)
-    with pytest.raises(DataError, match="holds no sound"):
-        put(data, "folder")
 
 
 def test_stems_are_asked_for_where_there_are_none(tmp_path):
