@@ -305,8 +305,9 @@ def test_quantiles_that_keep_the_same_share_are_told_apart(
     clip = replace(clips[0], views=views)
     tab = visit(write(tmp_path / "report.html", [clip], page))
     buttons = tab.locator("#controls fieldset:first-child button")
-    (kept,) = set(buttons.all_text_contents())
     for index, quantile in enumerate(quantiles):
+        own, _, kept = buttons.nth(index).inner_text().partition(": ")
+        assert own == f"quantile {quantile}"
         name = f"quantile {quantile}: {kept} is kept"
         assert tab.get_by_role("button", name=name, exact=True).count() == 1
         buttons.nth(index).focus()
@@ -315,6 +316,28 @@ def test_quantiles_that_keep_the_same_share_are_told_apart(
         assert tab.evaluate("document.activeElement.ariaLabel") == name
         tab.keyboard.press("q")
         assert tab.evaluate("document.activeElement.ariaLabel") == name
+
+
+@pytest.mark.parametrize("drawn", ["ratio", "by_design"])
+def test_a_page_opens_at_the_quantile_of_the_first_method(
+    visit, clips, page, tmp_path, drawn
+):
+    by_design, high = clips[0].views[0], clips[0].views[1]
+    first = replace(by_design, method="by_design", quantile=0.9)
+    without = replace(high, explained="low", method=drawn, quantile=None)
+    at = [replace(high, explained="low", quantile=q) for q in (0.5, 0.7)]
+    others = [replace(each, method="by_design") for each in at]
+    silent = replace(clips[1], views=[])
+    clip = replace(clips[0], views=[first, without, *others])
+    tab = visit(write(tmp_path / "a.html", [silent, clip], page), "#clip-title")
+    tab.keyboard.press("ArrowRight")
+    shown = "currentViews().map(view => [view.method, view.quantile])"
+    assert tab.evaluate("state.quantile") == 0.9
+    assert tab.evaluate(shown)[0] == ["by_design", 0.9]
+    tab.click("#controls button:has-text('as drawn')")
+    own = {view.method: view.quantile for view in reversed(clip.views)}
+    own[drawn] = None
+    assert dict(tab.evaluate(shown)) == own
 
 
 def test_the_focus_stays_where_it_was(visit, report):

@@ -10,14 +10,20 @@ function quantilesOf(explained) {
     .sort((one, other) => one - other);
 }
 
-// one view for each method, as near to the wanted quantile as it has one
+// null is a mask as drawn, which is near to no quantile
+function distance(one, other) {
+  if (one === other) return 0;
+  return one === null || other === null ? Infinity : Math.abs(one - other);
+}
+
+// one view for each method, as near to the wanted quantile as it has one; the
+// first of those that are as near
 function currentViews() {
   if (!state.clip) return [];
   const views = viewsOf(state.explained);
+  const far = (view) => distance(view.quantile, state.quantile);
   return unique(views.map((view) => view.method)).map((method) => {
     const own = views.filter((view) => view.method === method);
-    const far = (view) => view.quantile === null ? 0
-      : Math.abs(view.quantile - state.quantile);
     return own.reduce((best, view) => (far(view) < far(best) ? view : best));
   });
 }
@@ -96,7 +102,7 @@ function renderClip() {
   state.explained = explained[0] ?? null;
   const own = quantilesOf(state.explained);
   if (!own.includes(state.quantile))
-    state.quantile = clip.views[0]?.quantile ?? null;
+    state.quantile = clip.views[0]?.quantile;
   detail.replaceChildren(...[
     make("div", { class: "card" }, renderVerdict(clip),
       renderWarnings(clip.warnings), make("div", { id: "controls" })),
@@ -128,7 +134,7 @@ function renderViews() {
   const rows = [
     choice("Why", explained, state.explained, (label) => label, (label) => {
       state.explained = label; }),
-    choice("Cells that are kept", quantiles, state.quantile, keptText,
+    choice("Cells that are kept", quantiles, state.quantile, nameQuantile,
       (quantile) => { state.quantile = quantile; }, describeQuantile),
     make("fieldset", { class: "choice" }, make("legend", { text: "Sound" }),
       make("div", { class: "group" }, button("Equal loudness", toggleLoudness,
@@ -157,6 +163,12 @@ function keptText(quantile) {
 }
 
 // of several quantiles the same share may be kept
+function nameQuantile(quantile) {
+  const kept = keptText(quantile);
+  const same = quantilesOf(state.explained).filter((q) => keptText(q) === kept);
+  return same.length > 1 ? `quantile ${quantile}: ${kept}` : kept;
+}
+
 function describeQuantile(quantile) {
   const kept = keptText(quantile);
   return quantile === null ? kept : `quantile ${quantile}: ${kept} is kept`;

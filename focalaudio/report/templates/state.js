@@ -5,7 +5,7 @@ const head = JSON.parse(document.getElementById("head").textContent);
 const blocks = document.querySelectorAll("script.clip");
 const sounds = new Map();
 const state = {
-  clip: null, entry: -1, explained: null, quantile: null, part: "original",
+  clip: null, entry: -1, explained: null, quantile: undefined, part: "original",
   card: 0, matched: false, tab: "clips",
   layers: { saliency: true, mask: true, boxes: true },
   shown: [],
