@@ -75,7 +75,8 @@ class FolderExplainer:
         self.request = request
         first = model.interpreter(**request.choice)
         self.ways = [first, *_compare(model, first, request.compare)]
-        asked = find_targets(request.target, model.labels, 1)
+        against = [first.against]
+        asked = find_targets(request.target, model.labels, 1, against)
         self.target = None if asked is None else model.labels[asked[0]]
         self.failed: list[dict[str, str]] = []
         refuse_foreign(self.folder)
@@ -254,7 +255,8 @@ class FolderExplainer:
                 if isinstance(error, OSError) and name_is_fine:
                     raise  # the disk's fault
                 return self._fail(path, error)
-        row = {**describe_stream(result), "clip_id": clip_id}
+        against = None if self.target else self.ways[0].settings.get("against")
+        row = {**describe_stream(result, against), "clip_id": clip_id}
         row["explained"] = self.target or ""
         notes = (*self._tell_not_done(), *_list_notes(caught))
         row["warnings"] = " ".join((row["warnings"], *notes))

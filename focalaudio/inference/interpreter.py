@@ -263,7 +263,8 @@ class SoundInterpreter(ForeignDoors):
         against : str or int
             Label or class id: explain what speaks for the target rather than
             for this class, the difference of the two classes' saliency where
-            it is above 0.
+            it is above 0. The target must be another; of a clip that is
+            predicted so nothing is kept.
 
         Returns
         -------
@@ -340,9 +341,11 @@ class SoundInterpreter(ForeignDoors):
         Raises
         ------
         ValueError
-            If there is no such class.
+            If there is no such class, or one is explained against itself.
         """
-        targets = find_targets(target, self.labels, len(seen.clips.wavs))
+        against = [each.against for each in interpreters]
+        batch = len(seen.clips.wavs)
+        targets = find_targets(target, self.labels, batch, against)
         class_ids = None
         if targets is not None:
             class_ids = torch.tensor(targets, device=self.device)
@@ -381,7 +384,8 @@ class SoundInterpreter(ForeignDoors):
         -------
         dict
             From the labels to explanations, batches of one, the most probable
-            first; empty if there is none. The clip is classified once.
+            first; empty if there is none; not the one that they are explained
+            against. The clip is classified once.
 
         Raises
         ------
@@ -397,10 +401,11 @@ class SoundInterpreter(ForeignDoors):
         logits = output.logits[0] / self.model.temperature
         probs = output.decision.probs(logits).tolist()
         ranked = sorted(zip(probs, self.labels, strict=True), reverse=True)
+        other = None if way.against is None else self.labels[way.against]
         return {
             label: self.explain_with([way], seen, label)[0]
             for probability, label in ranked
-            if probability >= least
+            if probability >= least and label != other
         }
 
     def explain_file(

@@ -53,7 +53,7 @@ def look_further(
         if interpreter.quantile not in (None, quantile):
             other = interpreter.at_quantile(quantile)
             yield other, explain(other, None)
-    against = interpreter.settings.get("against")
+    against = interpreter.against
     for ids in other_ids:
         if against is not None and bool((ids == against).all()):
             continue

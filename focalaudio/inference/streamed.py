@@ -13,17 +13,22 @@ from focalaudio.inference.stream_result import StreamResult
 from focalaudio.recordings import iter_windows
 from focalaudio.report.tables import read_csv
 from focalaudio.report.timeline import NO_EVIDENCE
+from focalaudio.report.words import AGAINST_ITSELF
 
 
-def describe_stream(result: StreamResult) -> dict[str, Any]:
+def describe_stream(
+    result: StreamResult, against: str | None = None
+) -> dict[str, Any]:
     """Say in one row what a recording is classified as, most of its time.
 
     Returns columns of `focalaudio.report.explained.COLUMNS`; the probability
-    is the label's mean over its windows, and empty without evidence.
+    is the label's mean over its windows, and empty without evidence. `against`
+    is the label that windows are explained rather than.
     """
     label, seconds = find_longest(result)
     own = [one for one in result.segments if one.label == label]
     n_windows = sum(one.n_windows for one in own)
+    is_against_itself = any(one.label == against for one in result.segments)
     sure = sum(one.probability * one.n_windows for one in own) / n_windows
     return {
         "seconds": round(result.duration, 6),
@@ -35,6 +40,8 @@ def describe_stream(result: StreamResult) -> dict[str, Any]:
         "warnings": (
             f"Streamed: {label} for {seconds:.1f} s of it; the rest is "
             "on the timeline."
+            + f" {against} is {AGAINST_ITSELF}"
+            * is_against_itself
         ),
     }
 

@@ -35,6 +35,7 @@ from focalaudio.inference.clips import (
 from focalaudio.inference.sources import name_results
 from focalaudio.inference.stream_plan import describe_plan, plan_stream
 from focalaudio.inference.stream_result import StreamResult, finish_stream
+from focalaudio.inference.targets import refuse_itself
 from focalaudio.inference.threads import map_at_once
 from focalaudio.inference.windows import WindowStore, list_limits
 from focalaudio.interpreters import Interpreter
@@ -115,12 +116,13 @@ def explain_stream(
         If there is no such file; if it is empty, damaged or not finite, or
         longer than a WAV file can hold.
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or the target explained against itself.
     FocalAudioError
         If another call is writing the same.
     OSError
         If the disk refuses.
     """
+    refuse_itself([target], [interpreter.against], labels)
     plan = plan_stream(reader, path, overlap, batch_size)
     stem = Path(out) / name_results(plan.info.path)
     device = _device(interpreter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +13,10 @@ Target = str | int | Sequence[str | int] | Tensor | np.ndarray
 
 
 def find_targets(
-    target: Target | None, labels: Sequence[str], batch: int
+    target: Target | None,
+    labels: Sequence[str],
+    batch: int,
+    against: Iterable[int | None] = (),
 ) -> list[int] | None:
     """Return the class id of each clip that targets mean; None for None.
 
@@ -25,6 +28,8 @@ def find_targets(
         In the order of the class ids.
     batch : int
         How many clips there are.
+    against : iterable of int
+        Class ids that they are explained rather than; None says nothing.
 
     Returns
     -------
@@ -34,7 +39,8 @@ def find_targets(
     Raises
     ------
     ValueError
-        If there is no such class, or not one for each clip.
+        If there is no such class, or not one for each clip; or one of them is
+        explained against itself.
 
     Example
     -------
@@ -46,14 +52,43 @@ def find_targets(
     if isinstance(target, Tensor | np.ndarray):
         target = target.tolist()
     if isinstance(target, str | Integral):
-        return [find_class("target", target, labels)] * batch
+        target = [target] * batch
     asked: list[Any] = list(target)  # type: ignore[arg-type]
     if len(asked) != batch:
         raise ValueError(
             f"target has {len(asked)} classes for {batch} clips; give one for "
             "all, or one for each."
         )
-    return [find_class("target", one, labels) for one in asked]
+    found = [find_class("target", one, labels) for one in asked]
+    refuse_itself(found, against, labels)
+    return found
+
+
+def refuse_itself(
+    targets: Iterable[int | None],
+    against: Iterable[int | None],
+    labels: Sequence[str],
+) -> None:
+    """Refuse, with a `ValueError`, what is explained against itself.
+
+    All are class ids, or None, which says nothing.
+
+    Example
+    -------
+    >>> refuse_itself([0], [0], ["dog", "rain"])
+    Traceback (most recent call last):
+    ValueError: target='dog' must be another class than against='dog'; less \
+itself it is nothing: leave one of them out, or name another class.
+    """
+    others = {*against}
+    for class_id in targets:
+        if class_id is not None and class_id in others:
+            label = labels[class_id]
+            raise ValueError(
+                f"target={label!r} must be another class than "
+                f"against={label!r}; less itself it is nothing: leave one of "
+                "them out, or name another class."
+            )
 
 
 def find_class(name: str, value: Any, labels: Sequence[str]) -> int:

@@ -37,6 +37,8 @@ class Interpreter(nn.Module):
 
     # fraction of a clip's cells to drop; None if masks are not thresholded
     quantile: float | None = None
+    # class id that others are explained rather than; None if there is none
+    against: int | None = None
     # whether threads may explain at once, if they may ask the classifier: no
     # call changes anything, and chance is of generators of its own
     is_thread_safe = False
@@ -170,6 +172,7 @@ class Interpreter(nn.Module):
             spectrum,
             self.spectrogram,
             decision=output.decision,
+            against=self.against,
         )
 
     def ask(

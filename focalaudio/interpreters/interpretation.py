@@ -52,6 +52,8 @@ class Interpretation:
         whole numbers.
     decision : focalaudio.decisions.Decision
         What the logits mean: one label for a clip, or several.
+    against : int
+        Class id that the others are explained rather than; None if none is.
     """
 
     logits: Tensor
@@ -65,6 +67,7 @@ class Interpretation:
     labels: tuple[str, ...] = field(default=(), repr=False)
     scale: float = 1.0
     decision: Decision = field(default=ONE, repr=False)
+    against: int | None = None
 
     @cached_property
     def wavs(self) -> Tensor:

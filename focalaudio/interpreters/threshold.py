@@ -40,6 +40,7 @@ from focalaudio.masks import (
 )
 from focalaudio.spectrogram import Spectrogram, Spectrum
 
+CLASS_METHODS = (*captum.METHODS, "rise")  # whose saliency is of one class
 LOWEST = {  # of the options
     "n_masks": 1,
     "n_samples": 1,
@@ -118,6 +119,9 @@ class ThresholdInterpreter(Interpreter):
     against : int
         A class id: the saliency is what speaks for the explained class rather
         than for this one, `max(0, s_explained - s_against)` in each cell.
+    labels : sequence of str
+        Of the classes, in the order of the ids, so that `settings` and errors
+        name the one that is spoken against; they say its id without them.
 
     Raises
     ------
@@ -150,6 +154,7 @@ class ThresholdInterpreter(Interpreter):
         quantile: float | None = None,
         options: Mapping[str, Any] | None = None,
         against: int | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
         super().__init__(classifier, spectrogram)
         self.method = method
@@ -164,26 +169,34 @@ class ThresholdInterpreter(Interpreter):
             chosen = choose_maps(classifier, maps)
             self.options["maps"] = list(chosen)
         check_mask(mask, method, self.options.get("maps"))
-        self.against = against
+        self._labels = tuple(labels)
         if against is not None and not self._knows_classes:
             raise ValueError(
-                f"against={against} means nothing to {self.name}, which is the "
-                "same for every class; choose one of the maps "
-                f"{', '.join(CLASS_MAPS)}, or a gradient's method."
+                f"against={self._name(against)!r} means nothing to "
+                f"{self.name}, which is the same for every class; choose one "
+                f"of the maps {', '.join(CLASS_MAPS)}, or of the methods "
+                f"{', '.join(CLASS_METHODS)}."
             )
+        self.against = against
 
     @property
     def _knows_classes(self) -> bool:
         """Whether the saliency depends on the class that is explained."""
         if self.method == "by_design":
             return bool(set(self.options["maps"]) & set(CLASS_MAPS))
-        return self.method in (*captum.METHODS, "rise")
+        return self.method in CLASS_METHODS
+
+    def _name(self, class_id: int) -> str | int:
+        """Return a class's label, or its id if none is known."""
+        return self._labels[class_id] if self._labels else class_id
 
     @property
     def settings(self) -> dict[str, Any]:
         """Method, quantile, kind of mask, and the method's options."""
         thresholds = {} if self.mask == RATIO else {"quantile": self.quantile}
-        against = {} if self.against is None else {"against": self.against}
+        against = {}
+        if self.against is not None:
+            against["against"] = self._name(self.against)
         return {
             "method": self.method,
             **thresholds,

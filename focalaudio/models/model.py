@@ -276,7 +276,8 @@ class SoundModel:
                 '"{n_samples: 16}".'
             )
         if method in DECODED:
-            useless = {"maps": maps, "against": against, **(options or {})}
+            other = None if against is None else self.labels[against]
+            useless = {"maps": maps, "against": other, **(options or {})}
             return self._decoded(method, useless, mask, quantile)
         if method not in METHODS:
             raise ValueError(
@@ -298,6 +299,7 @@ class SoundModel:
             own.quantile if quantile is None and kind != RATIO else quantile,
             options,
             against,
+            self.labels,
         )
         return interpreter.eval()
 

@@ -55,6 +55,8 @@ class View:
         `kept_probability` and `removed_probability` of the class.
     boxes : sequence of HeardBox
         The best first.
+    is_against_itself : bool
+        Whether the class is explained rather than itself, which keeps nothing.
 
     Example
     -------
@@ -73,6 +75,7 @@ class View:
     removed: Tensor
     scores: Mapping[str, float] = field(default_factory=dict)
     boxes: Sequence[HeardBox] = ()
+    is_against_itself: bool = False
 
     @property
     def kept_fraction(self) -> float:
@@ -89,7 +92,8 @@ class View:
         """What not to trust in this view."""
         low, high = (float(end) for end in self.saliency.aminmax())
         is_telling = high - low > CONSTANT_RANGE * abs(high)
-        return doubt_mask(self.kept_fraction, is_telling)
+        own = self.kept_fraction, is_telling, self.is_against_itself
+        return doubt_mask(*own)
 
 
 @dataclass(frozen=True)
@@ -250,8 +254,9 @@ def make_view(
         part[row, :frames].detach().cpu()
         for part in (interpretation.saliency, interpretation.mask)
     )
+    class_id = int(interpretation.class_ids[row])
     return View(
-        labels[int(interpretation.class_ids[row])],
+        labels[class_id],
         method,
         quantile,
         saliency.float(),
@@ -260,6 +265,7 @@ def make_view(
         _own_sound(interpretation.removed_wavs, interpretation, row),
         dict(scores or {}),
         boxes,
+        class_id == interpretation.against,
     )
 
 

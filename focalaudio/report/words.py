@@ -8,6 +8,7 @@ SURE = 0.5  # a probability below it is no clear answer
 CLOSE = 0.1  # two probabilities nearer than this are a toss-up
 FULL, EMPTY = 0.9, 0.001  # shares of the cells that a mask keeps
 SOFT = 0.003  # RMS of a clip, full scale 1: about -50 dB
+AGAINST_ITSELF = "explained against itself: nothing is kept."
 # a mask that keeps what matters changes a probability by at least so much
 LITTLE = 0.05
 
@@ -167,7 +168,9 @@ def doubt_sound(
     return doubts
 
 
-def doubt_mask(kept: float, is_telling: bool = True) -> list[str]:
+def doubt_mask(
+    kept: float, is_telling: bool = True, is_against_itself: bool = False
+) -> list[str]:
     """Say why a mask explains little.
 
     Arguments
@@ -176,6 +179,8 @@ def doubt_mask(kept: float, is_telling: bool = True) -> list[str]:
         Share of the cells that it keeps, 0 to 1.
     is_telling : bool
         Whether the saliency differs from cell to cell at all.
+    is_against_itself : bool
+        Whether a class is explained rather than the same class.
 
     Returns
     -------
@@ -187,6 +192,8 @@ def doubt_mask(kept: float, is_telling: bool = True) -> list[str]:
     >>> doubt_mask(0.1), doubt_mask(0.95)
     ([], ['Mask nearly full: 95.0 % of the clip is kept.'])
     """
+    if is_against_itself:
+        return [AGAINST_ITSELF.capitalize()]
     doubts = []
     if not is_telling:
         doubts.append("The saliency is the same everywhere: it says nothing.")

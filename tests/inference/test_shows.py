@@ -129,35 +129,3 @@ def test_a_model_moves_to_a_device(exported):
     ]
     parameters += list(meta.classifier.parameters())
     assert {p.device.type for p in parameters} == {"meta"}
-
-
-def test_what_speaks_for_a_class_rather_than_another(model):
-    """The difference of the two maps where it is above 0."""
-    wav = 0.2 * torch.randn(16000)
-    choice = {"maps": "class_probability", "quantile": 0.5}
-    dog, bell = (
-        model.explain_batch(wav, target=i, **choice).saliency for i in (0, 1)
-    )
-    found = model.explain_batch(wav, target=0, against=1, **choice)
-    torch.testing.assert_close(found.saliency, (dog - bell).relu())
-    named = model.explain_batch(
-        wav, target=model.labels[0], against=model.labels[1], **choice
-    )
-    assert torch.equal(named.mask, found.mask)
-    same = model.explain_batch(wav, target=1, against=1, **choice)
-    assert not same.mask.any()
-
-
-@pytest.mark.parametrize(
-    ("choice", "said"),
-    [
-        ({"maps": "stage_2"}, "against=1 means nothing to stage_2"),
-        ({"method": "random"}, "against=1 means nothing to random"),
-        ({"method": "piq"}, "against=1: means nothing to method='piq'"),
-    ],
-)
-def test_what_knows_no_classes_speaks_against_none(model, choice, said):
-    with pytest.raises(ValueError, match=said):
-        model.explain_batch(torch.randn(8000), against=1, **choice)
-    with pytest.raises(ValueError, match="against='cat' is no class"):
-        model.explain_batch(torch.randn(8000), against="cat")

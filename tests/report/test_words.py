@@ -45,6 +45,7 @@ def test_a_clear_answer_on_a_whole_clip_raises_no_doubt():
         (doubt_mask(1.0), "full"),
         (doubt_mask(0.0), "empty"),
         (doubt_mask(0.1, is_telling=False), "same everywhere"),
+        (doubt_mask(0.0, False, is_against_itself=True), "against itself"),
     ],
 )
 def test_every_reason_to_doubt_has_a_sentence(doubts, word):
