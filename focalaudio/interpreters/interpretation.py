@@ -188,6 +188,12 @@ class Interpretation:
             )
         ]
 
+    def refuse(self, row: int) -> str:
+        """Say why a clip is given no class; nothing if it is given one."""
+        if self.is_known is not None and not self.is_known[row]:
+            return "no evidence for any class"
+        return "" if self.present[row].any() else "none of the classes"
+
     def describe(self, row: int) -> str:
         """Say in words what a clip is classified as, and what is explained."""
         probs, explained = self.probs[row], int(self.class_ids[row])
@@ -199,10 +205,8 @@ class Interpretation:
             for index in ranked
             if self.present[row, index]
         )
-        if not line:
-            line = f"none of the classes (closest: {label})"
-        if self.is_known is not None and not self.is_known[row]:
-            line = f"no evidence for any class (closest: {label})"
+        if refused := self.refuse(row):
+            line = f"{refused} (closest: {label})"
         if explained != predicted:
             label = escape_text(self.label_of(explained))
             line += f", explained: {label} ({probs[explained]:.3f})"

@@ -223,14 +223,42 @@ def _verdict(
     labels: Sequence[str],
     target_label: str | None,
 ) -> str:
-    score, index = interpretation.probs[row].max(dim=0)
     parts = [
-        f"Predicted: {labels[int(index)]} ({format_share(score)})",
-        f"Explained: {labels[int(interpretation.class_ids[row])]}",
+        _tell_answer(interpretation, row, labels),
+        _tell_explained(interpretation, row, labels),
     ]
     if target_label is not None:
         parts.append(f"True: {target_label}")
+    parts = [part for part in parts if part]
     line = "   |   ".join(parts)
     if len(line) <= TITLE_LETTERS:
         return line
     return "\n".join(wrap(part, TITLE_LETTERS) for part in parts)
+
+
+def _tell_answer(
+    interpretation: Interpretation, row: int, labels: Sequence[str]
+) -> str:
+    """Say which classes were heard, or that none was."""
+    probs, present = interpretation.probs[row], interpretation.present[row]
+    ranked = probs.argsort(descending=True).tolist()
+    refused = interpretation.refuse(row)
+    if refused:
+        share = format_share(probs[ranked[0]])
+        return f"{refused.capitalize()} (closest: {labels[ranked[0]]}, {share})"
+    heard = (index for index in ranked if present[index])
+    told = (f"{labels[each]} ({format_share(probs[each])})" for each in heard)
+    return f"Predicted: {', '.join(told)}"
+
+
+def _tell_explained(
+    interpretation: Interpretation, row: int, labels: Sequence[str]
+) -> str:
+    """Say which class is explained, if that is not only the closest one."""
+    explained = int(interpretation.class_ids[row])
+    is_closest = explained == int(interpretation.probs[row].argmax())
+    if interpretation.refuse(row) and is_closest:
+        return ""
+    other = interpretation.against
+    against = "" if other is None else f", against {labels[other]}"
+    return f"Explained: {labels[explained]}{against}"

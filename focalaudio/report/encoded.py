@@ -74,6 +74,7 @@ def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
     return {
         "id": escape_text(clip.clip_id),
         "label": None if clip.label is None else escape_text(clip.label),
+        "refused": clip.refused,
         "top": [[escape_text(x), _number(p)] for x, p in clip.probabilities],
         "seconds": len(clip.wav) / rate,
         "start": clip.start,
@@ -86,7 +87,7 @@ def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
         "views": views,
         "neighbors": [_encode_neighbor(each) for each in clip.neighbors],
         "profile": None
-        if first is None or not clip.is_heard
+        if first is None or clip.refused
         else profile_clip(
             escape_text(first.explained),
             first.saliency,

@@ -170,9 +170,10 @@ def list_clips(
     -------
     list of dict
         By the order in which clips were added, then that of the rows: `id`,
-        `label`, `predicted`, `probability`, `faithfulness`, `fidelity`,
-        `warnings` (how many), and `block`, the number of the clip's details,
-        None without any.
+        `label`, `predicted`, `probability`, `refused` (why it is given no
+        class, if its details say so), `faithfulness`, `fidelity`, `warnings`
+        (how many), and `block`, the number of the clip's details, None without
+        any.
     int
         How many have details.
 
@@ -196,6 +197,7 @@ def list_clips(
                 "label": clip["label"],
                 "predicted": predicted,
                 "probability": probability,
+                "refused": clip.get("refused", ""),
                 **_pick({**scores, **row}, ROW_SCORES),
                 "warnings": n_warnings,
                 "block": block,
@@ -214,6 +216,7 @@ def _list_row(clip_id: str, row: Mapping[str, Any]) -> Encoded:
         "label": None if label is None else escape_text(label),
         "predicted": escape_text(row.get("predicted", "")),
         **_pick(row, ("probability", *ROW_SCORES)),
+        "refused": "",
         "warnings": 0,
         "block": None,
     }

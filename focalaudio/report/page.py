@@ -147,8 +147,8 @@ class PageClip:
         The nearest first.
     start : float
         Seconds from the start of the recording that it is a window of.
-    is_heard : bool
-        Whether any class was heard in it; else it is no evidence for one.
+    refused : str
+        Why it is given no class; empty if it is given one.
     """
 
     clip_id: str
@@ -160,7 +160,7 @@ class PageClip:
     warnings: Sequence[str] = ()
     neighbors: Sequence[Neighbor] = ()
     start: float = 0.0
-    is_heard: bool = True
+    refused: str = ""
 
     @property
     def predicted(self) -> str:
@@ -389,7 +389,7 @@ def make_clip(
         ],
         neighbors,
         start,
-        is_known and bool(interpretation.present[row].any()),
+        interpretation.refuse(row),
     )
 
 

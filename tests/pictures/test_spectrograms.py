@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from focalaudio.decisions import SEVERAL
 from focalaudio.interpreters.interpretation import Interpretation
 from focalaudio.masks import quantile_mask
 from focalaudio.pictures import (
@@ -260,6 +262,33 @@ def test_title_names_prediction_explanation_and_truth():
         "True: cat",
     ]
     assert "True" not in draw(interpret(torch.rand(1, 4000))).get_suptitle()
+
+
+def test_a_title_names_no_class_of_a_clip_that_is_given_none():
+    found = interpret(torch.rand(1, 4000))
+    unknown = replace(found, is_known=torch.tensor([False]))
+    closest = replace(unknown, class_ids=torch.tensor([1]))
+    first = float(found.probs[0, 1])
+    said = f"No evidence for any class (closest: rain, {100 * first:.1f} %)"
+    assert draw(closest).get_suptitle() == said
+    assert draw(unknown).get_suptitle().split("   |   ") == [
+        said,
+        "Explained: sea_waves",
+    ]
+    low = {"decision": SEVERAL, "logits": found.logits - 5}
+    few = replace(closest, is_known=None, **low)
+    said = "None of the classes (closest: rain, 11.9 %)"
+    assert draw(few).get_suptitle() == said
+
+
+def test_a_title_names_all_classes_that_are_heard():
+    found = interpret(torch.rand(1, 4000))
+    low = {"decision": SEVERAL, "logits": found.logits - 0.5}
+    several = replace(found, against=0, **low)
+    assert draw(several).get_suptitle().split("\n") == [
+        "Predicted: rain (92.4 %), sea_waves (62.2 %)",
+        "Explained: sea_waves, against dog",
+    ]
 
 
 def test_names_are_never_read_as_formulas(tmp_path):

@@ -142,6 +142,21 @@ def test_what_is_said_of_a_clip_is_there(visit, report):
     assert "Low energy" in tab.inner_text("#detail .warnings")
 
 
+def test_the_closest_class_of_a_clip_without_any_is_no_answer(
+    visit, clips, page, tmp_path
+):
+    refused = "no evidence for any class"
+    odd = replace(clips[1], refused=refused, label=None)
+    tab = visit(write(tmp_path / "a.html", [clips[0], odd], page))
+    tab.click("[data-entry='1']")
+    said = f"{refused} (closest: low, 93 %)"
+    assert tab.inner_text(".verdict strong") == said
+    told = tab.locator("#list .said").all_text_contents()
+    assert told[:2] == ["low 93 %", said]
+    tab.fill("#search", "no evidence")
+    assert names(tab) == ["clip1"]
+
+
 def test_times_are_those_of_the_recording(visit, make_clip, page, tmp_path):
     clip = make_clip()
     boxes = [HeardBox(0.25, 0.5, 100.0, 900.0, 0.7, 0, "low")]

@@ -180,7 +180,7 @@ def test_hostile_texts_stay_texts(tmp_path, hostile, make_clip):
 def test_a_clip_in_which_nothing_was_heard_is_no_evidence(
     tmp_path, clips, page
 ):
-    unheard = [replace(clip, is_heard=False) for clip in clips]
+    unheard = [replace(clip, refused="none of the classes") for clip in clips]
     for shown, counts in (
         ([*clips[:1], *unheard[1:]], [("low", 1)]),
         (unheard, []),

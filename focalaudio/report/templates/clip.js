@@ -49,7 +49,7 @@ function renderVerdict(clip) {
   return make("div", { class: "verdict" },
     make("h2", { id: "clip-title", text: clip.id, tabindex: "-1" }),
     make("span", { class: "quiet", text: describeClip(clip) }),
-    make("strong", { text: `${clip.top[0][0]} ${percent(clip.top[0][1])}` }),
+    make("strong", { text: answerText(clip.refused, ...clip.top[0]) }),
     truth,
     make("span", { class: "steps" },
       button("‹ Before", () => step(-1), { "aria-label": "Clip before" }),

@@ -22,7 +22,7 @@ function labelsOf(clip) {  // a clip may have several, or none
 
 function fits(clip) {
   const text = filters.text.toLowerCase();
-  const words = [clip.id, clip.label ?? "", clip.predicted].join(" ");
+  const words = [clip.id, clip.label ?? "", clip.predicted, clip.refused].join(" ");
   const shown = {
     all: true, wrong: isWrong(clip), right: !isWrong(clip),
     doubtful: clip.warnings > 0, heard: clip.block !== null,
@@ -84,7 +84,7 @@ function renderItem(entry) {
   make("span", { class: `mark ${isWrong(clip) ? "wrong" : "right"}`,
     text: mark + doubts }),
   make("span", { class: "said",
-    text: `${clip.predicted} ${percent(clip.probability)}${truth}` })));
+    text: answerText(clip.refused, clip.predicted, clip.probability) + truth })));
 }
 
 function renderList() {

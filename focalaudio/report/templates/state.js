@@ -57,6 +57,12 @@ function fixed(value, digits = 3) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
 
+// the closest class of a clip that is given none is no answer
+function answerText(refused, label, probability) {
+  if (!refused) return `${label} ${percent(probability)}`;
+  return `${refused} (closest: ${label}, ${percent(probability)})`;
+}
+
 let fading = null;
 function tell(text) {
   const status = byId("status");
