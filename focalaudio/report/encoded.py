@@ -74,12 +74,12 @@ def encode_clip(clip: PageClip, spectrogram: Spectrogram) -> Encoded:
     return {
         "id": escape_text(clip.clip_id),
         "label": None if clip.label is None else escape_text(clip.label),
-        "refused": clip.refused,
         "top": [[escape_text(x), _number(p)] for x, p in clip.probabilities],
         "seconds": len(clip.wav) / rate,
         "start": clip.start,
         "rate": rate,
         "extent": _find_extent(clip.log_magnitude, spectrogram),
+        "refused": clip.refused,
         "warnings": [escape_text(each) for each in clip.warnings],
         "sound": encode_wav(whole, rate),
         "picture": to_uri(encode_levels(clip.log_magnitude), PNG),
