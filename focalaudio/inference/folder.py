@@ -35,7 +35,7 @@ from focalaudio.inference.results import (
 )
 from focalaudio.inference.sources import name_clips, need_sounds
 from focalaudio.inference.store import ClipStore, Record
-from focalaudio.inference.streamed import describe_stream, find_longest
+from focalaudio.inference.streamed import describe_stream, tell_longest
 from focalaudio.inference.targets import find_targets
 from focalaudio.interpreters import Interpreter
 from focalaudio.models.load import load_compared
@@ -260,11 +260,7 @@ class FolderExplainer:
         row["explained"] = self.target or ""
         notes = (*self._tell_not_done(), *_list_notes(caught))
         row["warnings"] = " ".join((row["warnings"], *notes))
-        label, seconds = find_longest(result)
-        answer = (
-            f"{escape_text(label)} in {seconds:.1f} of {result.duration:.1f} s "
-            f"({len(result.segments)} segments)"
-        )
+        answer = tell_longest(result)
         tell(path, answer)
         shown = self.report.add_windows(path, clip_id, result)
         record: Record = {"answer": answer, "row": {**row, "path": str(path)}}

@@ -118,10 +118,16 @@ def need_sounds(
         )
     sources = find_sounds(asked, apart=apart)
     if not sources.files:
-        raise ValueError(
-            f"{name}={' '.join(map(str, asked))} holds no sound; give sound "
-            f"files, a folder of them, or a pattern. {sources.describe()}"
-        )
+        given = " ".join(map(str, asked))
+        said = [
+            f"{name}={given} holds no sound; give sound files, a folder of "
+            "them, or a pattern.",
+            "In a pattern [1] stands for 1; write [[]1] for the name [1]."
+            if "[" in given
+            else "",
+            sources.describe(),
+        ]
+        raise ValueError(" ".join(filter(None, said)))
     return sources
 
 
@@ -131,7 +137,14 @@ def _find_root(path: Path) -> Path | None:
         return path
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         return None
-    return Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+    # what is there is meant, though its name may look like a pattern
+    *_, root = takewhile(_is_folder, reversed(path.parents))
+    return root
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a part of a pattern is a folder's name and no pattern."""
+    return os.path.isdir(path) or not glob.has_magic(path.name)
 
 
 def _expand(
@@ -146,7 +159,9 @@ def _expand(
     elif root == path:
         yield from walk_sounds(path, SUFFIXES, skips, left_out)
     else:
-        for match in sorted(glob.glob(str(path), recursive=True)):
+        below = str(path.relative_to(root))
+        pattern = os.path.join(glob.escape(str(root)), below)
+        for match in sorted(glob.glob(pattern, recursive=True)):
             between = _folders_between(root, Path(match))
             if not os.path.isdir(match) and not any(map(skips, between)):
                 yield Path(match)

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from focalaudio.errors import escape_text
 from focalaudio.inference.stream_result import StreamResult
 from focalaudio.recordings import iter_windows
 from focalaudio.report.tables import read_csv
 from focalaudio.report.timeline import NO_EVIDENCE
-from focalaudio.report.words import AGAINST_ITSELF
+from focalaudio.report.words import AGAINST_ITSELF, count
 
 
 def describe_stream(
@@ -53,6 +54,15 @@ def find_longest(result: StreamResult) -> tuple[str, float]:
         length = one.end - one.start
         seconds[one.label] = seconds.get(one.label, 0.0) + length
     return max(seconds.items(), key=lambda named: named[1])
+
+
+def tell_longest(result: StreamResult) -> str:
+    """Say in words what a recording is classified as, most of its time."""
+    label, seconds = find_longest(result)
+    return (
+        f"{escape_text(label)} in {seconds:.1f} of {result.duration:.1f} s "
+        f"({count(len(result.segments), 'segment')})"
+    )
 
 
 def choose_windows(path: Path, most: int) -> list[dict[str, Any]]:

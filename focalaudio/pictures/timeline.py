@@ -105,7 +105,9 @@ def _fill(
 
 
 def _draw_legend(figure: Figure, colors: dict[str, object]) -> None:
-    shown = list(colors)[: len(COLORS)]
+    # one that is alone in the gray has a name too
+    n_shown = len(colors) if len(colors) == len(COLORS) + 1 else len(COLORS)
+    shown = list(colors)[:n_shown]
     names = [wrap(escape_text(label), LETTERS) for label in shown]
     keys = [Rectangle((0, 0), 1, 1, color=colors[label]) for label in shown]
     if len(colors) > len(shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,9 +167,9 @@ def tell_files(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def _as_source(folder: Path) -> str:
-    """Write a folder so that nobody takes it for a name on the hub."""
+    """Write a folder for a shell, and so that it is no name on the hub."""
     is_name = len(folder.parts) == 2 and not folder.is_absolute()
-    return f"./{folder}" if is_name else str(folder)
+    return shlex.quote(f"./{folder}" if is_name else str(folder))
 
 
 def _tell_share(metrics: Mapping[str, Any], column: str) -> tuple[str, str]:

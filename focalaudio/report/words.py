@@ -13,6 +13,17 @@ AGAINST_ITSELF = "explained against itself: nothing is kept."
 LITTLE = 0.05
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things; the noun is one that takes an s.
+
+    Example
+    -------
+    >>> count(1, "segment"), count(2, "segment")
+    ('1 segment', '2 segments')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def tell_scores(label: str, scores: Mapping[str, float]) -> list[str]:
     """Say what silencing either part does to the probability of a class.
 

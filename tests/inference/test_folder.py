@@ -26,9 +26,12 @@ from focalaudio.inference.foreign import LevelReader
 from focalaudio.inference.interpreter import SoundInterpreter
 from focalaudio.inference.requests import Request
 from focalaudio.inference.store import ClipStore
+from focalaudio.inference.stream_result import StreamResult
+from focalaudio.inference.streamed import tell_longest
 from focalaudio.metrics.novelty import NoveltyRule
 from focalaudio.models.novelty import Novelty
 from focalaudio.report import clips
+from focalaudio.report.timeline import Segment
 from focalaudio.version import __version__
 
 RATE = 16000
@@ -163,6 +166,14 @@ def test_boxes_are_in_one_table_and_beside_each_clip(done):
                 pytest.approx(float(row["begin_s"])) for row in own
             ]
     assert not [row for row in rows if row["clip_id"] == "silent"]
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 segment"), (2, "2 segments")])
+def test_segments_of_a_recording_are_counted(n, said, tmp_path):
+    segments = tuple(Segment(i, i + 1.0, f"dog{i}", 0.5) for i in range(n))
+    paths = (tmp_path,) * 6
+    result = StreamResult(*paths, segments, (), n * RATE, RATE, 1.0)
+    assert tell_longest(result) == f"dog0 in 1.0 of {n:.1f} s ({said})"
 
 
 def test_a_long_recording_has_a_timeline_and_boxes_all_along(done):

@@ -151,3 +151,28 @@ def test_a_name_whose_results_are_there_is_not_given_anew():
 def test_an_empty_text_is_no_folder(asked, tree):
     with pytest.raises(ValueError, match="files holds an empty path"):
         need_sounds(asked, "out", "files")
+
+
+@pytest.mark.parametrize("asked", ["clips [1]/*.wav", "clips [1]/**/[bc].wav"])
+def test_a_folder_that_is_there_is_no_pattern(tree, asked):
+    folder = tree / "clips [1]" / "[2]"
+    folder.mkdir(parents=True)
+    for name in ("a.wav", "b.wav", "[bc].wav"):
+        (folder.parent / name).touch()
+        (folder / name).touch()
+    expected = {path.name for path in folder.iterdir()}
+    if "**" in asked:
+        expected = {"b.wav"}
+    for root in (Path(), tree):
+        found = find_sounds([root / asked], apart="out").files
+        assert {path.name for path in found} == expected
+        depths = {len(path.relative_to(root).parts) for path in found}
+        assert depths == ({2, 3} if "**" in asked else {2})
+
+
+@pytest.mark.parametrize("asked", ["nix/*.ogg", "nix [1]/*.ogg", "deep/*.ogg"])
+def test_a_pattern_that_finds_nothing_is_a_whole_sentence(tree, asked):
+    with pytest.raises(ValueError, match="holds no sound") as no:
+        need_sounds([asked], "out", "FILE")
+    assert str(no.value).endswith(".")
+    assert ("write [[]1]" in str(no.value)) == ("[" in asked)

@@ -49,6 +49,18 @@ def test_many_classes_and_odd_labels_are_drawn(tmp_path):
     assert save_picture(figure, tmp_path / "a.png").stat().st_size > 0
 
 
+@pytest.mark.parametrize(
+    ("n_labels", "last"), [(9, "label 8"), (10, "label 9"), (11, "2 others")]
+)
+def test_one_class_alone_in_the_gray_has_a_name(n_labels, last):
+    labels = [f"label {i}" for i in range(n_labels)]
+    segments = [Segment(i, i + 1.0, n, 0.5) for i, n in enumerate(labels)]
+    (legend,) = draw_timeline(segments, [], 8000.0).legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[-1] == last
+    assert texts[:9] == labels[:9]
+
+
 @pytest.mark.parametrize("known", [SEGMENTS, []])
 def test_where_there_is_no_evidence_nothing_is_drawn(known, tmp_path):
     segments = [*known, Segment(60.0, 80.0, NO_EVIDENCE, math.nan)]
