@@ -41,17 +41,23 @@ def _rate(arguments: argparse.Namespace) -> None:
         read_ratings,
         tabulate_ratings,
     )
+    from focalaudio.report.words import count
 
     files: dict[str, Path] = {}  # by content
     for path in arguments.files:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"FILE={path} is no file; give those that the page of a "
+                "listening test saved."
+            )
         known = files.setdefault(digest_file(path), path)
         if known is not path:
             same = f"{escape_text(path)}, the same as {escape_text(known)}"
             print(f"Left out: {same}")
     answers = [one for path in files.values() for one in read_ratings(path)]
     print(
-        f"{len(answers)} ratings of {len(files)} listeners, 1 to 5, "
-        "95 % intervals"
+        f"{count(len(answers), 'rating')} of {count(len(files), 'listener')}, "
+        "1 to 5, 95 % intervals"
     )
     for name, words in QUESTIONS.items():
         print(f"  {name}: {words}")

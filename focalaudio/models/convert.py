@@ -80,6 +80,7 @@ def import_checkpoints(
     ValueError
         If there is no such encoder, or not one of name and configuration.
     """
+    labels = [labels] if isinstance(labels, str) else labels
     check_free(Path(folder))
     if (encoder is None) == (config is None):
         raise ValueError("Give one of encoder and config.")

@@ -51,7 +51,7 @@ def export_run(
     decoders: Mapping[str, str | Path | None] | None = None,
     license_name: str = "apache-2.0",
     novelty: str | Path | None = None,
-    held_out: Sequence[str | Path] = (),
+    held_out: str | Path | Sequence[str | Path] = (),
 ) -> Path:
     """Make a bundle of a finished run.
 
@@ -94,6 +94,7 @@ def export_run(
         the run itself left clips out.
     """
     run, folder = Path(run), Path(folder)
+    held_out = [held_out] if isinstance(held_out, str | Path) else held_out
     check_free(folder)
     given = {m: Path(p) for m, p in (decoders or {}).items() if p is not None}
     model = add_decoders(load_run(run), given)
@@ -167,11 +168,20 @@ def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse, with a `ModelError`, a folder that is there and not empty."""
+    """Refuse, with a `ModelError`, a folder that is there and not empty.
+
+    And one that cannot be there, since it would lie in a file.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(
             f"out={folder} is there and not empty; give a new folder."
         )
+    for above in folder.parents:
+        if above.exists() and not above.is_dir():
+            raise ModelError(
+                f"out={folder} cannot be made, since {above} is no folder; "
+                "give another one."
+            )
 
 
 def save_bundle(

@@ -141,6 +141,8 @@ class SoundModel:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.labels, str):  # else its letters
+            object.__setattr__(self, "labels", (self.labels,))
         low, high = TEMPERATURES
         is_number = isinstance(self.temperature, Real)
         if not (is_number and low <= self.temperature <= high):

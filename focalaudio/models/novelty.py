@@ -270,6 +270,10 @@ def read_novelty(run: str | Path, classifier: Classifier) -> Novelty:
         If it is damaged, or of another classifier.
     """
     path = Path(run) / "novelty.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"novelty={run} must be a run of novelty.py; it has no {path.name}."
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         digest, rules = values["classifier_digest"], values["novelty"]

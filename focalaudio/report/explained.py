@@ -201,6 +201,7 @@ def save_interpretation(
     """
     n_clips = len(interpretation.class_ids)
     names = [f"clip_{number}" for number in range(1, n_clips + 1)]
+    clip_ids = [clip_ids] if isinstance(clip_ids, str) else clip_ids
     names = names if clip_ids is None else list(clip_ids)
     if len(names) != n_clips or len(set(names)) != n_clips:
         raise ValueError(

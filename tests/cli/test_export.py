@@ -86,6 +86,16 @@ def test_what_another_command_made_is_not_uploaded(
     assert "does not have the digest" in capsys.readouterr().err
 
 
+def test_a_bundle_in_a_file_is_refused_in_a_sentence(run, tmp_path, capsys):
+    file = tmp_path / "file.txt"
+    file.touch()
+    for out in (file / "b", file / "b" / "c"):
+        assert main(["export", str(run), "--out", str(out)]) == 1
+        said = f"out={out} cannot be made, since {file} is no folder"
+        assert said in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [file]
+
+
 @pytest.mark.parametrize("name", ["no name", "name", "a/b/c", "./me/sounds"])
 def test_a_name_that_no_hub_takes_is_refused_before_anything_is_written(
     run, tmp_path, capsys, name

@@ -233,6 +233,10 @@ def test_rules_and_the_shape_that_they_were_chosen_with_belong_together(
     tmp_path,
 ):
     model = make_model()
+    with pytest.raises(
+        FileNotFoundError, match=r"must be a run of novelty\.py"
+    ):
+        read_novelty(tmp_path, model.classifier)
     chosen = rule_of_half(model, SPECTRUM, torch.randn(4, 8000))
     values = chosen.describe()
     values["classifier_digest"] = digest_weights(model.classifier)

@@ -86,5 +86,7 @@ def test_answers_that_are_given_twice_are_of_one_listener(tmp_path, capsys):
 
 
 def test_a_missing_file_is_one_line(tmp_path, capsys):
-    assert main(["ratings", str(tmp_path / "none.json")]) == 1
-    assert capsys.readouterr().err.startswith("focalaudio: ")
+    for missing in (tmp_path / "none.json", tmp_path):
+        assert main(["ratings", str(missing)]) == 1
+        said = f"focalaudio: FILE={missing} is no file; give those that the"
+        assert capsys.readouterr().err.startswith(said)
