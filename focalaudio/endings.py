@@ -15,6 +15,7 @@ import torch
 from speechbrain.utils.distributed import if_main_process
 
 from focalaudio.errors import (
+    TRACEBACK,
     FocalAudioError,
     ModelError,
     describe_error,
@@ -22,7 +23,6 @@ from focalaudio.errors import (
 )
 from focalaudio.models.checkpoints import CheckedCheckpointer
 
-TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
 # what a user can mend: these end a recipe in one line
 MISTAKES = (
     *(FocalAudioError, OSError, ValueError, CalledProcessError),

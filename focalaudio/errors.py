@@ -5,6 +5,8 @@ A missing file is Python's own `FileNotFoundError`; a bad argument is Python's
 own `ValueError` or `TypeError`.
 """
 
+TRACEBACK = "FOCALAUDIO_TRACEBACK"  # set it to see where an error comes from
+
 
 def escape_text(text: object) -> str:
     r"""Return foreign text as it can be shown on a terminal, in one line.
@@ -35,6 +37,18 @@ def describe_error(error: BaseException) -> str:
     """
     own = isinstance(error, FocalAudioError)  # may have lines, each escaped
     return str(error) if own else escape_text(error)
+
+
+def name_type(value: object) -> str:
+    """Return what a value is, with its article.
+
+    Example
+    -------
+    >>> name_type(1), name_type("")
+    ('an int', 'a str')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 class FocalAudioError(Exception):

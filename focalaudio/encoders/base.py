@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from focalaudio.encoders.linear import Linear, linear
+from focalaudio.errors import name_type
 
 ATTRIBUTES = ("n_features", "map_names", "in_channels", "image_size")
 
@@ -113,7 +114,7 @@ def probe_encoder(encoder: Any, name: str) -> None:
         output = encoder(blank.to(weights.device))
     if not isinstance(output, EncoderOutput):
         raise TypeError(
-            f"encoder {name} returned a {type(output).__name__}; it must "
+            f"encoder {name} returned {name_type(output)}; it must "
             "return a focalaudio.encoders.EncoderOutput."
         )
     for fault in _find_faults(encoder, output):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from focalaudio.contract import GRADIENT, Classifier, ClassifierOutput
 from focalaudio.decisions import find_decision
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, name_type
 from focalaudio.image import ImageLayout
 from focalaudio.spectrogram import (
     EPS_POWER,
@@ -200,7 +200,7 @@ class ForeignClassifier(Classifier):
             logits = torch.as_tensor(said).to(clips.device).float()
         except (RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
-                f"classify returned a {type(said).__name__}; it must return "
+                f"classify returned {name_type(said)}; it must return "
                 f"the logits only, a tensor or an array of shape {wanted}."
             ) from error
         if logits.shape != wanted:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.compliance import kaldi
 
-from focalaudio.errors import ModelError
+from focalaudio.errors import ModelError, name_type
 
 EPS_VARIANCE = 1e-7  # transformers': protects the division by silence's
 
@@ -73,7 +73,7 @@ def read_speechbrain(model: Any) -> tuple[list[str], int]:
     encoder = getattr(hparams, "label_encoder", None)
     if not hasattr(model, "classify_batch") or encoder is None:
         raise ModelError(
-            f"model is a {type(model).__name__}; it needs classify_batch and "
+            f"model is {name_type(model)}; it needs classify_batch and "
             "hparams.label_encoder, as SpeechBrain's EncoderClassifier has. "
             "For anything else there is SoundInterpreter.from_classifier."
         )
@@ -139,8 +139,8 @@ def read_transformers(model: Any, extractor: Any) -> tuple[list[str], int]:
     rate = getattr(extractor, "sampling_rate", None)
     if not names or rate is None:
         raise ModelError(
-            f"model is a {type(model).__name__} and feature_extractor a "
-            f"{type(extractor).__name__}; give an audio classification model, "
+            f"model is {name_type(model)} and feature_extractor "
+            f"{name_type(extractor)}; give an audio classification model, "
             "whose config has id2label, and its own feature extractor."
         )
     return [str(names[index]) for index in range(len(names))], int(rate)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from focalaudio.data.pipelines import ClipReader
-from focalaudio.errors import ModelError
+from focalaudio.errors import TRACEBACK, ModelError, name_type
 from focalaudio.foreign import ForeignClassifier
 from focalaudio.models.load import load_model
 from focalaudio.models.model import Explanation, SoundModel
@@ -119,6 +122,7 @@ def wrap_classifier(
             f"sample_rate={sample_rate} Hz is not the spectrogram's, "
             f"{spectrogram.sample_rate} Hz; make them equal."
         )
+    labels = [labels] if isinstance(labels, str) else labels
     names = [str(label) for label in labels]
     if len(set(names)) < len(names) or not names:
         raise ModelError(
@@ -175,8 +179,8 @@ def open_model(
     ValueError
         If not exactly one of both is given, or the name has another form.
     ModelError
-        If there is no such function, or it returns something else; see
-        `load_model` for the rest.
+        If there is no such function, it fails, or it returns something else;
+        see `load_model` for the rest.
     """
     if (source is None) == (classifier_from is None):
         raise ValueError(
@@ -191,36 +195,88 @@ def open_model(
             f"classifier_from={classifier_from!r} must be module:function, "
             "such as my_module:make, or folder/file.py:make."
         )
-    module = _import(name)
-    if not callable(getattr(module, function, None)):
-        raise ModelError(
-            f"classifier_from={classifier_from!r}: {name} has no function "
-            f"{function}."
-        )
-    made = getattr(module, function)()
+    made = _call(classifier_from, name, function)
     model = getattr(made, "model", made)
     if not isinstance(model, SoundModel):
         raise ModelError(
-            f"classifier_from={classifier_from!r} returned a "
-            f"{type(made).__name__}; it must return what "
-            "SoundInterpreter.from_classifier returns."
+            f"classifier_from={classifier_from!r} returned {name_type(made)}; "
+            "it must return what SoundInterpreter.from_classifier returns."
         )
     return model
 
 
-def _import(name: str) -> ModuleType:
+def _call(asked: str, name: str, function: str) -> Any:
+    """Call the function that makes a model; what goes wrong is a sentence."""
+    make = getattr(_import(asked, name), function, None)
+    if not callable(make):
+        raise ModelError(
+            f"classifier_from={asked!r}: {name} has no function {function}."
+        )
+    needed = _list_needed(make)
+    if needed:
+        raise ModelError(
+            f"classifier_from={asked!r} must take no arguments, but it needs "
+            f"{', '.join(needed)}; give defaults, or name a function that "
+            "calls it."
+        )
+    with _telling_faults(asked):
+        return make()
+
+
+def _list_needed(make: Callable[..., Any]) -> list[str]:
+    """Name the arguments that a function cannot be called without."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # one of C may not say
+        return []
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in many
+    ]
+
+
+@contextmanager
+def _telling_faults(asked: str) -> Iterator[None]:
+    """Say where the user's own code failed; its traceback is the cause's."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"classifier_from={asked!r}: there is no module {error.name!r} "
+            "here or among the installed ones."
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"classifier_from={asked!r} failed{_find_place(error)}: "
+            f"{type(error).__name__}: {error}; mend it, {TRACEBACK}=1 shows "
+            "the way there."
+        ) from error
+
+
+def _find_place(error: Exception) -> str:
+    """Say which line of the user's own file an error came by, if any did."""
+    ours = (__file__, importlib.__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in ours and not frame.filename.startswith("<")
+    ]
+    lines = [
+        frame.lineno for frame in frames if frame.filename == frames[0].filename
+    ]
+    return f" in {frames[0].filename}, line {lines[-1]}" if lines else ""
+
+
+def _import(asked: str, name: str) -> ModuleType:
     """Import a module by its name or its file; the current folder counts."""
     path = Path(name)
     if path.suffix != ".py":
         if "" not in sys.path:
             sys.path.insert(0, "")
-        try:
+        with _telling_faults(asked):
             return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ModelError(
-                f"classifier_from: there is no module {error.name!r} here or "
-                "among the installed ones."
-            ) from error
     if not path.is_file():
         raise ModelError(f"classifier_from: {path.absolute()} is missing.")
     # what no import statement can name; a dot would make it part of a package
@@ -231,7 +287,8 @@ def _import(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
     try:
-        spec.loader.exec_module(module)
+        with _telling_faults(asked):
+            spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
         raise

@@ -245,6 +245,60 @@ def test_of_a_file_that_fails_nothing_is_left(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("1 / 0")
     before = set(sys.modules)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ModelError):
         open_model(None, f"{path}:make")
     assert set(sys.modules) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n1 / 0", "failed in FILE, line 2: ZeroDivisionError: division"),
+        ("def make(:", "failed: SyntaxError: "),
+        ("import no_such_one", "there is no module 'no_such_one' here"),
+        (
+            "def make():\n    import json\n    json.loads('x')\n",
+            "failed in FILE, line 3: JSONDecodeError: Expecting value",
+        ),
+        (
+            "def make():\n    raise ValueError('my own fault')\n",
+            "failed in FILE, line 2: ValueError: my own fault; mend it",
+        ),
+        (
+            "def make(path, rate=16000, *, kind, **more):\n    pass\n",
+            "must take no arguments, but it needs path, kind; give defaults",
+        ),
+        ("def make(*many):\n    return 3\n", "returned an int; it must"),
+        ("make = dict", "returned a dict; it must"),
+        ("made = 3", "mine.py has no function make"),
+    ],
+)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_what_goes_wrong_in_a_file_of_one_s_own_is_a_sentence(
+    tmp_path, monkeypatch, text, said, by_name
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    name = "mine" if by_name else path
+    said = said.replace("mine.py has", f"{name} has")
+    with pytest.raises(ModelError) as no:
+        open_model(None, f"{name}:make")
+    assert f"classifier_from='{name}:make'" in str(no.value)
+    assert said.replace("FILE", str(path)) in str(no.value)
+    if "mend it" in str(no.value) or "no module" in str(no.value):
+        assert no.value.__cause__ is not None
+
+
+def test_a_text_is_one_label_and_one_name(interpreter, tmp_path):
+    def classify(wavs):
+        return wavs[:, :3]
+
+    with pytest.raises(ModelError, match="with 1 labels"):
+        SoundInterpreter.from_classifier(classify, "dog", 16000).classify_batch(
+            torch.rand(1, 8000)
+        )
+    found = interpreter.explain_batch(torch.rand(8000), method="loudest")
+    found.save(tmp_path, "ab")
+    assert (tmp_path / "ab.png").exists()
