@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from focalaudio.cli.convert import add_import
 from focalaudio.cli.demo import add_demo
@@ -25,7 +27,12 @@ from focalaudio.cli.doctor import add_doctor
 from focalaudio.cli.explain import add_explain
 from focalaudio.cli.export import add_export
 from focalaudio.cli.ratings import add_ratings
-from focalaudio.errors import FocalAudioError, describe_error, escape_text
+from focalaudio.errors import (
+    TRACEBACK,
+    FocalAudioError,
+    describe_error,
+    escape_text,
+)
 from focalaudio.interrupts import obeyed_signals
 from focalaudio.memory import keep_freed_memory
 from focalaudio.version import __version__
@@ -44,9 +51,45 @@ or SIGTERM.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes `--held_out`, as keys of recipes are spelled, for `--held-out`."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = list(sys.argv[1:] if args is None else args)
+        n_options = given.index("--") if "--" in given else len(given)
+        given[:n_options] = map(_spell, given[:n_options])
+        self._given = given
+        return super().parse_known_args(given, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit; say which list took what is missing, if there is one."""
+        lists = [
+            name
+            for action in self._actions
+            if action.nargs == "+"
+            for name in action.option_strings
+            if name in self._given
+        ]
+        if "arguments are required" in message and lists:
+            missing = message.rpartition(": ")[2]
+            message += (
+                f"; {lists[0]} takes all that follows: put {missing} first"
+            )
+        super().error(message)
+
+
+def _spell(word: str) -> str:
+    """Write the name of an option with hyphens."""
+    name, sign, value = word.partition("=")
+    is_option = name.startswith("--")
+    return (name.replace("_", "-") if is_option else name) + sign + value
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, one subcommand per task."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="focalaudio",
         description="What did the sound classifier listen to?",
         epilog=EPILOG,
@@ -102,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_what_is_saved(arguments, given)
         return INTERRUPTED
     except (*MENDABLE, ValueError) as error:
-        if arguments.debug:
+        if arguments.debug or os.environ.get(TRACEBACK):
             traceback.print_exc()
         print(f"focalaudio: {describe_error(error)}", file=sys.stderr)
         is_use = not isinstance(error, MENDABLE)

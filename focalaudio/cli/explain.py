@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import ChainMap
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from focalaudio.cli.paths import take_path, take_text
+from focalaudio.cli.paths import (
+    take_names,
+    take_option,
+    take_path,
+    take_text,
+)
 from focalaudio.errors import escape_text
 from focalaudio.memory import quick_imports
 
@@ -24,6 +31,7 @@ EXAMPLES = """examples:
   focalaudio explain 'recordings/**/*.flac' --tables-only
   focalaudio explain dog.wav --target dog --against rooster
   focalaudio explain clips/ --model ./my_sounds --compare gradcam random
+  focalaudio explain dog.wav --method rise --options n_masks=64
 
 A folder that was stopped goes on with the same command. Recordings longer than
 1.5 times the model's clips are explained window by window, with a timeline.
@@ -47,15 +55,16 @@ def add_explain(commands: Any) -> None:
         metavar="FILE",
         help="sound files, folders, or patterns such as 'calls/**/*.wav'",
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--model",
         type=take_text,
         metavar="SOURCE",
         help="a bundle's or a run's folder, or owner/name[@revision]; the "
         "model that comes with the package if it is left out",
     )
-    parser.add_argument(
-        "--classifier_from",
+    source.add_argument(
+        "--classifier-from",
         type=take_text,
         metavar="MODULE:FUNCTION",
         help="a function in a Python file of your own, which is run, that "
@@ -97,12 +106,25 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         "model holds their decoder",
     )
     group.add_argument(
-        "--maps", nargs="+", metavar="MAP", help="of by_design; multiplied"
+        "--maps",
+        nargs="+",
+        type=take_names,
+        metavar="MAP",
+        help="of by_design; multiplied",
     )
     group.add_argument("--mask", help="binary, soft, energy or ratio")
     group.add_argument(
+        "--options",
+        nargs="+",
+        type=take_option,
+        default=[],
+        metavar="NAME=NUMBER",
+        help="of the method, such as n_masks=64 of rise",
+    )
+    group.add_argument(
         "--compare",
         nargs="+",
+        type=take_names,
         default=[],
         metavar="METHOD",
         help="other methods on the same clips",
@@ -145,10 +167,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     if told and count_processes()[0] == 0:
         _say(told)
     model = _load(arguments)
-    names = ("quantile", "method", "maps", "mask", "target", "against")
+    names = ("quantile", "method", "mask", "target", "against")
+    maps = chain.from_iterable(arguments.maps or ())
+    options = ChainMap(*reversed(arguments.options))
     request = Request(
         **{name: getattr(arguments, name) for name in names},
-        compare=tuple(arguments.compare),
+        maps=tuple(maps) or None,
+        options=dict(options) or None,
+        compare=tuple(chain.from_iterable(arguments.compare)),
         match_loudness=arguments.match_loudness,
         media=not arguments.tables_only,
         stream=arguments.stream,

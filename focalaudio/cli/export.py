@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   focalaudio export results/mine/1234 --out my_sounds
   focalaudio export results/mine/1234 --out my_sounds --push me/sounds
   focalaudio export results/all/1234 --out my_sounds \\
-      --held_out results/reproduce/4-1/1234/fold_*/focalnet_pyramid/classifier
+      --held-out results/reproduce/4-1/1234/fold_*/focalnet_pyramid/classifier
 """
 DECODERS = ("piq", "lmac")  # as in focalaudio.models, which loads slowly
 
@@ -43,7 +43,7 @@ def add_export(commands: Any) -> None:
         help="run of novelty.py, whose rules say what is like no class",
     )
     parser.add_argument(
-        "--held_out",
+        "--held-out",
         type=take_path,
         nargs="+",
         default=[],

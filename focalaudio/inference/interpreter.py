@@ -434,7 +434,8 @@ class SoundInterpreter(ForeignDoors):
         mask: str | None = None,
         target: str | int | None = None,
         against: str | int | None = None,
-        **options: Any,
+        options: Mapping[str, Any] | None = None,
+        **stream: Any,
     ) -> StreamResult:
         """Explain a recording of any length, window by window, on disk.
 
@@ -444,12 +445,12 @@ class SoundInterpreter(ForeignDoors):
             The recording.
         out : str or pathlib.Path
             Folder of the sound and of the timeline.
-        quantile, method, maps, mask, against
+        quantile, method, maps, mask, against, options
             See `explain_batch`.
         target : str or int
             Label or class id to explain in every window; what each is
             classified as if None.
-        **options
+        **stream
             Of `focalaudio.inference.streaming.explain_stream`: `overlap`,
             `batch_size`, `progress`, `strict`, `rules`, `media`.
 
@@ -466,7 +467,7 @@ class SoundInterpreter(ForeignDoors):
             If another call is writing the same.
         """
         interpreter = self.interpreter(
-            quantile, method, maps, mask, against=against
+            quantile, method, maps, mask, options, against
         )
         asked = find_targets(target, self.labels, 1)
         with self._autocast():
@@ -479,7 +480,7 @@ class SoundInterpreter(ForeignDoors):
                 temperature=self.model.temperature,
                 novelty=self.model.novelty,
                 target=None if asked is None else asked[0],
-                **options,
+                **stream,
             )
 
     def prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ class Request:
     ---------
     quantile, method, maps, mask, target, against
         See `SoundInterpreter.explain_batch`.
+    options : mapping
+        Of the method, such as `{"n_masks": 64}`.
     compare : sequence of str
-        Other methods on the same clips.
+        Other methods on the same clips; a text is one.
     match_loudness : bool
         See `focalaudio.report.clips.InterpretationExporter`.
     media : bool
@@ -37,21 +39,26 @@ class Request:
 
     quantile: float | None = None
     method: str | None = None
-    maps: Sequence[str] | None = None
+    maps: str | Sequence[str] | None = None
     mask: str | None = None
     target: str | int | None = None
     against: str | int | None = None
-    compare: Sequence[str] = ()
+    options: Mapping[str, Any] | None = None
+    compare: str | Sequence[str] = ()
     match_loudness: bool = False
     media: bool = True
     report: bool = True
     stream: bool = False
     progress: bool = False
 
+    def __post_init__(self) -> None:
+        if isinstance(self.compare, str):  # else its letters
+            object.__setattr__(self, "compare", (self.compare,))
+
     @property
     def choice(self) -> dict[str, Any]:
         """Arguments of `SoundInterpreter.interpreter`."""
-        names = ("quantile", "method", "maps", "mask", "against")
+        names = ("quantile", "method", "maps", "mask", "against", "options")
         return {name: getattr(self, name) for name in names}
 
 

@@ -96,10 +96,7 @@ def _rise(
     seed: int,
 ) -> Tensor:
     """Average masks of a clip `[1, time, freq]` by the class's probability."""
-    if not 0 < probability < 1:
-        raise ValueError(
-            f"probability={probability} must be above 0 and below 1."
-        )
+    check_probability(probability)
     shape = (clip.shape[1], clip.shape[2])
     total = torch.zeros_like(clip[0])
     drawn = random_masks(shape, n_masks, probability, frames, bins, seed)
@@ -112,6 +109,14 @@ def _rise(
 
 
 _rise_batch = per_clip(_rise)
+
+
+def check_probability(probability: float) -> None:
+    """Refuse, with a `ValueError`, what opens all cells of a mask, or none."""
+    if not 0 < probability < 1:
+        raise ValueError(
+            f"probability={probability} must be above 0 and below 1."
+        )
 
 
 def rise(*parts: Any, **options: Any) -> Tensor:

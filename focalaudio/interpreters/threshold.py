@@ -6,9 +6,11 @@ enough for the mask is decided here, alike for all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -160,6 +162,10 @@ class ThresholdInterpreter(Interpreter):
         self.method = method
         self.mask = mask
         self.quantile = _find_quantile(mask, quantile)
+        if "maps" in (options or {}):
+            raise ValueError(
+                f"options={options} must not have maps; give maps."
+            )
         given = {} if maps is None else {"maps": maps}
         self.options = _fill_options(method, given | dict(options or {}))
         _check_need(method, classifier)
@@ -318,6 +324,22 @@ def _fill_options(method: str, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}={value!r} means nothing to method={method!r}, which "
                 f"takes {', '.join(own) or 'no options'}; leave it out."
             )
-        if name in LOWEST and value < LOWEST[name]:
-            raise ValueError(f"{name}={value} must be at least {LOWEST[name]}.")
+        _check_option(name, value, own[name])
     return {**own, **given}
+
+
+def _check_option(name: str, value: Any, usual: Any) -> None:
+    """Refuse what is no number like the usual one, or out of range."""
+    if usual is None:  # maps, which are no number
+        return
+    kind = Integral if isinstance(usual, int) else Real
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        rule = "a whole number" if kind is Integral else "a number"
+        raise ValueError(
+            f"{name}={value!r} must be {rule}, such as {name}={usual}."
+        )
+    if name in LOWEST and value < LOWEST[name]:
+        raise ValueError(f"{name}={value} must be at least {LOWEST[name]}.")
+    if name == "probability":
+        rise.check_probability(value)

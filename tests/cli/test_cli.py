@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 import sys
 from argparse import ArgumentTypeError
@@ -124,7 +125,7 @@ def test_every_command_can_be_stopped():
         (["explain", "a.wav", ""], "FILE"),
         (["explain", "a.wav", "--out", ""], "--out"),
         (["explain", "a.wav", "--model", ""], "--model"),
-        (["explain", "a.wav", "--classifier_from="], "--classifier_from"),
+        (["explain", "a.wav", "--classifier_from="], "--classifier-from"),
         (["demo", "--out", ""], "--out"),
         (["export", "", "--out", "new"], "RUN"),
         (["export", "run", "--out", ""], "--out"),
@@ -157,6 +158,61 @@ def test_every_argument_that_is_read_as_something_is_not_empty():
     for take in types:
         with pytest.raises((ArgumentTypeError, ValueError)):
             take("")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["explain", "a_b.wav", "--match-loudness", "--classifier-from=a_b:c_d"],
+        ["explain", "--tables-only", "--compare", "a_b", "--", "--a_b.wav"],
+        ["export", "run", "--held-out", "a_b", "--out=a_b"],
+    ],
+)
+def test_a_name_of_an_option_has_hyphens_or_underscores(command):
+    parser = cli.build_parser()
+    n_options = command.index("--") if "--" in command else len(command)
+    options = ("--match-", "--classifier-", "--tables-", "--held-")
+    other = [
+        word.replace("-", "_").replace("__", "--", 1)
+        if word.startswith(options) and place < n_options
+        else word
+        for place, word in enumerate(command)
+    ]
+    assert other != command
+    assert parser.parse_args(other) == parser.parse_args(command)
+
+
+def test_all_names_of_options_are_shown_with_hyphens():
+    (commands,) = cli.build_parser()._subparsers._group_actions
+    for parser in commands.choices.values():
+        shown = parser.format_help()
+        assert not re.findall(r"--[a-z]+_", shown)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("explain --maps class_share DIR/a.wav", "DIR/a.wav is a file"),
+        ("explain --compare gradcam here.wav", "here.wav is a file"),
+        ("explain a.wav --compare random calls/*.wav", "*.wav is a file"),
+        ("explain --compare random DIR", "DIR is a file"),
+        ("explain --compare random sounds", "put FILE first"),
+        ("export --held-out a b --out c", "--held-out takes all that follows"),
+        ("explain --tables-only", "are required: FILE\n"),
+        ("explain a.wav --model b --classifier-from c:d", "not allowed with"),
+        ("explain a.wav --options {n_masks:64}", "must be NAME=NUMBER"),
+        ("explain a.wav --options n_masks=many", "must be NAME=NUMBER"),
+    ],
+)
+def test_what_a_list_took_is_said(command, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.wav").touch()
+    (tmp_path / "sounds").mkdir()
+    words = command.replace("DIR", str(tmp_path)).split()
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == cli.WRONG_USE
+    assert said.replace("DIR", str(tmp_path)) in capsys.readouterr().err
 
 
 def test_an_unknown_command_is_refused(capsys):

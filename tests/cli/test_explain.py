@@ -1,6 +1,8 @@
 """What `focalaudio explain` says and returns; its results: inference tests."""
 
+import csv
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,42 @@ def test_a_class_may_be_given_by_its_id(made, sounds, tmp_path):
     assert explain(*command, "rain") == 0  # the same
 
 
+def test_options_of_a_method_are_used_and_gone_on_with(
+    made, sounds, tmp_path, capsys
+):
+    out = ("--out", tmp_path / "out", "--tables-only")
+    command = (sounds[0], "--model", made, *out, "--method", "rise")
+    few = ("--options", "n_masks=2", "seed=3")
+    assert explain(*command, *few) == 0
+    model = SoundInterpreter.from_hparams(made)
+    options = {"n_masks": 2, "seed": 3}
+    found = model.explain_file(sounds[0], method="rise", options=options)
+    with (tmp_path / "out" / "clips.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    kept = float(found.kept_energy[0])
+    assert float(row["kept_energy"]) == pytest.approx(kept, abs=1e-5)
+    capsys.readouterr()
+    assert explain(*command, *few) == 0
+    assert "Done before" in capsys.readouterr().out
+    assert explain(*command, "--options", "n_masks=2") == 1
+    assert "seed=3, not 0" in capsys.readouterr().err
+    stream = ("--out", tmp_path / "long", "--stream", *few)
+    assert explain(*command[:3], "--method", "rise", *stream) == 0
+
+
+def test_maps_and_methods_are_listed_as_in_a_yaml_file_too():
+    taken = [
+        build_parser().parse_args(["explain", "a", "--maps", *words]).maps
+        for words in (
+            ["x", "y"],
+            ["x,y"],
+            ["[x, y]"],
+            ["[x,", "y]"],
+        )
+    ]
+    assert {tuple(chain.from_iterable(each)) for each in taken} == {("x", "y")}
+
+
 def test_foreign_text_is_shown_escaped(made, sounds, tmp_path, capsys):
     names = [tmp_path / ODD, tmp_path / f"bad{ODD}"]
     names[0].write_bytes(sounds[0].read_bytes())
@@ -123,6 +161,12 @@ def test_foreign_text_is_shown_escaped(made, sounds, tmp_path, capsys):
         (("--method", ""), "method='' must be", 2),
         (("--against", "dog"), "means nothing to stage_2", 2),
         (("--compare", "x"), "compare='x'", 2),
+        (("--options", "n_masks=8"), "n_masks=8 means nothing to method=", 2),
+        (
+            ("--method", "rise", "--options", "n_masks=0"),
+            "n_masks=0 must be at least 1",
+            2,
+        ),
         (("--method", "piq"), "needs a decoder", 1),
         (("--device", "toaster"), "device='toaster' is not there", 2),
     ],

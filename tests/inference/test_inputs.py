@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from focalaudio.audio import write_wav
 from focalaudio.inference.clips import read_wavs
+from focalaudio.inference.folder import explain_files
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.inference.requests import Request
 from focalaudio.inference.targets import find_class, find_targets
 
 LABELS = ["dog", "rain"]
@@ -109,6 +112,14 @@ def test_an_empty_name_is_not_the_default(model, name):
     with pytest.raises(ValueError, match=f"^{name}=.* must ") as no:
         model.explain_batch(WAVS, **{name: ""})
     assert "\n" not in str(no.value)
+
+
+def test_a_text_is_one_method_to_compare_with(model, tmp_path):
+    clip = write_wav(tmp_path / "a.wav", WAVS[0], 16000)
+    out = tmp_path / "out"
+    explain_files(clip, out, model, compare="random", media=False)
+    assert (out / "comparison.csv").read_text().count("random, quantile") == 1
+    assert Request(compare="random") == Request(compare=("random",))
 
 
 @pytest.mark.parametrize(

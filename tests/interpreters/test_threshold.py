@@ -1,5 +1,7 @@
 """Laws of thresholding: of the maps by design, of the floors, of arguments."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -349,6 +351,30 @@ def test_settings_name_everything_that_matters(classifier, spectrogram):
         (
             {"method": "gradient_shap", "options": {"noise_level": -0.1}},
             "noise_level=-0.1 must be at least 0",
+        ),
+        (
+            {"options": {"maps": ["stage_1"]}},
+            r"options=.* must not have maps; give maps",
+        ),
+        (
+            {"method": "rise", "options": {"n_masks": 2.5}},
+            "n_masks=2.5 must be a whole number, such as n_masks=256",
+        ),
+        (
+            {"method": "rise", "options": {"seed": True}},
+            "seed=True must be a whole number",
+        ),
+        (
+            {"method": "rise", "options": {"probability": "half"}},
+            "probability='half' must be a number, such as probability=0.5",
+        ),
+        (
+            {"method": "rise", "options": {"probability": math.nan}},
+            "probability=nan must be a number",
+        ),
+        (
+            {"method": "rise", "options": {"probability": 1}},
+            "probability=1 must be above 0 and below 1",
         ),
     ],
 )
