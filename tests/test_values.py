@@ -103,7 +103,7 @@ def test_a_mapping_is_no_single_value(key):
 
 
 @pytest.mark.parametrize("said", ["two", "-1", "1.5", "True", "[1]"])
-@pytest.mark.parametrize("key", COUNTS)
+@pytest.mark.parametrize("key", sorted(COUNTS))
 def test_a_count_is_a_whole_number_from_0(key, said):
     with pytest.raises(ValueError, match=f"--{key} .* must be a whole number"):
         fit(f"--{key}", said, text=f"{key}: null")
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_read_says_what_to_give(tmp_path):
             read_file(tmp_path / name, "hparams/b.yaml")
 
 
-@pytest.mark.parametrize("key", FOLDERS)
+@pytest.mark.parametrize("key", sorted(FOLDERS))
 def test_a_folder_is_not_nothing(key):
     with pytest.raises(ValueError, match=f"--{key} null must be a folder"):
         fit(f"--{key}", "null", text=f"{key}: results")
