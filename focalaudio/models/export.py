@@ -138,20 +138,28 @@ def export_run(
 
 
 def is_export(folder: str | Path, run: str | Path, *how: Any) -> bool:
-    """Return whether a folder is what `export_run` makes, to the last byte.
+    """Return whether a folder is what `export_run` makes, byte by byte.
 
     `run` and `how` are its other arguments; their bundle is made once more, to
-    compare. Errors are those of `export_run`, and of a folder that is damaged.
+    compare, but for the example's sounds and picture, which another library may
+    write otherwise. Errors are those of `export_run`, and of a folder that is
+    damaged.
     """
     folder = Path(folder)
     if not (folder / SUMS).is_file():
         return False
     with temporary_folder(folder) as temporary:
         made = export_run(run, temporary / "bundle", *how)
-        same = (made / SUMS).read_bytes() == (folder / SUMS).read_bytes()
+        same = _list_made(made) == _list_made(folder)
     if same:
         check_sums(folder)
     return same
+
+
+def _list_made(folder: Path) -> list[str]:
+    """Return the lines of a bundle's sums that its run alone decides on."""
+    lines = (folder / SUMS).read_text("utf-8", "replace").splitlines()
+    return [line for line in lines if " example" not in line]
 
 
 def _measure(run: Path, decoders: Mapping[str, Path]) -> list[Measurement]:

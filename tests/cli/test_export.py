@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 
 import pytest
@@ -6,6 +7,7 @@ from focalaudio import models
 from focalaudio.cli import main
 from focalaudio.errors import HubError
 from focalaudio.inference.interpreter import SoundInterpreter
+from focalaudio.models.export import is_export
 
 
 def test_a_run_becomes_a_bundle_that_loads(made):
@@ -84,6 +86,21 @@ def test_what_another_command_made_is_not_uploaded(
     (out / "model.safetensors").write_bytes(b"cut")
     assert main(command) == 1
     assert "does not have the digest" in capsys.readouterr().err
+
+
+def test_a_picture_that_another_library_drew_is_no_other_bundle(
+    run, tmp_path, made
+):
+    out = shutil.copytree(made, tmp_path / "out")
+    picture, sums = out / "example.png", out / "SHA256SUMS"
+    old = hashlib.sha256(picture.read_bytes()).hexdigest()
+    picture.write_bytes(b"another")
+    assert old in sums.read_text()
+    new = hashlib.sha256(b"another").hexdigest()
+    sums.write_text(sums.read_text().replace(old, new))
+    assert is_export(out, run)
+    sums.write_text(sums.read_text().replace("README.md", "README.txt"))
+    assert not is_export(out, run)
 
 
 def test_a_bundle_in_a_file_is_refused_in_a_sentence(run, tmp_path, capsys):
