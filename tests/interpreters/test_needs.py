@@ -57,7 +57,7 @@ def test_maps_of_a_class_say_what_is_missing(ecapa, spectrogram, maps):
         ThresholdInterpreter(ecapa, spectrogram, maps=[maps])
     assert "\n" not in str(error.value)
     with pytest.raises(ModelError, match="no mean over its features"):
-        SoundModel(ecapa, spectrogram, None, "abc", Explanation(maps=[maps]))
+        SoundModel(ecapa, spectrogram, None, [*"abc"], Explanation(maps=[maps]))
 
 
 def test_gradcam_says_what_works(ecapa, spectrogram):

@@ -135,7 +135,7 @@ def test_an_encoder_of_timm_trains_and_is_published(recipe, dataset, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "returned a int; it must return what"),
+        ("nothing", "returned an int; it must return what"),
         ("missing", "has no function missing"),
     ],
 )
