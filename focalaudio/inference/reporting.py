@@ -30,7 +30,7 @@ def look_further(
     """Interpret clips at other quantiles, and other classes of theirs.
 
     Only of the classifier's own maps, where neither costs a pass. A class that
-    the others are explained against is left out: less itself it is nothing.
+    the others are explained against is left out.
 
     Arguments
     ---------

@@ -77,8 +77,8 @@ def refuse_itself(
     -------
     >>> refuse_itself([0], [0], ["dog", "rain"])
     Traceback (most recent call last):
-    ValueError: target='dog' must be another class than against='dog'; less \
-itself it is nothing: leave one of them out, or name another class.
+    ValueError: target='dog' must be another class than against='dog'; leave \
+one of them out, or name another.
     """
     others = {*against}
     for class_id in targets:
@@ -86,8 +86,7 @@ itself it is nothing: leave one of them out, or name another class.
             label = labels[class_id]
             raise ValueError(
                 f"target={label!r} must be another class than "
-                f"against={label!r}; less itself it is nothing: leave one of "
-                "them out, or name another class."
+                f"against={label!r}; leave one of them out, or name another."
             )
 
 
