@@ -269,10 +269,16 @@ def _find_difference(name: str, was: Any, now: Any) -> tuple[str, Any, Any]:
         key = next(each for each in keys if was.get(each) != now.get(each))
         return _find_difference(key, was.get(key), now.get(key))
     if isinstance(was, list) and isinstance(now, list):
-        differing = [pair for pair in zip(was, now, strict=False) if ne(*pair)]
-        if len(was) == len(now):
-            return _find_difference(name, *differing[0])
+        if len(was) != len(now):  # what only one of them has, to be seen
+            return name, _less(was, now), _less(now, was)
+        pairs = zip(was, now, strict=True)
+        return _find_difference(name, *next(p for p in pairs if ne(*p)))
     return name, was, now
+
+
+def _less(one: list[Any], other: list[Any]) -> list[Any]:
+    """Return the items that the other list has not."""
+    return [item for item in one if item not in other]
 
 
 def _short(value: Any) -> str:

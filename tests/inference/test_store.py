@@ -122,3 +122,10 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
         ),
     ):
         ClipStore(tmp_path, SETTINGS)
+
+
+def test_of_lists_what_only_one_of_them_has_is_named(sounds, tmp_path):
+    fill(tmp_path / "out", sounds)
+    asked = {**SETTINGS, "labels": ["dog", "rain", "sea"]}
+    with pytest.raises(DataError, match=r'labels=\[\], not \["sea"\];'):
+        ClipStore(tmp_path / "out", asked)
