@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import logging
 import math
 import shutil
 import socket
@@ -27,6 +28,10 @@ from focalaudio.models import Explanation, SoundModel
 from focalaudio.models.export import export_run
 from focalaudio.models.run import save_decoder, save_model
 from focalaudio.spectrogram import Spectrogram
+
+# its lines of debugging name files as they are, and what is no text cannot be
+# sent from a worker to the test run
+logging.getLogger("filelock").setLevel(logging.WARNING)
 
 # Hypothesis asks every loaded module for its file. SpeechBrain's placeholders
 # of moved modules would import optional packages to answer, and fail.
