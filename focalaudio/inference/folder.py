@@ -373,8 +373,7 @@ def _compare(
     model: SoundInterpreter, first: Interpreter, methods: Sequence[str]
 ) -> list[Any]:
     """Make the interpreters of other methods, each once."""
-    others = [{"method": method} for method in methods]
     try:
-        return [*load_compared(model.model, first, others)]
+        return [*load_compared(model.model, first, methods)]
     except ValueError as error:
         raise ValueError(f"compare={' '.join(methods)!r}: {error}") from error

@@ -33,6 +33,7 @@ from focalaudio.inference.doors import ForeignDoors
 from focalaudio.inference.run_opts import (
     PRECISIONS,
     check_run_opts,
+    find_device,
     refuse_keywords,
 )
 from focalaudio.inference.stream_result import StreamResult
@@ -162,10 +163,8 @@ class SoundInterpreter(ForeignDoors):
 
         A `ValueError` if there is no such device.
         """
-        self.device = check_run_opts({"device": device})["device"]
-        decoders = self.model.decoders.values()
-        for part in (self.spectrogram, self.classifier, *decoders):
-            part.to(self.device)
+        self.device = find_device(device)
+        self.model.to(self.device)
         return self
 
     def __repr__(self) -> str:

@@ -244,7 +244,7 @@ def list_numbers(name: str, given: Any, example: str) -> list[float]:
     Traceback (most recent call last):
     ValueError: quantiles='0.5,0.9' must be numbers, such as "[0.5, 0.9]".
     """
-    numbers = _list_one(given)
+    numbers = list_one(given)
     if not all(type(number) in (int, float) for number in numbers):
         raise ValueError(
             f'{name}={given!r} must be numbers, such as "{example}".'
@@ -252,8 +252,14 @@ def list_numbers(name: str, given: Any, example: str) -> list[float]:
     return numbers
 
 
-def _list_one(given: Any) -> list[Any]:
-    """Return a list as it is, one of nothing for None, else of one."""
+def list_one(given: Any) -> list[Any]:
+    """Return a list as it is, one of nothing for None, else of one.
+
+    Example
+    -------
+    >>> list_one([5, 1]), list_one("theo"), list_one(None)
+    ([5, 1], ['theo'], [])
+    """
     if isinstance(given, (list, tuple)):
         return list(given)
     return [] if given is None else [given]
@@ -261,7 +267,7 @@ def _list_one(given: Any) -> list[Any]:
 
 def _list_others(others: Any) -> Iterator[Mapping[str, Any]]:
     """Yield how each other interpreter is chosen; a word is a method."""
-    for other in _list_one(others):
+    for other in list_one(others):
         choice = {"method": other} if isinstance(other, str) else other
         if not isinstance(choice, Mapping):
             raise ValueError(

@@ -9,10 +9,11 @@ figures  what the steps left -> figures
 page     the same -> report.html, with the way to the steps' own pages
 """
 
+from focalaudio.models.load import list_one
 from focalaudio.reproduction.launch import lead_or_follow
 from focalaudio.reproduction.plan import Plan, choose_folder, reproduce
 from focalaudio.reproduction.seeds import reproduce_seeds
-from focalaudio.reproduction.wanted import PLAN_KEYS, list_one
+from focalaudio.reproduction.wanted import PLAN_KEYS
 
 __all__ = [
     "PLAN_KEYS",

@@ -18,6 +18,7 @@ from typing import Any
 from focalaudio.data.folds import goes_on
 from focalaudio.errors import DataError, escape_text
 from focalaudio.models.bundle_files import DECODERS
+from focalaudio.models.load import list_one
 from focalaudio.report.tables import write_json
 from focalaudio.reproduction.figures import (
     write_mixture_figures,
@@ -37,7 +38,6 @@ from focalaudio.reproduction.wanted import (
     choose,
     find_folds,
     find_pair,
-    list_one,
 )
 
 logger = logging.getLogger(__name__)

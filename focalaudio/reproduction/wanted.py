@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from focalaudio.models.load import list_one
+
 ALL = "all"
 PLAN_KEYS = (  # of reproduce.yaml, that a plan is read from
     *("agreement", "columns", "compare", "conditions", "data_folder"),
@@ -18,19 +20,6 @@ PLAN_KEYS = (  # of reproduce.yaml, that a plan is read from
     *("wanted_conditions", "wanted_systems", "when_debugging"),
 )
 Options = Mapping[str, Any]
-
-
-def list_one(given: Any) -> list[Any]:
-    """Return a list as it is, one of nothing for null, else of one.
-
-    Example
-    -------
-    >>> list_one([5, 1]), list_one("theo"), list_one(None)
-    ([5, 1], ['theo'], [])
-    """
-    if isinstance(given, (list, tuple)):
-        return list(given)
-    return [] if given is None else [given]
 
 
 def choose(

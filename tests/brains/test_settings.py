@@ -95,6 +95,19 @@ def test_what_changes_no_number_is_welcome(data, refusal, old, new):
 
 
 @pytest.mark.parametrize(
+    ("was", "now"),
+    [("snr: 0.0", "snr: null"), ("n_partners: 2", "n_partners: null")],
+)
+def test_null_is_what_stood_there_before_it_could_be(data, refusal, was, now):
+    other, own = (settle(data, f"{YAML}{text}\n") for text in (was, now))
+    assert refusal(other, own) is None
+    assert refusal(own, other) is None
+    another = settle(data, f"{YAML}{was.split(':')[0]}: 7\n")
+    assert was.replace(":", " was") in refusal(other, another)
+    assert " is 7" in refusal(own, another)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("seed: 1", "seed: 2", "seed was 1, is 2"),
